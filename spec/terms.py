@@ -1,0 +1,344 @@
+"""Terms: the expressions of the modelling language.
+
+A term is a small immutable tree. Python operators build it, so a spec reads like Python: ``&``, ``|``, ``~`` and
+:func:`implies` on :class:`Bool`; ``==``, ``!=`` on every sort; ``<``, ``<=`` on :class:`OrderedSort` and :class:`Int`;
+``+``, ``-`` on :class:`Int`; :func:`forall`, :func:`exists` over sorts; :func:`ite`. The interpretations walk the tree:
+:mod:`mtpo.spec.concrete` runs it on Python values, :mod:`mtpo.proofs.symbolic` gives it to z3.
+
+Nothing is evaluated here. Mistakes (a wrong sort, ``and`` instead of ``&``) raise :class:`SpecError` with the file and
+line of the spec, not of this module.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast, overload
+
+import attrs
+
+_HERE: Final = Path(__file__).parent
+_LANGUAGE_FILES: Final = frozenset(str(_HERE / name) for name in ("terms.py", "language.py"))
+
+
+class SpecError(Exception):
+    """A mistake in a spec: ``FILE:LINE: what, and what to do``."""
+
+
+def where() -> str:
+    """``file:line`` of the innermost caller outside the language itself."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename in _LANGUAGE_FILES and frame.f_back is not None:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def fail(message: str, at: str | None = None) -> SpecError:
+    """A :class:`SpecError` that names the place in the spec."""
+    return SpecError(f"{at or where()}: {message}")
+
+
+@attrs.frozen(eq=False, init=False, repr=False)
+class Term:
+    """A node: ``op`` with ``args``; ``data`` holds what is not a term (a literal, a symbol, bound variables)."""
+
+    op: str
+    args: tuple[Term, ...]
+    data: Any
+
+    def __init__(self, op: str, args: tuple[Term, ...] = (), data: Any = None) -> None:
+        object.__setattr__(self, "op", op)
+        object.__setattr__(self, "args", args)
+        object.__setattr__(self, "data", data)
+
+    @property
+    def sort(self) -> type[Term]:
+        """The sort of the value that the term denotes."""
+        return type(self)
+
+    def __bool__(self) -> bool:
+        raise fail("a term has no truth value here: use & | ~ implies(), and no chained comparison, `if`, `and`, `or`")
+
+    def __eq__(self, other: object) -> Bool:  # type: ignore[override]
+        return Bool("eq", _same_sort(self, other, "=="))
+
+    def __ne__(self, other: object) -> Bool:  # type: ignore[override]
+        return ~(self == other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return show(self)
+
+
+class Bool(Term):
+    """Truth values."""
+
+    def __and__(self, other: Bool | bool) -> Bool:
+        return Bool("and", (self, _as(Bool, other, "&")))
+
+    def __or__(self, other: Bool | bool) -> Bool:
+        return Bool("or", (self, _as(Bool, other, "|")))
+
+    def __invert__(self) -> Bool:
+        return cast(Bool, self.args[0]) if self.op == "not" else Bool("not", (self,))
+
+    __rand__ = __and__
+    __ror__ = __or__
+
+
+class _Comparable(Term):
+    def __lt__(self, other: Any) -> Bool:
+        return Bool("lt", _same_sort(self, other, "<"))
+
+    def __le__(self, other: Any) -> Bool:
+        return Bool("le", _same_sort(self, other, "<="))
+
+    def __gt__(self, other: Any) -> Bool:
+        a, b = _same_sort(self, other, ">")
+        return Bool("lt", (b, a))
+
+    def __ge__(self, other: Any) -> Bool:
+        a, b = _same_sort(self, other, ">=")
+        return Bool("le", (b, a))
+
+
+class Int(_Comparable):
+    """Integers, with linear arithmetic."""
+
+    def __add__(self, other: Int | int) -> Int:
+        return Int("add", (self, _as(Int, other, "+")))
+
+    def __sub__(self, other: Int | int) -> Int:
+        return Int("sub", (self, _as(Int, other, "-")))
+
+    def __mul__(self, other: int) -> Int:
+        if not isinstance(other, int):
+            raise fail("arithmetic is linear: multiply by a Python integer")
+        return Int("mul", (self, _as(Int, other, "*")))
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+
+class Sort(Term):
+    """Base of user sorts: ``class Agent(Sort): "an agent"``. Elements have no structure but equality."""
+
+    ordered: ClassVar[bool] = False
+
+
+class OrderedSort(Sort, _Comparable):
+    """Base of user sorts with a total order."""
+
+    ordered: ClassVar[bool] = True
+
+
+TRUE: Final = Bool("lit", (), True)
+FALSE: Final = Bool("lit", (), False)
+
+T = TypeVar("T", bound=Term)
+S1 = TypeVar("S1", bound=Sort)
+S2 = TypeVar("S2", bound=Sort)
+S3 = TypeVar("S3", bound=Sort)
+S4 = TypeVar("S4", bound=Sort)
+
+
+def lift(value: Any) -> Term:
+    """A term for a Python bool or int; a term stays as it is."""
+    if isinstance(value, Term):
+        return value
+    if isinstance(value, bool):
+        return TRUE if value else FALSE
+    if isinstance(value, int):
+        return Int("lit", (), value)
+    raise fail(f"expected a term, a bool or an int, found {type(value).__name__}: {value!r}")
+
+
+def _as(sort: type[T], value: Any, what: str) -> T:
+    term = lift(value)
+    if term.sort is not sort:
+        raise fail(f"sort mismatch: {what} wants {sort.__name__}, found {term.sort.__name__} `{show(term)}`")
+    return cast(T, term)
+
+
+def _same_sort(left: Term, right: Any, what: str) -> tuple[Term, Term]:
+    other = lift(right)
+    if left.sort is not other.sort:
+        raise fail(
+            f"sort mismatch: `{show(left)}` is {left.sort.__name__} but `{show(other)}` is {other.sort.__name__} in {what}"
+        )
+    return left, other
+
+
+def implies(premise: Bool, conclusion: Bool | bool) -> Bool:
+    """``premise`` entails ``conclusion``."""
+    return Bool("or", (~_as(Bool, premise, "implies"), _as(Bool, conclusion, "implies")))
+
+
+def iff(left: Bool, right: Bool) -> Bool:
+    """Both or neither."""
+    return _as(Bool, left, "iff") == _as(Bool, right, "iff")
+
+
+def conj(*terms: Bool) -> Bool:
+    """All of the terms."""
+    return Bool("and", tuple(_as(Bool, term, "conj") for term in terms))
+
+
+def disj(*terms: Bool) -> Bool:
+    """At least one of the terms."""
+    return Bool("or", tuple(_as(Bool, term, "disj") for term in terms))
+
+
+def ite(condition: Bool, then: T | bool | int, otherwise: T | bool | int) -> T:
+    """``then`` if ``condition`` holds, else ``otherwise``."""
+    first, second = _same_sort(lift(then), otherwise, "ite")
+    return cast(T, first.sort("ite", (_as(Bool, condition, "ite"), first, second)))
+
+
+_fresh = itertools.count()
+
+
+def bound(sort: type[T], name: str) -> T:
+    """A fresh bound variable (a quantified variable or an action's parameter)."""
+    return sort("bound", (), (name, next(_fresh)))
+
+
+def _quantify(kind: str, parts: tuple[Any, ...]) -> Bool:
+    *sorts, body = parts
+    for sort in sorts:
+        if not (isinstance(sort, type) and issubclass(sort, Sort)):
+            raise fail(f"{kind} ranges over sorts (classes derived from Sort), found {sort!r}")
+    code = getattr(body, "__code__", None)
+    if code is None or code.co_argcount != len(sorts):
+        raise fail(f"{kind} over {len(sorts)} sort(s) needs a function of {len(sorts)} argument(s)")
+    variables = tuple(bound(sort, name) for sort, name in zip(sorts, code.co_varnames[: code.co_argcount], strict=True))
+    return Bool(kind, (_as(Bool, body(*variables), kind),), variables)
+
+
+@overload
+def forall(s1: type[S1], body: Callable[[S1], Bool], /) -> Bool: ...
+@overload
+def forall(s1: type[S1], s2: type[S2], body: Callable[[S1, S2], Bool], /) -> Bool: ...
+@overload
+def forall(s1: type[S1], s2: type[S2], s3: type[S3], body: Callable[[S1, S2, S3], Bool], /) -> Bool: ...
+@overload
+def forall(
+    s1: type[S1], s2: type[S2], s3: type[S3], s4: type[S4], body: Callable[[S1, S2, S3, S4], Bool], /
+) -> Bool: ...
+def forall(*parts: Any) -> Bool:
+    """``forall(Op, Object, lambda w, o: ...)``: the body holds for all elements."""
+    return _quantify("forall", parts)
+
+
+@overload
+def exists(s1: type[S1], body: Callable[[S1], Bool], /) -> Bool: ...
+@overload
+def exists(s1: type[S1], s2: type[S2], body: Callable[[S1, S2], Bool], /) -> Bool: ...
+@overload
+def exists(s1: type[S1], s2: type[S2], s3: type[S3], body: Callable[[S1, S2, S3], Bool], /) -> Bool: ...
+def exists(*parts: Any) -> Bool:
+    """``exists(Op, lambda w: ...)``: the body holds for at least one element (of each sort)."""
+    return _quantify("exists", parts)
+
+
+R = TypeVar("R", bound=Term)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Function(Generic[R]):
+    """A function or relation symbol. ``f(x)`` is its value now, ``f.next(x)`` after the step (step properties only).
+
+    ``kind`` is ``const`` (rigid), ``var`` (state) or ``param`` (a function-valued parameter of an action).
+    """
+
+    name: str
+    domain: tuple[type[Term], ...]
+    range: type[R]
+    kind: str
+    doc: str = ""
+
+    def __call__(self, *args: Any) -> R:
+        return self.range("apply", self._check(args), (self, False))
+
+    def next(self, *args: Any) -> R:
+        """The value after the step."""
+        if self.kind != "var":
+            raise fail(f"`{self.name}` does not change: next() is for state variables")
+        return self.range("apply", self._check(args), (self, True))
+
+    def _check(self, args: tuple[Any, ...]) -> tuple[Term, ...]:
+        if len(args) != len(self.domain):
+            wanted = ", ".join(sort.__name__ for sort in self.domain)
+            raise fail(f"`{self.name}` takes ({wanted}), found {len(args)} argument(s)")
+        return tuple(
+            _as(sort, arg, f"argument {i + 1} of `{self.name}`")
+            for i, (sort, arg) in enumerate(zip(self.domain, args, strict=True))
+        )
+
+    def __bool__(self) -> bool:
+        raise fail(f"`{self.name}` is a function: apply it, `{self.name}(...)`")
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def walk(term: Term) -> Iterator[Term]:
+    """The term and all its subterms, outermost first."""
+    yield term
+    for arg in term.args:
+        yield from walk(arg)
+
+
+def conjuncts(term: Bool) -> list[Bool]:
+    """The formulas of which the term is the conjunction, nested ``&`` flattened."""
+    if term.op == "and":
+        return [part for arg in term.args for part in conjuncts(cast(Bool, arg))]
+    return [term]
+
+
+_INFIX: Final = {
+    "and": " & ",
+    "or": " | ",
+    "eq": " = ",
+    "lt": " < ",
+    "le": " <= ",
+    "add": " + ",
+    "sub": " - ",
+    "mul": " * ",
+}
+
+
+def show(term: Term) -> str:
+    """The term in a compact notation, for messages and reports."""
+    match term.op:
+        case "lit":
+            return str(term.data).lower() if isinstance(term.data, bool) else str(term.data)
+        case "bound":
+            return str(term.data[0])
+        case "apply":
+            function, primed = term.data
+            inner = f"({', '.join(map(show, term.args))})" if term.args else ""
+            return f"{function.name}{chr(39) if primed else ''}{inner}"
+        case "not":
+            inner = term.args[0]
+            if inner.op == "eq":
+                return f"{_wrap(inner.args[0])} != {_wrap(inner.args[1])}"
+            return f"~{_wrap(inner)}"
+        case "ite":
+            return f"if {show(term.args[0])} then {show(term.args[1])} else {show(term.args[2])}"
+        case "forall" | "exists":
+            names = ", ".join(f"{v.data[0]}: {v.sort.__name__}" for v in term.data)
+            return f"{term.op} {names}. {show(term.args[0])}"
+        case "or" if len(term.args) == 2 and term.args[0].op == "not":
+            return f"{_wrap(term.args[0].args[0])} -> {_wrap(term.args[1])}"
+        case _:
+            return _INFIX[term.op].join(map(_wrap, term.args)) or ("true" if term.op == "and" else "false")
+
+
+def _wrap(term: Term) -> str:
+    text = show(term)
+    return text if term.op in {"lit", "bound", "apply", "not"} else f"({text})"
