@@ -47,6 +47,7 @@ from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
+
 from mtpo.spec.terms import (
     FALSE,
     TRUE,
@@ -119,7 +120,7 @@ class Variable(Function[R], Generic[R]):
         _recording(f"`{self.name}[...] = `").point(self, self._check(points), value)
 
     def becomes(self, value: Any) -> None:
-        """Change the whole function, in the body of an action: a function of its arguments, or a value if it has none."""
+        """Change the whole function, in the body of an action; a plain value if it has no arguments."""
         _recording(f"`{self.name}.becomes`").whole(self, value)
 
 

@@ -167,9 +167,8 @@ def _as(sort: type[T], value: Any, what: str) -> T:
 def _same_sort(left: Term, right: Any, what: str) -> tuple[Term, Term]:
     other = lift(right)
     if left.sort is not other.sort:
-        raise fail(
-            f"sort mismatch: `{show(left)}` is {left.sort.__name__} but `{show(other)}` is {other.sort.__name__} in {what}"
-        )
+        sorts = f"`{show(left)}` is {left.sort.__name__} but `{show(other)}` is {other.sort.__name__}"
+        raise fail(f"sort mismatch: {sorts} in {what}")
     return left, other
 
 

@@ -1,0 +1,227 @@
+"""Inductive proofs: a property holds initially and every action preserves it, for any number of elements.
+
+Every obligation is one conjunct of one property against one action, so a failure names both. An obligation that z3
+leaves open is tried again with the step properties that are already shown, then on small finite domains, where a real
+failure is found fast and becomes a picture: a state that satisfies every property and a step out of it that breaks one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+import z3
+
+from mtpo.proofs.symbolic import State, Symbolic
+from mtpo.proofs.verdicts import Status, Trace, Verdict
+from mtpo.spec.language import Action, Bool, Property, Sort, Spec, Variant, conj, conjuncts, show
+
+TIMEOUT_MS = 10_000
+SMALL = (1, 2, 3, 4)
+"""Sizes of the finite domains on which an open obligation is tried, smallest first."""
+
+
+@attrs.frozen(eq=False)
+class Obligation:
+    """``hypotheses`` must entail ``goal``; ``action`` None stands for the initial states."""
+
+    property: str
+    clause: str
+    action: Action | None
+    hypotheses: list[z3.BoolRef]
+    goal: z3.BoolRef
+    env: Mapping[Any, Any]
+
+
+@attrs.frozen
+class Outcome:
+    """What the solver said of an obligation."""
+
+    obligation: Obligation
+    status: Status
+    seconds: float
+    trace: Trace | None = None
+
+
+class Prover:
+    """Generates and discharges the obligations of a spec."""
+
+    def __init__(self, spec: Spec, timeout_ms: int = TIMEOUT_MS) -> None:
+        self.spec = spec
+        self.timeout_ms = timeout_ms
+        self.symbolic = Symbolic(spec)
+        self.axioms = self.symbolic.axioms()
+        self.invariants = spec.role("invariant", "lemma")
+        self.induction = self.symbolic.hypotheses(self.invariants)
+
+    # -- obligations -------------------------------------------------------------------------------------------
+
+    def obligations(self, only: Callable[[str, str], bool] = lambda property, action: True) -> Iterator[Obligation]:
+        """All obligations; ``only(property id, action name or "init")`` selects."""
+        symbolic = self.symbolic
+        initial = symbolic.initial()
+        for p in self.invariants:
+            if only(p.id, "init"):
+                for part in conjuncts(p.formula):
+                    goal = symbolic.formula(part, symbolic.before)
+                    yield Obligation(p.id, show(part), None, initial, goal, {})
+        for action in self.spec.actions.values():
+            env = symbolic.parameters(action)
+            after = symbolic.after(action, symbolic.before, env)
+            hypotheses = [*self.induction, *symbolic.guard(action, symbolic.before, env)]
+            for p in self.spec.role("step"):
+                if only(p.id, action.name):
+                    goal = symbolic.formula(p.formula, symbolic.before, after)
+                    yield Obligation(p.id, show(p.formula), action, hypotheses, goal, env)
+            for p in self.invariants:
+                if only(p.id, action.name):
+                    for part in conjuncts(p.formula):
+                        yield Obligation(p.id, show(part), action, hypotheses, symbolic.formula(part, after), env)
+            for variant in self.spec.variants.values():
+                if action.name in variant.decreases and only(variant.id, action.name):
+                    goal = self._decreases(variant, after)
+                    yield Obligation(variant.id, f"{action.name} decreases it", action, hypotheses, goal, env)
+
+    def _decreases(self, variant: Variant, after: State) -> z3.BoolRef:
+        symbolic = self.symbolic
+        x = z3.Const("x_variant", symbolic.sorts[variant.over[0].sort])
+        env = {variant.over[0]: x}
+        before = [symbolic.formula(s, symbolic.before, None, env) for s in variant.sets]
+        then = [symbolic.formula(s, after, None, env) for s in variant.sets]
+        shrinks = [z3.ForAll([x], z3.Implies(t, b)) for b, t in zip(before, then, strict=True)]
+        smaller = [z3.Exists([x], z3.And(b, z3.Not(t))) for b, t in zip(before, then, strict=True)]
+        return z3.Or([z3.And(*shrinks[: i + 1], smaller[i]) for i in range(len(before))])
+
+    # -- solving -----------------------------------------------------------------------------------------------
+
+    def discharge(self, obligation: Obligation) -> Outcome:
+        """Prove or refute one obligation."""
+        start = time.perf_counter()
+        answer = self._solve(obligation, [], min(self.timeout_ms, 2_000))
+        if answer == z3.unknown and obligation.action is not None:
+            answer = self._solve(obligation, self._shown_steps(obligation), self.timeout_ms)
+        trace = None
+        if answer != z3.unsat:
+            trace = self.refute(obligation)
+            if trace is None and answer == z3.unknown:
+                answer = self._solve(obligation, [], self.timeout_ms, seed=7)
+        status = Status.PROVED if answer == z3.unsat else Status.FAILED if trace else Status.UNKNOWN
+        return Outcome(obligation, status, time.perf_counter() - start, trace)
+
+    def _shown_steps(self, obligation: Obligation) -> list[z3.BoolRef]:
+        """Step properties of this very step: proven from the same hypotheses, by obligations of their own."""
+        if any(obligation.property == p.id for p in self.spec.role("step")):
+            return []
+        assert obligation.action is not None
+        after = self.symbolic.after(obligation.action, self.symbolic.before, obligation.env)
+        return [self.symbolic.formula(p.formula, self.symbolic.before, after) for p in self.spec.role("step")]
+
+    def _solve(self, obligation: Obligation, extra: list[z3.BoolRef], timeout_ms: int, seed: int = 0) -> Any:
+        solver = z3.Solver(ctx=self.symbolic.context)
+        solver.set("timeout", timeout_ms, "random_seed", seed)
+        solver.add(*self.axioms, *obligation.hypotheses, *extra, z3.Not(obligation.goal))
+        return solver.check()
+
+    def smt2(self, obligation: Obligation) -> str:
+        """The obligation as an SMT-LIB 2 script: ``unsat`` means proven."""
+        solver = z3.Solver(ctx=self.symbolic.context)
+        solver.add(*self.axioms, *obligation.hypotheses, z3.Not(obligation.goal))
+        return f"(set-info :status unsat)\n(set-logic ALL)\n{solver.to_smt2()}"
+
+    def refute(self, obligation: Obligation) -> Trace | None:
+        """A counterexample on small domains, if there is one."""
+        for size in SMALL:
+            sizes: dict[type[Sort], int] = {s: size + 1 if s.ordered else min(size, 2) for s in self.spec.sorts}
+            solver = z3.Solver(ctx=self.symbolic.context)
+            solver.set("timeout", self.timeout_ms)
+            solver.add(*self.axioms, *self.symbolic.small(sizes), *obligation.hypotheses, z3.Not(obligation.goal))
+            if solver.check() != z3.sat:
+                continue
+            instance, state, step = self.symbolic.read_back(solver.model(), sizes, obligation.action, obligation.env)
+            if step is None:
+                return Trace(instance, (instance.freeze(state),), ())
+            after = list(state)
+            instance.perform(after, step)
+            return Trace(instance, (instance.freeze(state), instance.freeze(after)), (step,), inductive=True)
+        return None
+
+
+def prove(
+    spec: Spec,
+    *,
+    properties: frozenset[str] | None = None,
+    timeout_ms: int = TIMEOUT_MS,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+    keep_smt2: Callable[[str, str], None] | None = None,
+) -> list[Verdict]:
+    """Prove the invariants, lemmas, step properties and variants of a spec; one verdict each.
+
+    A verdict PROVED rests on all invariants together being inductive: if any of them fails, those that are preserved
+    only under its assumption are UNKNOWN, and say so. ``properties`` limits the work to some ids (no such check then).
+    """
+    prover = Prover(spec, timeout_ms)
+    wanted = [o for o in prover.obligations(lambda p, a: properties is None or p in properties)]
+    outcomes: dict[str, list[Outcome]] = {}
+    for number, obligation in enumerate(wanted):
+        place = obligation.action.name if obligation.action else "init"
+        progress(number, len(wanted), f"{obligation.property} / {place}")
+        if keep_smt2 is not None:
+            keep_smt2(f"{obligation.property}-{place}-{number}", prover.smt2(obligation))
+        outcomes.setdefault(obligation.property, []).append(prover.discharge(obligation))
+    progress(len(wanted), len(wanted), "")
+    assumptions = tuple(p.id for p in spec.role("assumption"))
+    broken = sorted(
+        p.id for p in prover.invariants if any(o.status is not Status.PROVED for o in outcomes.get(p.id, ()))
+    )
+    return [_verdict(id, results, assumptions, broken) for id, results in outcomes.items()]
+
+
+def _verdict(id: str, results: list[Outcome], assumptions: tuple[str, ...], broken: list[str]) -> Verdict:
+    detail: dict[str, Any] = {
+        "obligations": len(results),
+        "seconds": round(sum(o.seconds for o in results), 3),
+        "solver": f"z3 {z3.get_version_string()}",
+        "scope": "any number of elements of each sort",
+    }
+    worst = next((o for s in (Status.FAILED, Status.UNKNOWN) for o in results if o.status is s), None)
+    if worst is not None:
+        place = worst.obligation.action.name if worst.obligation.action else "the initial state"
+        clause = f"{worst.obligation.clause}, at {place}"
+        return Verdict(id, worst.status, "inductive", detail, assumptions, clause, worst.trace)
+    if broken:
+        why = f"preserved only if {', '.join(broken)} holds, which is not shown"
+        return Verdict(id, Status.UNKNOWN, "inductive", {**detail, "why": why}, assumptions)
+    return Verdict(id, Status.PROVED, "inductive", detail, assumptions)
+
+
+def broken_by(spec: Spec, action: str, sizes: Mapping[type[Sort], int], timeout_ms: int) -> tuple[list[Property], Any]:
+    """The properties that one action breaks on finite domains, in one question: for mutants.
+
+    Returns the broken properties (named ones first) and the trace; ([], solver's answer) when there is none.
+    """
+    symbolic = Symbolic(spec)
+    found = spec.actions[action]
+    env = symbolic.parameters(found)
+    after = symbolic.after(found, symbolic.before, env)
+    named, lemmas = spec.role("invariant", "step"), spec.role("lemma")
+    answer: Any = z3.unsat
+    for group in (named, lemmas):
+        goal = conj(*(p.formula for p in group))
+        solver = z3.Solver(ctx=symbolic.context)
+        solver.set("timeout", timeout_ms)
+        solver.add(*symbolic.axioms(), *symbolic.small(sizes), *symbolic.hypotheses(spec.role("invariant", "lemma")))
+        solver.add(*symbolic.guard(found, symbolic.before, env))
+        solver.add(z3.Not(z3.And([symbolic.formula(p.formula, symbolic.before, after) for p in group])))
+        answer = solver.check()
+        if answer == z3.sat:
+            instance, state, step = symbolic.read_back(solver.model(), sizes, found, env)
+            assert step is not None and isinstance(goal, Bool)
+            then = list(state)
+            instance.perform(then, step)
+            broken = [
+                p for p in group if not instance.formula(p.formula, p.id)(state if p.role == "step" else then, then)
+            ]
+            return broken, Trace(instance, (instance.freeze(state), instance.freeze(then)), (step,), inductive=True)
+    return [], answer

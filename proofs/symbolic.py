@@ -1,0 +1,224 @@
+"""The symbolic interpretation: a spec as z3 terms over uninterpreted sorts, for any number of elements.
+
+State variables are uninterpreted functions; the state after an action is obtained by substitution, never by frame
+axioms. An ordered sort has a total order given by axioms. :meth:`Symbolic.small` adds domain-closure axioms, so that a
+failing obligation gets a small counterexample that can be read back as a concrete instance and state.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import z3
+
+from mtpo.spec.concrete import Instance, Step
+from mtpo.spec.language import Action, Bool, Function, Int, Property, Sort, Spec, Term
+
+State = Mapping[str, Callable[..., z3.ExprRef]]
+"""For each variable, its value at given arguments."""
+
+
+class Symbolic:
+    """z3 sorts, symbols and formulas of a spec. One context per object, so that objects may live in threads."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.context = z3.Context()
+        self.sorts: dict[type[Term], z3.SortRef] = {Bool: z3.BoolSort(self.context), Int: z3.IntSort(self.context)}
+        for sort in spec.sorts:
+            self.sorts[sort] = z3.DeclareSort(sort.__name__, self.context)
+        self.orders = {
+            sort: z3.Function(f"le_{sort.__name__}", z, z, self.sorts[Bool])
+            for sort, z in self.sorts.items()
+            if issubclass(sort, Sort) and sort.ordered
+        }
+        self.constants = {name: self.declare(symbol) for name, symbol in spec.constants.items()}
+        self.before: dict[str, z3.FuncDeclRef] = {name: self.declare(v) for name, v in spec.variables.items()}
+
+    def declare(self, symbol: Function[Any], suffix: str = "") -> z3.FuncDeclRef:
+        """The z3 function of a symbol."""
+        return z3.Function(symbol.name + suffix, *(self.sorts[s] for s in symbol.domain), self.sorts[symbol.range])
+
+    def axioms(self) -> list[z3.BoolRef]:
+        """Total orders and the assumptions of the spec."""
+        found = []
+        for sort, le in self.orders.items():
+            x, y, w = (z3.Const(f"{n}_{sort.__name__}", self.sorts[sort]) for n in "xyw")
+            found += [
+                z3.ForAll([x], le(x, x)),
+                z3.ForAll([x, y], z3.Implies(z3.And(le(x, y), le(y, x)), x == y)),
+                z3.ForAll([x, y, w], z3.Implies(z3.And(le(x, y), le(y, w)), le(x, w))),
+                z3.ForAll([x, y], z3.Or(le(x, y), le(y, x))),
+            ]
+        return found + [self.formula(p.formula, self.before) for p in self.spec.role("assumption")]
+
+    # -- terms ---------------------------------------------------------------------------------------------------
+
+    def formula(
+        self, term: Term, state: State, after: State | None = None, env: Mapping[Any, Any] | None = None
+    ) -> Any:
+        """The z3 term; ``env`` maps bound variables to z3 terms and function parameters to z3 functions."""
+        scope = env or {}
+        match term.op:
+            case "lit":
+                return (
+                    z3.BoolVal(term.data, self.context)
+                    if isinstance(term.data, bool)
+                    else z3.IntVal(term.data, self.context)
+                )
+            case "bound":
+                return scope[term]
+            case "forall" | "exists":
+                names = {v: z3.Const(f"{v.data[0]}_{v.data[1]}", self.sorts[v.sort]) for v in term.data}
+                body = self.formula(term.args[0], state, after, {**scope, **names})
+                return (z3.ForAll if term.op == "forall" else z3.Exists)(list(names.values()), body)
+        args = [self.formula(arg, state, after, scope) for arg in term.args]
+        match term.op:
+            case "apply":
+                symbol, primed = term.data
+                if symbol.kind == "const":
+                    return self.constants[symbol.name](*args)
+                if symbol.kind == "param":
+                    return scope[symbol](*args)
+                row = after if primed else state
+                assert row is not None, "a step property needs the next state"
+                return row[symbol.name](*args)
+            case "not":
+                return z3.Not(args[0])
+            case "and":
+                return z3.And(*args) if args else z3.BoolVal(True, self.context)
+            case "or":
+                return z3.Or(*args) if args else z3.BoolVal(False, self.context)
+            case "eq":
+                return args[0] == args[1]
+            case "lt" | "le":
+                sort = term.args[0].sort
+                if sort is Int:
+                    return args[0] < args[1] if term.op == "lt" else args[0] <= args[1]
+                less = self.orders[sort](*args)
+                return less if term.op == "le" else z3.And(less, args[0] != args[1])
+            case "ite":
+                return z3.If(*args)
+            case "add":
+                return args[0] + args[1]
+            case "sub":
+                return args[0] - args[1]
+            case _:
+                return args[0] * args[1]
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def parameters(self, action: Action, tag: str = "") -> dict[Any, Any]:
+        """Fresh z3 constants and functions for the parameters of an action."""
+        env: dict[Any, Any] = {}
+        for param in action.params:
+            if isinstance(param, Function):
+                env[param] = self.declare(param, f"!{action.name}{tag}")
+            else:
+                env[param] = z3.Const(f"{param.data[0]}!{action.name}{tag}", self.sorts[param.sort])
+        return env
+
+    def guard(self, action: Action, state: State, env: Mapping[Any, Any]) -> list[z3.BoolRef]:
+        """The guard clauses."""
+        return [self.formula(clause.formula, state, None, env) for clause in action.guard]
+
+    def after(self, action: Action, state: State, env: Mapping[Any, Any]) -> dict[str, Callable[..., z3.ExprRef]]:
+        """The state after the action, by substitution."""
+        result: dict[str, Callable[..., z3.ExprRef]] = dict(state)
+        for update in action.updates:
+            result[update.variable.name] = self._updated(result[update.variable.name], update, state, dict(env))
+        return result
+
+    def _updated(self, old: Callable[..., z3.ExprRef], update: Any, state: State, env: dict[Any, Any]) -> Any:
+        if update.whole:
+            return lambda *args: self.formula(
+                update.value, state, None, {**env, **dict(zip(update.args, args, strict=True))}
+            )
+        point = [self.formula(arg, state, None, env) for arg in update.args]
+        new = self.formula(update.value, state, None, env)
+
+        def changed(*args: z3.ExprRef) -> z3.ExprRef:
+            here = [a == p for a, p in zip(args, point, strict=True)]
+            return z3.If(z3.And(*here), new, old(*args)) if here else new  # type: ignore[no-any-return]
+
+        return changed
+
+    def initial(self) -> list[z3.BoolRef]:
+        """The variables have their initial values."""
+        found = []
+        for name, variable in self.spec.variables.items():
+            args = [z3.Const(f"i{k}_{name}", self.sorts[s]) for k, s in enumerate(variable.domain)]
+            env = dict(zip(variable.formals, args, strict=True))
+            equation = self.before[name](*args) == self.formula(variable.init, self.before, None, env)
+            found.append(z3.ForAll(args, equation) if args else equation)
+        return found
+
+    # -- finite pictures -----------------------------------------------------------------------------------------
+
+    def elements(self, sort: type[Sort], size: int) -> list[z3.ExprRef]:
+        """Names for the elements of a sort of a given size."""
+        return [z3.Const(f"{sort.__name__}!{i}", self.sorts[sort]) for i in range(size)]
+
+    def small(self, sizes: Mapping[type[Sort], int]) -> list[z3.BoolRef]:
+        """Domain closure: each sort has exactly these elements, ordered sorts in order of their numbers."""
+        found: list[z3.BoolRef] = []
+        for sort, size in sizes.items():
+            names = self.elements(sort, size)
+            x = z3.Const(f"d_{sort.__name__}", self.sorts[sort])
+            found.append(z3.ForAll([x], z3.Or([x == name for name in names])))
+            found += [a != b for a, b in itertools.combinations(names, 2)]
+            if sort in self.orders:
+                found += [self.orders[sort](a, b) for a, b in itertools.pairwise(names)]
+        return found
+
+    def read_back(
+        self, model: z3.ModelRef, sizes: Mapping[type[Sort], int], action: Action | None, env: Mapping[Any, Any]
+    ) -> tuple[Instance, list[int], Step | None]:
+        """The instance, state and step that a model of :meth:`small` describes."""
+        names = {sort: self.elements(sort, size) for sort, size in sizes.items()}
+
+        def number(sort: type[Term], value: z3.ExprRef) -> int:
+            if sort is Bool:
+                return int(z3.is_true(value))
+            if sort is Int:
+                return int(value.as_long())  # type: ignore[attr-defined]
+            return next(
+                i
+                for i, name in enumerate(names[sort])  # type: ignore[index]
+                if z3.eq(model.eval(name, model_completion=True), value)
+            )
+
+        def element(sort: type[Term], i: int) -> Any:
+            return z3.BoolVal(bool(i), self.context) if sort is Bool else names[sort][i]  # type: ignore[index]
+
+        def table(symbol: Function[Any], declared: Callable[..., Any]) -> list[int]:
+            ranges = [range(2 if s is Bool else sizes[s]) for s in symbol.domain]  # type: ignore[index]
+            return [
+                number(
+                    symbol.range,
+                    model.eval(
+                        declared(*(element(s, i) for s, i in zip(symbol.domain, point, strict=True))),
+                        model_completion=True,
+                    ),
+                )
+                for point in itertools.product(*ranges)
+            ]
+
+        constants = {name: table(symbol, self.constants[name]) for name, symbol in self.spec.constants.items()}
+        instance = Instance(self.spec, sizes, constants)
+        state = [v for name, symbol in self.spec.variables.items() for v in table(symbol, self.before[name])]
+        if action is None:
+            return instance, state, None
+        args = tuple(
+            tuple(table(p, env[p]))
+            if isinstance(p, Function)
+            else number(p.sort, model.eval(env[p], model_completion=True))
+            for p in action.params
+        )
+        return instance, state, Step(action.name, args)
+
+    def hypotheses(self, properties: tuple[Property, ...]) -> list[z3.BoolRef]:
+        """Properties of states, of the state before the step."""
+        return [self.formula(p.formula, self.before) for p in properties]

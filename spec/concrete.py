@@ -1,0 +1,422 @@
+"""The concrete interpretation: a spec on Python values.
+
+An :class:`Instance` fixes how many elements each sort has and what the constants are. Elements are the integers from
+0; the order of an ordered sort is theirs. A state is one flat row of cells, variable after variable, each variable's
+table in row-major order of its arguments: ``bytes`` while exploring (``tuple`` if a variable holds integers), a
+``list`` where it is changed in place (monitors, log replay).
+
+Terms are compiled to Python source. *Grounded* code (exploration) has parameters and quantifiers expanded and constants
+folded; *loop* code (large instances) keeps both. :func:`evaluate` walks the tree instead: slow, simple, and the
+reference that the compiled forms are tested against.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from mtpo.spec.language import Action, Clause, Function, Int, Property, Sort, Spec, Term, formals_of, show
+from mtpo.spec.terms import Bool
+
+State = Sequence[int]
+Table = Sequence[int]
+Code = str | int
+
+MAX_CELLS: Final = 50_000_000
+_COMPARE: Final = {"eq": "==", "lt": "<", "le": "<="}
+_ARITHMETIC: Final = {"add": "+", "sub": "-", "mul": "*"}
+
+
+class InstanceError(ValueError):
+    """Sizes or constants that do not fit the spec: the message names the sort or the constant."""
+
+
+@attrs.frozen
+class Step:
+    """An action with its arguments: elements as integers, function parameters as tables (tuples)."""
+
+    action: str
+    args: tuple[int | tuple[int, ...], ...]
+
+
+class Instance:
+    """A spec with ``sizes`` (elements per sort) and ``constants`` (a table, or a function of the arguments).
+
+    The constants named in ``open`` are not fixed: each state carries its own values of them, in cells before those of
+    the variables, so that one instance covers every choice. Raises :class:`InstanceError` when a size or a constant is
+    missing or out of range.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        sizes: Mapping[type[Sort], int],
+        constants: Mapping[str, Table | Callable[..., int]] | None = None,
+        open: Collection[str] = (),
+    ) -> None:
+        self.spec = spec
+        self.sizes = dict(sizes)
+        for sort in spec.sorts:
+            if self.sizes.get(sort, 0) < 1:
+                raise InstanceError(f"{spec.name}: sort {sort.__name__} needs a size of at least 1")
+        self.constants: dict[str, tuple[int, ...]] = {}
+        self.open = tuple(name for name in spec.constants if name in open)
+        for name, symbol in spec.constants.items():
+            if name in self.open:
+                continue
+            if constants is None or name not in constants:
+                raise InstanceError(f"{spec.name}: constant `{name}` has no value")
+            given = constants[name]
+            table = tuple(
+                int(v) for v in (given if not callable(given) else (given(*args) for args in self.points(symbol)))
+            )
+            self._check_table(symbol, table)
+            self.constants[name] = table
+        self.offsets: dict[str, int] = {}
+        cells = 0
+        for symbol in (*(spec.constants[name] for name in self.open), *spec.variables.values()):
+            self.offsets[symbol.name] = cells
+            cells += self.cells(symbol)
+        if cells > MAX_CELLS:
+            raise InstanceError(f"{spec.name}: {cells:,} cells a state, at most {MAX_CELLS:,}")
+        self.width = cells
+        self.wide = any(v.range is Int for v in spec.variables.values()) or any(n > 256 for n in self.sizes.values())
+        self._loops: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
+        self._formulas: dict[tuple[str, bool], Callable[..., bool]] = {}
+
+    # -- layout ------------------------------------------------------------------------------------------------
+
+    def size(self, sort: type[Term]) -> int:
+        """Number of elements of a finite sort."""
+        if sort is Bool:
+            return 2
+        if issubclass(sort, Sort):
+            return self.sizes[sort]
+        raise InstanceError(f"{self.spec.name}: {sort.__name__} is not finite")
+
+    def cells(self, symbol: Function[Any]) -> int:
+        """Number of arguments tuples of a symbol."""
+        return math.prod(self.size(sort) for sort in symbol.domain)
+
+    def points(self, symbol: Function[Any]) -> Iterator[tuple[int, ...]]:
+        """Every tuple of arguments of a symbol, in table order."""
+        return itertools.product(*(range(self.size(sort)) for sort in symbol.domain))
+
+    def index(self, symbol: Function[Any], args: Sequence[int]) -> int:
+        """Position of a tuple of arguments in the symbol's table."""
+        position = 0
+        for sort, arg in zip(symbol.domain, args, strict=True):
+            position = position * self.size(sort) + arg
+        return position
+
+    def _check_table(self, symbol: Function[Any], table: tuple[int, ...]) -> None:
+        if len(table) != self.cells(symbol):
+            raise InstanceError(
+                f"{self.spec.name}: `{symbol.name}` needs {self.cells(symbol)} values, got {len(table)}"
+            )
+        if symbol.range is not Int and any(not 0 <= v < self.size(symbol.range) for v in table):
+            raise InstanceError(f"{self.spec.name}: a value of `{symbol.name}` is no {symbol.range.__name__}")
+
+    def freeze(self, cells: Sequence[int]) -> State:
+        """A hashable state."""
+        return tuple(cells) if self.wide else bytes(cells)
+
+    def value(self, state: State, variable: str, *args: int) -> int:
+        """The value of a variable in a state."""
+        return state[self.offsets[variable] + self.index(self.spec.variables[variable], args)]
+
+    def row(self, cells: Sequence[int], place: int) -> tuple[str, tuple[int, ...]]:
+        """The symbol and arguments of the cell at a place of a state."""
+        name = max((n for n in self.offsets if self.offsets[n] <= place), key=self.offsets.__getitem__)
+        symbol = self.spec.variables.get(name) or self.spec.constants[name]
+        return name, next(itertools.islice(self.points(symbol), place - self.offsets[name], None))
+
+    # -- running -----------------------------------------------------------------------------------------------
+
+    def initial(self, chosen: Mapping[str, Table] | None = None) -> list[int]:
+        """The first state, as a list of cells, with the chosen values of the open constants."""
+        cells: list[int] = []
+        for name in self.open:
+            table = tuple((chosen or {})[name])
+            self._check_table(self.spec.constants[name], table)
+            cells += table
+        for variable in self.spec.variables.values():
+            for point in self.points(variable):
+                env = dict(zip(variable.formals, point, strict=True))
+                cells.append(int(evaluate(variable.init, self, cells, env)))
+        return cells
+
+    def assumed(self, state: State = ()) -> list[Property]:
+        """The assumptions that these constants (in this state, where they are open) violate."""
+        return [p for p in self.spec.role("assumption") if not self.formula(p.formula, p.id)(state)]
+
+    def refused(self, state: State, step: Step) -> list[Clause]:
+        """The guard clauses that are false: empty when the step may be taken."""
+        action = self._action(step)
+        env = dict(zip(action.params, step.args, strict=True))
+        if self._loop(action)[0](state, *step.args):
+            return []
+        return [clause for clause in action.guard if not evaluate(clause.formula, self, state, env)]
+
+    def enabled(self, state: State, step: Step) -> bool:
+        """Whether every guard clause holds."""
+        return bool(self._loop(self._action(step))[0](state, *step.args))
+
+    def perform(self, state: list[int], step: Step) -> None:
+        """Take the step in place, without looking at the guard."""
+        self._loop(self._action(step))[1](state, *step.args)
+
+    def violated(self, state: State, roles: tuple[str, ...] = ("invariant", "lemma")) -> list[Property]:
+        """The properties of these roles that are false in the state."""
+        return [p for p in self.spec.role(*roles) if not self.formula(p.formula, p.id)(state)]
+
+    def violated_step(self, state: State, after: State) -> list[Property]:
+        """The step properties that are false of the step."""
+        return [p for p in self.spec.role("step") if not self.formula(p.formula, p.id)(state, after)]
+
+    def _action(self, step: Step) -> Action:
+        try:
+            return self.spec.actions[step.action]
+        except KeyError:
+            known = ", ".join(self.spec.actions)
+            raise InstanceError(f"{self.spec.name} has no action {step.action!r}; it has {known}") from None
+
+    # -- compiled forms ----------------------------------------------------------------------------------------
+
+    def formula(self, term: Bool, key: str, grounded: bool = False) -> Callable[..., bool]:
+        """``f(state)`` or, if the term reads the next state, ``f(state, after)``."""
+        if (key, grounded) not in self._formulas:
+            body = _text(_Emitter(self, grounded).code(term, {}))
+            self._formulas[key, grounded] = self._define(f"def f(s, t=None):\n    return bool({body})", "f")
+        return self._formulas[key, grounded]
+
+    def _define(self, source: str, name: str) -> Any:
+        scope: dict[str, Any] = {f"c_{k}": v for k, v in self.constants.items()}
+        exec(compile(source, f"<{self.spec.name} instance>", "exec"), scope)
+        return scope[name]
+
+    def _loop(self, action: Action) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """Guard and in-place update with parameters as arguments and quantifiers as loops."""
+        if action.name not in self._loops:
+            emitter = _Emitter(self, grounded=False)
+            names = [f"p_{name}" for name in formals_of(action)]
+            env: dict[Any, Code] = dict(zip(action.params, names, strict=True))
+            head = ", ".join(["s", *names])
+            guard = " and ".join(f"({_text(emitter.code(c.formula, env))})" for c in action.guard) or "True"
+            lines, writes = [], []
+            for number, update in enumerate(action.updates):
+                offset = self.offsets[update.variable.name]
+                if update.whole:
+                    inner = {**env, **{v: emitter.name(v) for v in update.args}}
+                    loops = "".join(f" for {inner[v]} in range({self.size(v.sort)})" for v in update.args)
+                    value = _text(emitter.code(update.value, inner))
+                    lines.append(f"    v{number} = [{value}{loops}]")
+                    writes.append(f"    s[{offset}:{offset + self.cells(update.variable)}] = v{number}")
+                else:
+                    place = emitter.place(update.variable, update.args, env, offset)
+                    lines.append(f"    i{number} = {place}; v{number} = {_text(emitter.code(update.value, env))}")
+                    writes.append(f"    s[i{number}] = v{number}")
+            body = "\n".join([*lines, *writes]) or "    pass"
+            source = f"def guard({head}):\n    return {guard}\ndef update({head}):\n{body}\n"
+            self._loops[action.name] = (self._define(source, "guard"), self._define(source, "update"))
+        return self._loops[action.name]
+
+    def ground_steps(self) -> list[tuple[Step, Callable[[State], State | None]]]:
+        """Every action with every choice of arguments, as a function to the next state, None where not enabled.
+
+        Choices whose guard is false whatever the state are left out.
+        """
+        found = []
+        for action in self.spec.actions.values():
+            choices = [
+                range(self.size(p.sort))
+                if isinstance(p, Term)
+                else list(itertools.product(range(self.size(p.range)), repeat=self.cells(p)))
+                for p in action.params
+            ]
+            for args in itertools.product(*choices):
+                step = self._ground(action, args)
+                if step is not None:
+                    found.append((Step(action.name, args), step))
+        return found
+
+    def _ground(self, action: Action, args: tuple[Any, ...]) -> Callable[[State], State | None] | None:
+        emitter = _Emitter(self, grounded=True)
+        env: dict[Any, Any] = dict(zip(action.params, args, strict=True))
+        clauses = []
+        for clause in action.guard:
+            code = emitter.code(clause.formula, env)
+            if code == 0 and not isinstance(code, str):
+                return None
+            if isinstance(code, str):
+                clauses.append(code)
+        lines = [f"    if not ({' and '.join(f'({c})' for c in clauses)}): return None"] if clauses else []
+        lines.append("    t = list(s)" if self.wide else "    t = bytearray(s)")
+        for update in action.updates:
+            offset = self.offsets[update.variable.name]
+            points = self.points(update.variable) if update.whole else [None]
+            for point in points:
+                inner = env if point is None else {**env, **dict(zip(update.args, point, strict=True))}
+                place = emitter.place(update.variable, update.args, inner, offset)
+                value = _text(emitter.code(update.value, inner))
+                if value != f"s[{place}]":
+                    lines.append(f"    t[{place}] = {value}")
+        lines.append("    return tuple(t)" if self.wide else "    return bytes(t)")
+        step: Callable[[State], State | None] = self._define("def step(s):\n" + "\n".join(lines), "step")
+        return step
+
+
+def _text(code: Code) -> str:
+    return code if isinstance(code, str) else str(int(code))
+
+
+class _Emitter:
+    """Terms to Python expressions; what is known is folded to an int."""
+
+    def __init__(self, instance: Instance, grounded: bool) -> None:
+        self.instance = instance
+        self.grounded = grounded
+
+    def name(self, variable: Term) -> str:
+        return f"{variable.data[0]}_{variable.data[1]}"
+
+    def place(self, symbol: Function[Any], args: tuple[Term, ...], env: Mapping[Any, Any], offset: int = 0) -> str:
+        known, parts, stride = offset, [], 1
+        for sort, arg in reversed(list(zip(symbol.domain, args, strict=True))):
+            code = self.code(arg, env)
+            if isinstance(code, str):
+                parts.append(f"({code})*{stride}" if stride > 1 else f"({code})")
+            else:
+                known += int(code) * stride
+            stride *= self.instance.size(sort)
+        if known or not parts:
+            parts.append(str(known))
+        return "+".join(parts)
+
+    def code(self, term: Term, env: Mapping[Any, Any]) -> Code:
+        match term.op:
+            case "lit":
+                return int(term.data)
+            case "bound":
+                return env[term]  # type: ignore[no-any-return]
+            case "apply":
+                return self._apply(term, env)
+            case "not":
+                inner = self.code(term.args[0], env)
+                return f"(not {inner})" if isinstance(inner, str) else int(not inner)
+            case "and" | "or":
+                return self._junction(term.op, (self.code(arg, env) for arg in term.args))
+            case "eq" | "lt" | "le":
+                left, right = (self.code(arg, env) for arg in term.args)
+                if not isinstance(left, str) and not isinstance(right, str):
+                    return int({"eq": left == right, "lt": left < right, "le": left <= right}[term.op])
+                if term.args[0].sort is Bool:
+                    return f"(bool({left}) == bool({right}))"
+                return f"({left} {_COMPARE[term.op]} {right})"
+            case "ite":
+                condition, then, otherwise = (self.code(arg, env) for arg in term.args)
+                if not isinstance(condition, str):
+                    return then if condition else otherwise
+                return then if then == otherwise else f"({then} if {condition} else {otherwise})"
+            case "add" | "sub" | "mul":
+                left, right = (self.code(arg, env) for arg in term.args)
+                text = f"({left} {_ARITHMETIC[term.op]} {right})"
+                return text if isinstance(left, str) or isinstance(right, str) else int(eval(text))
+            case _:
+                return self._quantifier(term, env)
+
+    def _apply(self, term: Term, env: Mapping[Any, Any]) -> Code:
+        symbol, primed = term.data
+        if symbol.kind == "var" or symbol.name in self.instance.open:
+            place = self.place(symbol, term.args, env, self.instance.offsets[symbol.name])
+            return f"{'t' if primed else 's'}[{place}]"
+        place = self.place(symbol, term.args, env)
+        table = self.instance.constants[symbol.name] if symbol.kind == "const" else env[symbol]
+        if place.isdigit() and not isinstance(table, str):
+            return int(table[int(place)])
+        if symbol.kind == "const":
+            return f"c_{symbol.name}[{place}]"
+        return f"{table}[{place}]"
+
+    def _junction(self, op: str, parts: Iterator[Code]) -> Code:
+        decisive = 0 if op == "and" else 1
+        kept = []
+        for part in parts:
+            if isinstance(part, str):
+                if part not in kept:
+                    kept.append(part)
+            elif bool(part) == bool(decisive):
+                return decisive
+        if not kept:
+            return 1 - decisive
+        return kept[0] if len(kept) == 1 else f"({f' {op} '.join(kept)})"
+
+    def _quantifier(self, term: Term, env: Mapping[Any, Any]) -> Code:
+        body, op = term.args[0], "and" if term.op == "forall" else "or"
+        ranges = [range(self.instance.size(v.sort)) for v in term.data]
+        if self.grounded:
+            points = itertools.product(*ranges)
+            return self._junction(
+                op, (self.code(body, {**env, **dict(zip(term.data, point, strict=True))}) for point in points)
+            )
+        names = {v: self.name(v) for v in term.data}
+        inner = self.code(body, {**env, **names})
+        if not isinstance(inner, str):
+            return inner
+        loops = "".join(f" for {names[v]} in range({len(r)})" for v, r in zip(term.data, ranges, strict=True))
+        return f"{'all' if op == 'and' else 'any'}({inner}{loops})"
+
+
+def evaluate(term: Term, instance: Instance, state: State, env: Mapping[Any, Any], after: State | None = None) -> int:
+    """The value of a term in a state, by walking the tree: bools are 0 and 1.
+
+    ``env`` maps bound variables to elements and function parameters to tables; ``after`` is the next state.
+    """
+
+    def value(t: Term, scope: Mapping[Any, Any]) -> int:
+        match t.op:
+            case "lit":
+                return int(t.data)
+            case "bound":
+                return int(scope[t])
+            case "apply":
+                symbol, primed = t.data
+                place = instance.index(symbol, [value(arg, scope) for arg in t.args])
+                if symbol.kind == "var" or symbol.name in instance.open:
+                    row = after if primed else state
+                    if row is None:
+                        raise InstanceError(f"`{show(t)}` needs the next state")
+                    return int(row[instance.offsets[symbol.name] + place])
+                table = instance.constants[symbol.name] if symbol.kind == "const" else scope[symbol]
+                return int(table[place])
+            case "not":
+                return int(not value(t.args[0], scope))
+            case "and":
+                return int(all(value(arg, scope) for arg in t.args))
+            case "or":
+                return int(any(value(arg, scope) for arg in t.args))
+            case "ite":
+                return value(t.args[1] if value(t.args[0], scope) else t.args[2], scope)
+            case "forall" | "exists":
+                quantify = all if t.op == "forall" else any
+                points = itertools.product(*(range(instance.size(v.sort)) for v in t.data))
+                return int(
+                    quantify(value(t.args[0], {**scope, **dict(zip(t.data, point, strict=True))}) for point in points)
+                )
+            case _:
+                left, right = (value(arg, scope) for arg in t.args)
+                results = {
+                    "eq": left == right,
+                    "lt": left < right,
+                    "le": left <= right,
+                    "add": left + right,
+                    "sub": left - right,
+                    "mul": left * right,
+                }
+                return int(results[t.op])
+
+    return value(term, env)
