@@ -8,7 +8,7 @@ failure is found fast and becomes a picture: a state that satisfies every proper
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -16,7 +16,7 @@ import z3
 
 from mtpo.proofs.symbolic import State, Symbolic
 from mtpo.proofs.verdicts import Status, Trace, Verdict
-from mtpo.spec.language import Action, Bool, Property, Sort, Spec, Variant, conj, conjuncts, show
+from mtpo.spec.language import Action, Property, Sort, Spec, Variant, conjuncts, show
 
 TIMEOUT_MS = 10_000
 SMALL = (1, 2, 3, 4)
@@ -134,17 +134,16 @@ class Prover:
         """A counterexample on small domains, if there is one."""
         for size in SMALL:
             sizes: dict[type[Sort], int] = {s: size + 1 if s.ordered else min(size, 2) for s in self.spec.sorts}
-            solver = z3.Solver(ctx=self.symbolic.context)
-            solver.set("timeout", self.timeout_ms)
-            solver.add(*self.axioms, *self.symbolic.small(sizes), *obligation.hypotheses, z3.Not(obligation.goal))
-            if solver.check() != z3.sat:
-                continue
-            instance, state, step = self.symbolic.read_back(solver.model(), sizes, obligation.action, obligation.env)
-            if step is None:
-                return Trace(instance, (instance.freeze(state),), ())
-            after = list(state)
-            instance.perform(after, step)
-            return Trace(instance, (instance.freeze(state), instance.freeze(after)), (step,), inductive=True)
+            if obligation.action is None:
+                found = first_state_breaking(self.spec, obligation.property, sizes, self.timeout_ms)
+            else:
+                variants = [v for v in self.spec.variants.values() if v.id == obligation.property]
+                if variants:
+                    return None
+                properties = (self.spec.properties[obligation.property],)
+                found = step_breaking(self.spec, obligation.action.name, properties, sizes, self.timeout_ms)
+            if isinstance(found, Trace):
+                return found
         return None
 
 
@@ -162,7 +161,7 @@ def prove(
     only under its assumption are UNKNOWN, and say so. ``properties`` limits the work to some ids (no such check then).
     """
     prover = Prover(spec, timeout_ms)
-    wanted = [o for o in prover.obligations(lambda p, a: properties is None or p in properties)]
+    wanted = list(prover.obligations(lambda p, a: properties is None or p in properties))
     outcomes: dict[str, list[Outcome]] = {}
     for number, obligation in enumerate(wanted):
         place = obligation.action.name if obligation.action else "init"
@@ -196,32 +195,62 @@ def _verdict(id: str, results: list[Outcome], assumptions: tuple[str, ...], brok
     return Verdict(id, Status.PROVED, "inductive", detail, assumptions)
 
 
-def broken_by(spec: Spec, action: str, sizes: Mapping[type[Sort], int], timeout_ms: int) -> tuple[list[Property], Any]:
-    """The properties that one action breaks on finite domains, in one question: for mutants.
+def first_state_breaking(
+    spec: Spec, property: str, sizes: Mapping[type[Sort], int], timeout_ms: int
+) -> Trace | z3.CheckSatResult:
+    """An initial state of these sizes that violates an invariant, or the solver's answer."""
+    symbolic = Symbolic(spec, sizes)
+    solver = z3.Solver(ctx=symbolic.context)
+    solver.set("timeout", timeout_ms)
+    goal = symbolic.formula(spec.properties[property].formula, symbolic.before)
+    solver.add(*symbolic.axioms(), *symbolic.initial(), z3.Not(goal))
+    answer = solver.check()
+    if answer != z3.sat:
+        return answer
+    instance, state, _ = symbolic.read_back(solver.model(), None, {})
+    return Trace(instance, (instance.freeze(state),), ())
 
-    Returns the broken properties (named ones first) and the trace; ([], solver's answer) when there is none.
-    """
-    symbolic = Symbolic(spec)
+
+def step_breaking(
+    spec: Spec,
+    action: str,
+    properties: Sequence[Property],
+    sizes: Mapping[type[Sort], int],
+    timeout_ms: int,
+) -> Trace | z3.CheckSatResult:
+    """A state of these sizes that satisfies every property and a step of the action after which one is broken."""
+    symbolic = Symbolic(spec, sizes)
     found = spec.actions[action]
     env = symbolic.parameters(found)
     after = symbolic.after(found, symbolic.before, env)
-    named, lemmas = spec.role("invariant", "step"), spec.role("lemma")
-    answer: Any = z3.unsat
-    for group in (named, lemmas):
-        goal = conj(*(p.formula for p in group))
-        solver = z3.Solver(ctx=symbolic.context)
-        solver.set("timeout", timeout_ms)
-        solver.add(*symbolic.axioms(), *symbolic.small(sizes), *symbolic.hypotheses(spec.role("invariant", "lemma")))
-        solver.add(*symbolic.guard(found, symbolic.before, env))
-        solver.add(z3.Not(z3.And([symbolic.formula(p.formula, symbolic.before, after) for p in group])))
-        answer = solver.check()
-        if answer == z3.sat:
-            instance, state, step = symbolic.read_back(solver.model(), sizes, found, env)
-            assert step is not None and isinstance(goal, Bool)
-            then = list(state)
-            instance.perform(then, step)
-            broken = [
-                p for p in group if not instance.formula(p.formula, p.id)(state if p.role == "step" else then, then)
-            ]
-            return broken, Trace(instance, (instance.freeze(state), instance.freeze(then)), (step,), inductive=True)
+    goals = [
+        symbolic.formula(p.formula, symbolic.before, after) if p.role == "step" else symbolic.formula(p.formula, after)
+        for p in properties
+    ]
+    solver = z3.Solver(ctx=symbolic.context)
+    solver.set("timeout", timeout_ms)
+    solver.add(*symbolic.axioms(), *symbolic.hypotheses(spec.role("invariant", "lemma")))
+    solver.add(*symbolic.guard(found, symbolic.before, env), z3.Not(z3.And(goals)))
+    answer = solver.check()
+    if answer != z3.sat:
+        return answer
+    instance, state, step = symbolic.read_back(solver.model(), found, env)
+    assert step is not None
+    then = list(state)
+    instance.perform(then, step)
+    return Trace(instance, (instance.freeze(state), instance.freeze(then)), (step,), inductive=True)
+
+
+def broken_by(
+    spec: Spec, action: str, sizes: Mapping[type[Sort], int], timeout_ms: int
+) -> tuple[list[Property], Trace | z3.CheckSatResult]:
+    """The properties that an action breaks on finite domains (named ones before lemmas), and how: for mutants."""
+    answer: Trace | z3.CheckSatResult = z3.unsat
+    for roles in (("invariant", "step"), ("lemma",)):
+        answer = step_breaking(spec, action, spec.role(*roles), sizes, timeout_ms)
+        if isinstance(answer, Trace):
+            before, then = answer.states
+            state_roles = tuple(set(roles) - {"step"})
+            steps = answer.instance.violated_step(before, then) if "step" in roles else []
+            return [*answer.instance.violated(then, state_roles), *steps], answer
     return [], answer

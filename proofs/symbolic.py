@@ -1,8 +1,10 @@
 """The symbolic interpretation: a spec as z3 terms over uninterpreted sorts, for any number of elements.
 
 State variables are uninterpreted functions; the state after an action is obtained by substitution, never by frame
-axioms. An ordered sort has a total order given by axioms. :meth:`Symbolic.small` adds domain-closure axioms, so that a
-failing obligation gets a small counterexample that can be read back as a concrete instance and state.
+axioms. An ordered sort has a total order given by axioms.
+
+With ``finite`` sizes the sorts are enumerations and quantifiers are unrolled: the symbolic, finite interpretation, in
+which every question has an answer and a counterexample can be read back as a concrete instance, state and step.
 """
 
 from __future__ import annotations
@@ -23,12 +25,18 @@ State = Mapping[str, Callable[..., z3.ExprRef]]
 class Symbolic:
     """z3 sorts, symbols and formulas of a spec. One context per object, so that objects may live in threads."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, finite: Mapping[type[Sort], int] | None = None) -> None:
         self.spec = spec
+        self.finite = finite
         self.context = z3.Context()
+        self.elements: dict[type[Term], list[z3.ExprRef]] = {}
         self.sorts: dict[type[Term], z3.SortRef] = {Bool: z3.BoolSort(self.context), Int: z3.IntSort(self.context)}
         for sort in spec.sorts:
-            self.sorts[sort] = z3.DeclareSort(sort.__name__, self.context)
+            if finite is None:
+                self.sorts[sort] = z3.DeclareSort(sort.__name__, self.context)
+            else:
+                names = [f"{sort.__name__}!{i}" for i in range(finite[sort])]
+                self.sorts[sort], self.elements[sort] = z3.EnumSort(sort.__name__, names, self.context)
         self.orders = {
             sort: z3.Function(f"le_{sort.__name__}", z, z, self.sorts[Bool])
             for sort, z in self.sorts.items()
@@ -45,6 +53,10 @@ class Symbolic:
         """Total orders and the assumptions of the spec."""
         found = []
         for sort, le in self.orders.items():
+            if self.finite is not None:
+                row = list(enumerate(self.elements[sort]))
+                found += [le(a, b) if i <= j else z3.Not(le(a, b)) for i, a in row for j, b in row]
+                continue
             x, y, w = (z3.Const(f"{n}_{sort.__name__}", self.sorts[sort]) for n in "xyw")
             found += [
                 z3.ForAll([x], le(x, x)),
@@ -71,9 +83,7 @@ class Symbolic:
             case "bound":
                 return scope[term]
             case "forall" | "exists":
-                names = {v: z3.Const(f"{v.data[0]}_{v.data[1]}", self.sorts[v.sort]) for v in term.data}
-                body = self.formula(term.args[0], state, after, {**scope, **names})
-                return (z3.ForAll if term.op == "forall" else z3.Exists)(list(names.values()), body)
+                return self._quantified(term, state, after, scope)
         args = [self.formula(arg, state, after, scope) for arg in term.args]
         match term.op:
             case "apply":
@@ -107,6 +117,18 @@ class Symbolic:
                 return args[0] - args[1]
             case _:
                 return args[0] * args[1]
+
+    def _quantified(self, term: Term, state: State, after: State | None, scope: Mapping[Any, Any]) -> Any:
+        quantify = z3.ForAll if term.op == "forall" else z3.Exists
+        if self.finite is None:
+            names = {v: z3.Const(f"{v.data[0]}_{v.data[1]}", self.sorts[v.sort]) for v in term.data}
+            return quantify(list(names.values()), self.formula(term.args[0], state, after, {**scope, **names}))
+        points = itertools.product(*(self.elements[v.sort] for v in term.data))
+        parts = [
+            self.formula(term.args[0], state, after, {**scope, **dict(zip(term.data, point, strict=True))})
+            for point in points
+        ]
+        return z3.And(parts) if term.op == "forall" else z3.Or(parts)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -149,6 +171,11 @@ class Symbolic:
         """The variables have their initial values."""
         found = []
         for name, variable in self.spec.variables.items():
+            if self.finite is not None:
+                for point in itertools.product(*(self.elements[s] for s in variable.domain)):
+                    env = dict(zip(variable.formals, point, strict=True))
+                    found.append(self.before[name](*point) == self.formula(variable.init, self.before, None, env))
+                continue
             args = [z3.Const(f"i{k}_{name}", self.sorts[s]) for k, s in enumerate(variable.domain)]
             env = dict(zip(variable.formals, args, strict=True))
             equation = self.before[name](*args) == self.formula(variable.init, self.before, None, env)
@@ -157,57 +184,29 @@ class Symbolic:
 
     # -- finite pictures -----------------------------------------------------------------------------------------
 
-    def elements(self, sort: type[Sort], size: int) -> list[z3.ExprRef]:
-        """Names for the elements of a sort of a given size."""
-        return [z3.Const(f"{sort.__name__}!{i}", self.sorts[sort]) for i in range(size)]
-
-    def small(self, sizes: Mapping[type[Sort], int]) -> list[z3.BoolRef]:
-        """Domain closure: each sort has exactly these elements, ordered sorts in order of their numbers."""
-        found: list[z3.BoolRef] = []
-        for sort, size in sizes.items():
-            names = self.elements(sort, size)
-            x = z3.Const(f"d_{sort.__name__}", self.sorts[sort])
-            found.append(z3.ForAll([x], z3.Or([x == name for name in names])))
-            found += [a != b for a, b in itertools.combinations(names, 2)]
-            if sort in self.orders:
-                found += [self.orders[sort](a, b) for a, b in itertools.pairwise(names)]
-        return found
-
     def read_back(
-        self, model: z3.ModelRef, sizes: Mapping[type[Sort], int], action: Action | None, env: Mapping[Any, Any]
+        self, model: z3.ModelRef, action: Action | None, env: Mapping[Any, Any]
     ) -> tuple[Instance, list[int], Step | None]:
-        """The instance, state and step that a model of :meth:`small` describes."""
-        names = {sort: self.elements(sort, size) for sort, size in sizes.items()}
+        """The instance, state and step that a model of the finite interpretation describes."""
+        assert self.finite is not None, "only finite models have a picture"
 
-        def number(sort: type[Term], value: z3.ExprRef) -> int:
+        def number(sort: type[Term], value: Any) -> int:
             if sort is Bool:
                 return int(z3.is_true(value))
             if sort is Int:
-                return int(value.as_long())  # type: ignore[attr-defined]
-            return next(
-                i
-                for i, name in enumerate(names[sort])  # type: ignore[index]
-                if z3.eq(model.eval(name, model_completion=True), value)
-            )
-
-        def element(sort: type[Term], i: int) -> Any:
-            return z3.BoolVal(bool(i), self.context) if sort is Bool else names[sort][i]  # type: ignore[index]
+                return int(value.as_long())
+            return next(i for i, name in enumerate(self.elements[sort]) if z3.eq(name, value))
 
         def table(symbol: Function[Any], declared: Callable[..., Any]) -> list[int]:
-            ranges = [range(2 if s is Bool else sizes[s]) for s in symbol.domain]  # type: ignore[index]
+            false_true = [z3.BoolVal(False, self.context), z3.BoolVal(True, self.context)]
+            domains = [false_true if s is Bool else self.elements[s] for s in symbol.domain]
             return [
-                number(
-                    symbol.range,
-                    model.eval(
-                        declared(*(element(s, i) for s, i in zip(symbol.domain, point, strict=True))),
-                        model_completion=True,
-                    ),
-                )
-                for point in itertools.product(*ranges)
+                number(symbol.range, model.eval(declared(*point), model_completion=True))
+                for point in itertools.product(*domains)
             ]
 
         constants = {name: table(symbol, self.constants[name]) for name, symbol in self.spec.constants.items()}
-        instance = Instance(self.spec, sizes, constants)
+        instance = Instance(self.spec, self.finite, constants)
         state = [v for name, symbol in self.spec.variables.items() for v in table(symbol, self.before[name])]
         if action is None:
             return instance, state, None

@@ -40,7 +40,7 @@ class Trace:
     def lines(self) -> list[str]:
         """The trace as text: constants, then per step what it changed."""
         spec, found = self.instance.spec, []
-        fixed = {**{n: t for n, t in self.instance.constants.items()}}
+        fixed = dict(self.instance.constants)
         for name in self.instance.open:
             start = self.instance.offsets[name]
             fixed[name] = tuple(self.states[0][start : start + self.instance.cells(spec.constants[name])])

@@ -20,7 +20,7 @@ from typing import Any, Final
 import attrs
 
 from mtpo.spec.language import Action, Clause, Function, Int, Property, Sort, Spec, Term, formals_of, show
-from mtpo.spec.terms import Bool
+from mtpo.spec.terms import Bool, walk
 
 State = Sequence[int]
 Table = Sequence[int]
@@ -225,49 +225,57 @@ class Instance:
             self._loops[action.name] = (self._define(source, "guard"), self._define(source, "update"))
         return self._loops[action.name]
 
-    def ground_steps(self) -> list[tuple[Step, Callable[[State], State | None]]]:
-        """Every action with every choice of arguments, as a function to the next state, None where not enabled.
+    def ground(self) -> tuple[list[Step], Callable[[State], list[tuple[int, State]]]]:
+        """Every step of the instance, and the successor function: pairs (position of the step, next state).
 
-        Choices whose guard is false whatever the state are left out.
+        Choices of arguments whose guard is false whatever the state are left out.
         """
-        found = []
+        steps: list[Step] = []
+        lines = ["def successors(s):", "    out = []"]
         for action in self.spec.actions.values():
-            choices = [
-                range(self.size(p.sort))
-                if isinstance(p, Term)
-                else list(itertools.product(range(self.size(p.range)), repeat=self.cells(p)))
-                for p in action.params
-            ]
-            for args in itertools.product(*choices):
-                step = self._ground(action, args)
-                if step is not None:
-                    found.append((Step(action.name, args), step))
-        return found
+            domains = [range(self.size(p.sort)) for p in action.elements]
+            tables = [itertools.product(range(self.size(p.range)), repeat=self.cells(p)) for p in action.functions]
+            choices = list(itertools.product(*tables))
+            for elements in itertools.product(*domains):
+                env: dict[Any, Any] = dict(zip(action.elements, elements, strict=True))
+                block: list[str] = []
+                shared = self._clauses([c for c in action.guard if not _uses_functions(c)], env)
+                if shared is None:
+                    continue
+                for chosen in choices:
+                    inner = {**env, **dict(zip(action.functions, chosen, strict=True))}
+                    own = self._clauses([c for c in action.guard if _uses_functions(c)], inner)
+                    if own is not None:
+                        block += [f"        if {own}:", *self._ground_update(action, inner, len(steps))]
+                        steps.append(Step(action.name, tuple(inner[p] for p in action.params)))
+                if block:
+                    lines += [f"    if {shared}:", *block]
+        lines.append("    return out")
+        return steps, self._define("\n".join(lines), "successors")
 
-    def _ground(self, action: Action, args: tuple[Any, ...]) -> Callable[[State], State | None] | None:
+    def _clauses(self, clauses: Sequence[Clause], env: Mapping[Any, Any]) -> str | None:
+        """The conjunction as code; None when it is false whatever the state."""
+        code = _Emitter(self, True).junction("and", (_Emitter(self, True).code(c.formula, env) for c in clauses))
+        return None if code == 0 else _text(code)
+
+    def _ground_update(self, action: Action, env: Mapping[Any, Any], number: int) -> list[str]:
         emitter = _Emitter(self, grounded=True)
-        env: dict[Any, Any] = dict(zip(action.params, args, strict=True))
-        clauses = []
-        for clause in action.guard:
-            code = emitter.code(clause.formula, env)
-            if code == 0 and not isinstance(code, str):
-                return None
-            if isinstance(code, str):
-                clauses.append(code)
-        lines = [f"    if not ({' and '.join(f'({c})' for c in clauses)}): return None"] if clauses else []
-        lines.append("    t = list(s)" if self.wide else "    t = bytearray(s)")
+        lines = ["            t = list(s)" if self.wide else "            t = bytearray(s)"]
         for update in action.updates:
             offset = self.offsets[update.variable.name]
-            points = self.points(update.variable) if update.whole else [None]
+            points: Any = self.points(update.variable) if update.whole else [None]
             for point in points:
                 inner = env if point is None else {**env, **dict(zip(update.args, point, strict=True))}
                 place = emitter.place(update.variable, update.args, inner, offset)
                 value = _text(emitter.code(update.value, inner))
                 if value != f"s[{place}]":
-                    lines.append(f"    t[{place}] = {value}")
-        lines.append("    return tuple(t)" if self.wide else "    return bytes(t)")
-        step: Callable[[State], State | None] = self._define("def step(s):\n" + "\n".join(lines), "step")
-        return step
+                    lines.append(f"            t[{place}] = {value}")
+        lines.append(f"            out.append(({number}, {'tuple(t)' if self.wide else 'bytes(t)'}))")
+        return lines
+
+
+def _uses_functions(clause: Clause) -> bool:
+    return any(t.op == "apply" and t.data[0].kind == "param" for t in walk(clause.formula))
 
 
 def _text(code: Code) -> str:
@@ -309,7 +317,7 @@ class _Emitter:
                 inner = self.code(term.args[0], env)
                 return f"(not {inner})" if isinstance(inner, str) else int(not inner)
             case "and" | "or":
-                return self._junction(term.op, (self.code(arg, env) for arg in term.args))
+                return self.junction(term.op, (self.code(arg, env) for arg in term.args))
             case "eq" | "lt" | "le":
                 left, right = (self.code(arg, env) for arg in term.args)
                 if not isinstance(left, str) and not isinstance(right, str):
@@ -342,7 +350,7 @@ class _Emitter:
             return f"c_{symbol.name}[{place}]"
         return f"{table}[{place}]"
 
-    def _junction(self, op: str, parts: Iterator[Code]) -> Code:
+    def junction(self, op: str, parts: Iterator[Code]) -> Code:
         decisive = 0 if op == "and" else 1
         kept = []
         for part in parts:
@@ -360,7 +368,7 @@ class _Emitter:
         ranges = [range(self.instance.size(v.sort)) for v in term.data]
         if self.grounded:
             points = itertools.product(*ranges)
-            return self._junction(
+            return self.junction(
                 op, (self.code(body, {**env, **dict(zip(term.data, point, strict=True))}) for point in points)
             )
         names = {v: self.name(v) for v in term.data}

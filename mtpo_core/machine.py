@@ -1,0 +1,692 @@
+"""The protocol as a pure state machine: events in, effects out, no I/O.
+
+``step(event)`` updates the machine in place and returns what must happen next, in order. Events and effects are frozen;
+their names are those of the records of a log and of the actions of the spec (:mod:`mtpo.spec.mtpo`), which the machine
+refines: each event is one or several spec steps. Whoever drives it performs each effect (runs a tool, an inverse, hands
+a notification to an agent) and reports completion as the next event.
+
+A trajectory T(o) is a stack of call keys in serial order: writes are only ever pushed above everything live and undone
+from the top, so nothing is scanned. ``Key`` is (rank, issue number): the serial order.
+"""
+
+from __future__ import annotations
+
+import bisect
+import copy
+import heapq
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Final, NamedTuple
+
+import attrs
+
+
+class Key(NamedTuple):
+    """A call's place in the serial order: rank of its author, then issue order."""
+
+    rank: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.rank}.{self.seq}"
+
+    @staticmethod
+    def parse(text: str) -> Key:
+        """The inverse of ``str``; raises ValueError."""
+        rank, _, seq = text.partition(".")
+        return Key(int(rank), int(seq))
+
+
+class Policy(Enum):
+    """What becomes of undone calls: re-applied mechanically, or withdrawn with their author told."""
+
+    REPLAY = "replay"
+    CANCEL = "cancel"
+
+
+class MachineError(ValueError):
+    """An event that the protocol does not allow now: names the event, the clause of the spec and why."""
+
+    def __init__(self, clause: str, message: str) -> None:
+        super().__init__(f"{message} [{clause}]")
+        self.clause = clause
+
+
+# -- events --------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Launch:
+    """An agent enters with the next rank."""
+
+
+@attrs.frozen
+class Read:
+    """An agent reads these objects at its position."""
+
+    agent: int
+    objects: tuple[str, ...]
+
+
+@attrs.frozen
+class Call:
+    """An agent asks to run a write tool with this footprint."""
+
+    agent: int
+    reads: frozenset[str]
+    writes: frozenset[str]
+    invertible: bool = True
+
+
+@attrs.frozen
+class Undone:
+    """The inverse of the call ran."""
+
+    call: Key
+
+
+@attrs.frozen
+class Applied:
+    """The acting call ran; ``out`` is the digest it left on each object of its footprint's writes."""
+
+    call: Key
+    out: Mapping[str, str]
+
+
+@attrs.frozen
+class Failed:
+    """The acting call had no effect."""
+
+    call: Key
+
+
+@attrs.frozen
+class Redone:
+    """An undone call was re-applied."""
+
+    call: Key
+    out: Mapping[str, str]
+
+
+@attrs.frozen
+class Stranded:
+    """An undone call could not be re-applied."""
+
+    call: Key
+
+
+@attrs.frozen
+class Deliver:
+    """An agent consumes its notifications."""
+
+    agent: int
+
+
+@attrs.frozen
+class Finish:
+    """An agent reports its task complete."""
+
+    agent: int
+
+
+Event = Launch | Read | Call | Undone | Applied | Failed | Redone | Stranded | Deliver | Finish
+
+
+# -- effects -------------------------------------------------------------------------------------------------------
+
+
+class Sight(NamedTuple):
+    """What a call saw on an object: the write it came from (None: the initial state) and its digest."""
+
+    write: Key | None
+    digest: str
+
+
+@attrs.frozen
+class Launched:
+    """The agent's rank."""
+
+    agent: int
+
+
+@attrs.frozen
+class Served:
+    """A read is answered from these writes; ``filtered`` if a higher-ranked one was screened out."""
+
+    call: Key
+    saw: Mapping[str, Sight]
+    filtered: bool
+
+
+@attrs.frozen
+class Accepted:
+    """A call got its key; ``members`` are the calls to undo first, in key order."""
+
+    call: Key
+    members: tuple[Key, ...]
+
+
+@attrs.frozen
+class Undo:
+    """Run the inverse of a call; report :class:`Undone`."""
+
+    call: Key
+
+
+@attrs.frozen
+class Exec:
+    """Run the acting call; report :class:`Applied` or :class:`Failed`. ``saw``: what its reads are at its position."""
+
+    call: Key
+    saw: Mapping[str, Sight]
+
+
+@attrs.frozen
+class Redo:
+    """Re-apply a call; report :class:`Redone` or :class:`Stranded`."""
+
+    call: Key
+    saw: Mapping[str, Sight]
+
+
+@attrs.frozen
+class Resolved:
+    """An undone call is back (``changed``: its author is to be told), or withdrawn as cancelled or stranded."""
+
+    call: Key
+    status: str
+    saw: Mapping[str, Sight]
+    changed: bool
+
+
+@attrs.frozen
+class Settled:
+    """The repair of a call is closed; ``stale`` are the calls whose authors have something to be told."""
+
+    call: Key
+    stale: tuple[Key, ...]
+
+
+@attrs.frozen
+class Premise:
+    """A premise that changed: what the call saw on the object, and what is there now at its position."""
+
+    call: Key
+    object: str
+    was: str
+    now: Sight
+
+
+@attrs.frozen
+class Result:
+    """A call whose own outcome changed: ``changed``, ``cancelled`` or ``stranded``."""
+
+    call: Key
+    status: str
+
+
+@attrs.frozen
+class Notify:
+    """Tell an agent: ``by`` is the call that caused it."""
+
+    agent: int
+    id: int
+    by: Key
+    premises: tuple[Premise, ...]
+    results: tuple[Result, ...]
+
+
+@attrs.frozen
+class Delivered:
+    """These notifications are consumed; the premises are as of now, several changes of one object merged."""
+
+    agent: int
+    ids: tuple[int, ...]
+    premises: tuple[Premise, ...]
+    results: tuple[Result, ...]
+
+
+@attrs.frozen
+class Bounced:
+    """The call was refused: its author has unread notifications."""
+
+    agent: int
+    ids: tuple[int, ...]
+
+
+@attrs.frozen
+class Gated:
+    """The call has no inverse and is held until these ranks have committed; ask again then."""
+
+    agent: int
+    waits_for: tuple[int, ...]
+
+
+@attrs.frozen
+class Finished:
+    """The agent is finished, until it is told of a change."""
+
+    agent: int
+
+
+@attrs.frozen
+class Reopened:
+    """A finished agent was told of a change and is at work again."""
+
+    agent: int
+
+
+@attrs.frozen
+class Committed:
+    """What the agent did is final."""
+
+    agent: int
+
+
+Effect = (
+    Launched
+    | Served
+    | Accepted
+    | Undo
+    | Exec
+    | Redo
+    | Resolved
+    | Settled
+    | Notify
+    | Delivered
+    | Bounced
+    | Gated
+    | Finished
+    | Reopened
+    | Committed
+)
+
+
+# -- state ---------------------------------------------------------------------------------------------------------
+
+
+@attrs.define
+class CallState:
+    """What the machine knows of a call. ``status``: read, acting, live, pending or withdrawn."""
+
+    reads: frozenset[str]
+    writes: frozenset[str]
+    invertible: bool
+    status: str
+    saw: dict[str, str] = attrs.Factory(dict)
+    out: dict[str, str] = attrs.Factory(dict)
+    note: str | None = None
+    """None, or why the author is to be told: stale, changed, cancelled, stranded."""
+
+    @property
+    def sighted(self) -> bool:
+        """The author may reason from what the call saw."""
+        return self.status in _SIGHTED
+
+
+_SIGHTED: Final = frozenset({"read", "live", "pending"})
+
+
+@attrs.define
+class AgentState:
+    """What the machine knows of an agent."""
+
+    issued: int = 0
+    finished: bool = False
+    committed: bool = False
+    noted: set[Key] = attrs.Factory(set)
+    unread: list[int] = attrs.Factory(list)
+
+
+@attrs.define
+class Repair:
+    """The open repair: ``undoing`` members still live (a stack, greatest last), ``redoing`` pending ones (least last)."""
+
+    acting: Key
+    members: tuple[Key, ...]
+    undoing: list[Key]
+    landed: bool = False
+    redoing: list[Key] = attrs.Factory(list)
+    touched: set[str] = attrs.Factory(set)
+
+
+class Machine:
+    """The protocol's state. ``initial`` maps each object to the digest of its initial value, ``absent`` is the rest's."""
+
+    def __init__(self, initial: Mapping[str, str], absent: str, policy: Policy = Policy.REPLAY) -> None:
+        self.policy = policy
+        self.given = dict(initial)
+        self.absent = absent
+        self.agents: list[AgentState] = []
+        self.calls: dict[Key, CallState] = {}
+        self.trajectory: dict[str, list[Key]] = {}
+        """T(o): live writes in serial order."""
+        self.readers: dict[str, list[Key]] = {}
+        """Sighted calls that read the object, in serial order."""
+        self.repair: Repair | None = None
+        self.notifications = 0
+
+    # -- questions ---------------------------------------------------------------------------------------------
+
+    def source(self, object: str, below: Key) -> Sight:
+        """M(o, sigma): the greatest live write on the object below a key, and its value."""
+        stack = self.trajectory.get(object, ())
+        place = bisect.bisect_left(stack, below)
+        if not place:
+            return Sight(None, self.given.get(object, self.absent))
+        write = stack[place - 1]
+        return Sight(write, self.calls[write].out[object])
+
+    def next_key(self, agent: int) -> Key:
+        """The key that the agent's next call will have."""
+        return Key(agent, self._agent(agent).issued)
+
+    def materialized(self, object: str) -> str:
+        """The digest that the live object must have."""
+        stack = self.trajectory.get(object)
+        return self.calls[stack[-1]].out[object] if stack else self.given.get(object, self.absent)
+
+    @property
+    def objects(self) -> set[str]:
+        """Every object that has been named."""
+        return self.given.keys() | self.trajectory.keys()
+
+    @property
+    def quiet(self) -> bool:
+        """GlobalQuiet: no open repair, every agent finished and with nothing to be told."""
+        return self.repair is None and all(a.finished and not a.noted for a in self.agents)
+
+    def _agent(self, rank: int) -> AgentState:
+        if not 0 <= rank < len(self.agents):
+            raise MachineError("mtpo.call.author-at-work", f"no agent of rank {rank}; {len(self.agents)} launched")
+        return self.agents[rank]
+
+    # -- events ------------------------------------------------------------------------------------------------
+
+    def step(self, event: Event) -> list[Effect]:
+        """Take one event; returns the effects, in the order in which they must happen."""
+        match event:
+            case Launch():
+                self.agents.append(AgentState())
+                return [Launched(len(self.agents) - 1)]
+            case Read():
+                return self._read(event)
+            case Call():
+                return self._call(event)
+            case Undone():
+                return self._undone(event)
+            case Applied() | Failed():
+                return self._landed(event)
+            case Redone() | Stranded():
+                return self._resolved(event)
+            case Deliver():
+                return self._deliver(event)
+            case Finish():
+                return self._finish(event)
+
+    def _may_act(self, agent: int, what: str) -> list[Effect]:
+        """Empty, or the bounce of a call whose author has something unread."""
+        state = self._agent(agent)
+        if self.repair is not None:
+            raise MachineError(
+                f"mtpo.{what}.no-open-repair", f"{what} by rank {agent} while call {self.repair.acting} is open"
+            )
+        if state.noted:
+            return [Bounced(agent, tuple(state.unread))]
+        if state.finished:
+            raise MachineError(f"mtpo.{what}.author-at-work", f"{what} by rank {agent}, which has finished")
+        return []
+
+    def _issue(self, agent: int, state: CallState) -> Key:
+        key = self.next_key(agent)
+        self.agents[agent].issued += 1
+        self.calls[key] = state
+        return key
+
+    def _read(self, event: Read) -> list[Effect]:
+        refused = self._may_act(event.agent, "read")
+        if refused:
+            return refused
+        objects = frozenset(event.objects)
+        key = self._issue(event.agent, CallState(objects, frozenset(), True, "read"))
+        saw = self._sights(key)
+        filtered = any((stack := self.trajectory.get(o)) and stack[-1] > key for o in objects)
+        return [Served(key, saw, bool(filtered))]
+
+    def _sights(self, key: Key) -> dict[str, Sight]:
+        """What the call sees at its position; remembered as its premises."""
+        call = self.calls[key]
+        saw = {o: self.source(o, key) for o in sorted(call.reads)}
+        call.saw = {o: sight.digest for o, sight in saw.items()}
+        for o in call.reads:
+            row = self.readers.setdefault(o, [])
+            place = bisect.bisect_left(row, key)
+            if place == len(row) or row[place] != key:
+                row.insert(place, key)
+        return saw
+
+    def _call(self, event: Call) -> list[Effect]:
+        refused = self._may_act(event.agent, "call")
+        if refused:
+            return refused
+        if not event.invertible:
+            waits = tuple(b for b in range(event.agent) if not self.agents[b].committed)
+            if waits:
+                return [Gated(event.agent, waits)]
+        key = self._issue(event.agent, CallState(event.reads, event.writes, event.invertible, "acting"))
+        members = self._closed_set(key)
+        self.repair = Repair(key, members, list(members), touched=set(event.writes))
+        return [Accepted(key, members), *self._next()]
+
+    def _closed_set(self, key: Key) -> tuple[Key, ...]:
+        """The live calls above that conflict with the call, closed under the conflicts that its policy needs."""
+        call, found, work = self.calls[key], set[Key](), list[Key]()
+
+        def above(m: Key, objects: Iterable[str], rows: Mapping[str, list[Key]]) -> None:
+            for o in objects:
+                row = rows.get(o, ())
+                for w in row[bisect.bisect_right(row, m) :]:
+                    if w not in found and self.calls[w].status == "live":
+                        found.add(w)
+                        heapq.heappush(work, w)
+
+        above(key, call.writes, self.trajectory)
+        above(key, call.writes, self.readers)
+        above(key, call.reads, self.trajectory)
+        while work:
+            m = heapq.heappop(work)
+            member = self.calls[m]
+            above(m, member.writes, self.trajectory)
+            above(m, member.writes, self.readers)
+            if self.policy is Policy.REPLAY:
+                above(m, member.reads, self.trajectory)
+        return tuple(sorted(found))
+
+    def _next(self) -> list[Effect]:
+        """The next piece of the open repair."""
+        repair = self._open("settle")
+        if not repair.landed:
+            if repair.undoing:
+                return [Undo(repair.undoing[-1])]
+            return [Exec(repair.acting, self._looks(repair.acting))]
+        if repair.redoing:
+            w = repair.redoing[-1]
+            if self.policy is Policy.REPLAY:
+                return [Redo(w, self._looks(w))]
+            repair.redoing.pop()
+            return [self._withdraw(w, "cancelled"), *self._next()]
+        return self._settle(repair)
+
+    def _looks(self, key: Key) -> dict[str, Sight]:
+        return {o: self.source(o, key) for o in sorted(self.calls[key].reads)}
+
+    def _open(self, what: str) -> Repair:
+        if self.repair is None:
+            raise MachineError(f"mtpo.{what}.its-turn", f"{what}: no repair is open")
+        return self.repair
+
+    def _undone(self, event: Undone) -> list[Effect]:
+        repair = self._open("undone")
+        if repair.landed or not repair.undoing or repair.undoing[-1] != event.call:
+            raise MachineError("mtpo.undone.live-member", f"undone {event.call}: not the call to undo now")
+        call = self.calls[event.call]
+        for o in call.writes:
+            if self.trajectory[o][-1] != event.call:
+                raise MachineError(
+                    "mtpo.undone.top-only", f"undone {event.call}: {self.trajectory[o][-1]} is above it on {o}"
+                )
+            self.trajectory[o].pop()
+        call.status = "pending"
+        repair.undoing.pop()
+        repair.redoing.append(event.call)
+        repair.touched |= call.writes
+        return self._next()
+
+    def _push(self, key: Key, out: Mapping[str, str], what: str) -> dict[str, Sight]:
+        call = self.calls[key]
+        if out.keys() != call.writes:
+            odd = ", ".join(sorted(out.keys() ^ call.writes))
+            raise MachineError(f"mtpo.{what}.footprint", f"{what} {key}: values missing or undeclared for {odd}")
+        saw = self._sights(key)
+        call.out, call.status = dict(out), "live"
+        for o in call.writes:
+            stack = self.trajectory.setdefault(o, [])
+            if stack and stack[-1] > key:
+                raise MachineError("mtpo.in-place", f"{what} {key}: {stack[-1]} is above it on {o}")
+            stack.append(key)
+        return saw
+
+    def _landed(self, event: Applied | Failed) -> list[Effect]:
+        what = "applied" if isinstance(event, Applied) else "failed"
+        repair = self._open(what)
+        if repair.landed or repair.undoing or repair.acting != event.call:
+            raise MachineError(f"mtpo.{what}.its-turn", f"{what} {event.call}: not the call to run now")
+        if isinstance(event, Applied):
+            self._push(event.call, event.out, what)
+        else:
+            self.calls[event.call].status = "withdrawn"
+        repair.landed = True
+        return self._next()
+
+    def _resolved(self, event: Redone | Stranded) -> list[Effect]:
+        what = "redone" if isinstance(event, Redone) else "stranded"
+        repair = self._open(what)
+        if (
+            not repair.landed
+            or self.policy is not Policy.REPLAY
+            or not repair.redoing
+            or repair.redoing[-1] != event.call
+        ):
+            raise MachineError(f"mtpo.{what}.ascending", f"{what} {event.call}: not the call to re-apply now")
+        if isinstance(event, Stranded):
+            repair.redoing.pop()
+            return [self._withdraw(event.call, "stranded"), *self._next()]
+        call = self.calls[event.call]
+        saw, out = call.saw, call.out
+        sights = self._push(event.call, event.out, what)
+        repair.redoing.pop()
+        changed = call.saw != saw or call.out != out
+        if changed:
+            self._note(event.call, "changed")
+        return [Resolved(event.call, "redone", sights, changed), *self._next()]
+
+    def _withdraw(self, key: Key, status: str) -> Resolved:
+        call = self.calls[key]
+        call.status = "withdrawn"
+        for o in call.reads:
+            self.readers[o].remove(key)
+        self._note(key, status)
+        return Resolved(key, status, {}, True)
+
+    def _note(self, key: Key, why: str) -> None:
+        call = self.calls[key]
+        if call.note is None or why != "stale":
+            call.note = why
+        self.agents[key.rank].noted.add(key)
+
+    def _settle(self, repair: Repair) -> list[Effect]:
+        self.repair = None
+        for o in repair.touched:
+            row = self.readers.get(o, [])
+            for p in row[bisect.bisect_right(row, repair.acting) :]:
+                if self.calls[p].saw[o] != self.source(o, p).digest:
+                    self._note(p, "stale")
+        affected: dict[int, list[Key]] = {}
+        for rank in range(repair.acting.rank + 1, len(self.agents)):
+            keys = sorted(self.agents[rank].noted)
+            if keys and any(self._concerns(k, repair) for k in keys):
+                affected[rank] = [k for k in keys if self._concerns(k, repair)]
+        stale = tuple(k for keys in affected.values() for k in keys)
+        effects: list[Effect] = [Settled(repair.acting, stale)]
+        for rank, keys in affected.items():
+            self.notifications += 1
+            self.agents[rank].unread.append(self.notifications)
+            premises, results = self._news(keys)
+            effects.append(Notify(rank, self.notifications, repair.acting, premises, results))
+        return [*effects, *self._commits()]
+
+    def _concerns(self, key: Key, repair: Repair) -> bool:
+        return key in repair.members or not self.calls[key].reads.isdisjoint(repair.touched)
+
+    def _news(self, keys: Iterable[Key]) -> tuple[tuple[Premise, ...], tuple[Result, ...]]:
+        premises, results = list[Premise](), list[Result]()
+        for key in keys:
+            call = self.calls[key]
+            if call.sighted:
+                for o in sorted(call.reads):
+                    now = self.source(o, key)
+                    if now.digest != call.saw[o]:
+                        premises.append(Premise(key, o, call.saw[o], now))
+            if call.note is not None and call.note != "stale":
+                results.append(Result(key, call.note))
+        return tuple(premises), tuple(results)
+
+    def _deliver(self, event: Deliver) -> list[Effect]:
+        agent = self._agent(event.agent)
+        if self.repair is not None:
+            raise MachineError("mtpo.deliver.no-open-repair", f"deliver to rank {event.agent} while a repair is open")
+        if not agent.noted:
+            return []
+        effects: list[Effect] = []
+        if agent.finished:
+            agent.finished = False
+            effects.append(Reopened(event.agent))
+        premises, results = self._news(sorted(agent.noted))
+        effects.append(Delivered(event.agent, tuple(agent.unread), premises, results))
+        for key in agent.noted:
+            self.calls[key].note = None
+        # The spec refreshes every premise of the agent; those without a note are fresh already.
+        for premise in premises:
+            self.calls[premise.call].saw[premise.object] = premise.now.digest
+        agent.noted.clear()
+        agent.unread.clear()
+        return effects
+
+    def _finish(self, event: Finish) -> list[Effect]:
+        refused = self._may_act(event.agent, "finish")
+        if refused:
+            return refused
+        self.agents[event.agent].finished = True
+        return [Finished(event.agent), *self._commits()]
+
+    def _commits(self) -> list[Effect]:
+        """Whoever can commit does, in rank order."""
+        effects: list[Effect] = []
+        for rank, agent in enumerate(self.agents):
+            if agent.committed:
+                continue
+            if not agent.finished or agent.noted or self.repair is not None:
+                break
+            agent.committed = True
+            effects.append(Committed(rank))
+        return effects
+
+    # -- exploration -------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Machine:
+        """An independent copy."""
+        return copy.deepcopy(self)
+
+    def restore(self, snapshot: Machine) -> None:
+        """Go back to a snapshot."""
+        self.__dict__.update(copy.deepcopy(snapshot.__dict__))

@@ -1,0 +1,139 @@
+"""Mutants: each guard conjunct dropped, each update dropped, must be caught by a named property.
+
+A mutant is first explored: small instances, shortest traces, real runs. If none breaks a property, z3 is asked on small
+finite domains for a state that satisfies every property and a step of the mutated action that breaks one. Survivors are
+either equivalent, and listed here with the reason, or a hole in the properties.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from mtpo.proofs.explore import explore
+from mtpo.proofs.inductive import broken_by
+from mtpo.proofs.instances import mtpo_instance
+from mtpo.proofs.verdicts import Status, Trace
+from mtpo.spec.concrete import Instance, State
+from mtpo.spec.language import Action, Clause, Sort, Spec, conj, conjuncts, show
+from mtpo.spec.mtpo import Agent, Call, Object, Value
+
+EQUIVALENT: Mapping[str, str] = {}
+"""Mutants that change nothing that the properties speak of, with the reason."""
+
+EXPLORED = 60_000
+"""States after which the exploration of a mutant gives up."""
+
+SIZES: Mapping[str, Mapping[type[Sort], int]] = {"mtpo": {Agent: 3, Call: 5, Object: 2, Value: 2}}
+
+
+@attrs.frozen
+class Mutant:
+    """A spec with one rule weakened. ``id`` names the clause or update, ``what`` says what was dropped."""
+
+    id: str
+    action: str
+    what: str
+    spec: Spec = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Fate:
+    """What became of a mutant: the properties that caught it and how, or the reason why it is equivalent."""
+
+    mutant: Mutant
+    killed_by: tuple[str, ...]
+    how: str
+    reason: str
+    seconds: float
+    trace: Trace | None = attrs.field(default=None, repr=False)
+
+    @property
+    def survived(self) -> bool:
+        """Neither caught nor known to be equivalent."""
+        return not self.killed_by and not self.reason
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return {
+            "mutant": self.mutant.id,
+            "dropped": self.mutant.what,
+            "killed_by": list(self.killed_by),
+            "how": self.how or None,
+            "equivalent": self.reason or None,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def mutants(spec: Spec) -> Iterator[Mutant]:
+    """Every guard conjunct and every update of the spec, dropped one at a time."""
+    for action in spec.actions.values():
+        for number, clause in enumerate(action.guard):
+            parts = conjuncts(clause.formula)
+            for k, part in enumerate(parts):
+                rest = conj(*(p for i, p in enumerate(parts) if i != k))
+                kept = tuple(Clause(c.id, rest, c.at) if i == number else c for i, c in enumerate(action.guard))
+                id = clause.id if len(parts) == 1 else f"{clause.id}/{k}"
+                yield _mutant(spec, action, id, f"guard: {show(part)}", attrs.evolve(action, guard=kept))
+        for number, update in enumerate(action.updates):
+            kept_updates = tuple(u for i, u in enumerate(action.updates) if i != number)
+            id = f"{spec.name}.{action.name}.{update.variable.name}"
+            yield _mutant(
+                spec, action, id, f"update: {update.variable.name} := ...", attrs.evolve(action, updates=kept_updates)
+            )
+
+
+def _mutant(spec: Spec, action: Action, id: str, what: str, changed: Action) -> Mutant:
+    return Mutant(id, action.name, what, spec.without(actions={**spec.actions, action.name: changed}))
+
+
+def try_mutant(mutant: Mutant, sizes: Mapping[type[Sort], int], timeout_ms: int = 5_000) -> Fate:
+    """Look for a property that the mutated action breaks: by exploring, then by asking z3 for one step."""
+    start = time.perf_counter()
+    for instance, initial in _small_instances(mutant.spec):
+        found = explore(instance, initial, limit=EXPLORED)
+        failed = [v for v in found.verdicts if v.status is Status.FAILED]
+        if failed:
+            seconds = time.perf_counter() - start
+            return Fate(mutant, tuple(v.property for v in failed), failed[0].method, "", seconds, failed[0].trace)
+    broken, answer = broken_by(mutant.spec, mutant.action, sizes, timeout_ms)
+    seconds = time.perf_counter() - start
+    if broken:
+        return Fate(mutant, tuple(p.id for p in broken), "inductive", "", seconds, answer)
+    return Fate(mutant, (), "", EQUIVALENT.get(mutant.id, ""), seconds)
+
+
+def _small_instances(spec: Spec) -> Iterator[tuple[Instance, list[State]]]:
+    if spec.name == "mtpo":
+        yield mtpo_instance(2, 1, 1, spec=spec)
+        yield mtpo_instance(2, 1, 2, spec=spec)
+
+
+def mutate(
+    spec: Spec,
+    sizes: Mapping[type[Sort], int] | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> list[Fate]:
+    """Try every mutant of a spec."""
+    found = list(mutants(spec))
+    sizes = sizes or SIZES.get(spec.name) or dict.fromkeys(spec.sorts, 3)
+    fates = []
+    for number, mutant in enumerate(found):
+        progress(number, len(found), mutant.id)
+        fates.append(try_mutant(mutant, sizes))
+        if "-v" in __import__("sys").argv:
+            f = fates[-1]
+            print(
+                "SURV" if f.survived else "ok",
+                f.mutant.id,
+                f.killed_by[:3],
+                f.how,
+                round(f.seconds, 2),
+                f.mutant.what[:70] if f.survived else "",
+                flush=True,
+            )
+    progress(len(found), len(found), "")
+    return fates
