@@ -38,7 +38,7 @@ class Resource(Protocol):
         """The live value, None when absent."""
 
     def restore(self, object: str, value: bytes | None) -> None:
-        """Give ``object`` an old value back, creating or deleting it; a listing follows from its files: nothing to do."""
+        """Give ``object`` an old value back, creating or deleting it. Skips a listing: it follows its files."""
 
     def objects(self) -> frozenset[str]:
         """Every present object."""

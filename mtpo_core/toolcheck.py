@@ -1,0 +1,145 @@
+"""Does a tool do what it declares? Run one call of it on a copy of the state and look.
+
+What the protocol relies on, and what is checked here for one state and one set of arguments: nothing outside the
+footprint changes, ``reverse`` restores the state from wherever the call got to, the effect rests on nothing that was
+not declared, and a read tool leaves no trace (CoAgent, section 4: tools are audited before they are registered).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from mtpo_core.problems import Problem
+from mtpo_core.resources.base import Resource
+from mtpo_core.tools import Args, Footprint, RecordingView, Tool, ToolError, WriteClass
+
+_State = Mapping[str, bytes | None]
+
+
+@attrs.frozen
+class _Effect:
+    """What one ``exec`` did: its result or error, every changed object and every declared one with its value."""
+
+    result: str
+    failed: bool
+    changes: _State
+    left: _State
+
+
+def check_tool(tool: Tool, resource_factory: Callable[[], Resource], args: Mapping[str, object]) -> list[Problem]:
+    """Every way in which one call of ``tool`` breaks its declaration; empty when it keeps it.
+
+    ``resource_factory`` gives a fresh resource in the same state each time. A call that raises :class:`ToolError` must
+    leave the state as it was. Properties: ``tool.declared`` (the registration rules), ``tool.footprint`` (a write
+    outside it), ``tool.failed-clean``, ``tool.prepare-pure``, ``tool.inverse``, ``tool.inverse-idempotent``,
+    ``tool.inverse-early`` (reverse before exec changed something), ``tool.reads`` (the effect rests on an undeclared
+    object), ``tool.blind`` (a blind effect depends on what it replaced), ``tool.read-pure``. Raises :class:`ToolError`
+    when the arguments are refused.
+    """
+    flaw = tool.flaw()
+    if flaw is not None:
+        return [Problem("tool.declared", tool.name, flaw)]
+    bound = tool.bind(args)
+    resource = resource_factory()
+    before = _state(resource)
+    footprint = tool.footprint(RecordingView(resource.read), bound)
+    problems: list[Problem] = []
+
+    def report(id: str, changed: _State, what: str) -> None:
+        if changed:
+            problems.append(Problem(id, tool.name, f"{what}: {', '.join(sorted(changed)[:5])}"))
+
+    report("tool.footprint", _changes(before, _state(resource)), "computing the footprint changed")
+    if tool.write_class is WriteClass.READ:
+        results = [_read(tool, resource, bound), _read(tool, resource, bound)]
+        report("tool.read-pure", _changes(before, _state(resource)), "reading changed")
+        if results[0] != results[1]:
+            problems.append(Problem("tool.read-pure", tool.name, "two reads of one state give two results"))
+        return problems
+
+    if tool.invertible:
+        untouched = resource_factory()
+        undo = tool.prepare(untouched, bound, footprint)
+        report("tool.prepare-pure", _changes(before, _state(untouched)), "prepare changed")
+        tool.reverse(untouched, bound, undo)
+        report("tool.inverse-early", _changes(before, _state(untouched)), "reverse before exec changed")
+
+    undo = tool.prepare(resource, bound, footprint)
+    effect = _exec(tool, resource, bound, footprint, before)
+    undeclared = {object: value for object, value in effect.changes.items() if object not in footprint.writes}
+    report("tool.footprint", undeclared, "wrote outside its footprint")
+    if effect.failed:
+        report("tool.failed-clean", effect.changes, f"failed ({effect.result}) and yet changed")
+    if tool.invertible:
+        tool.reverse(resource, bound, undo)
+        report("tool.inverse", _changes(before, _state(resource)), "reverse after exec did not restore")
+        settled = _state(resource)
+        tool.reverse(resource, bound, undo)
+        report("tool.inverse-idempotent", _changes(settled, _state(resource)), "a second reverse changed")
+
+    for id, objects, what in (
+        ("tool.reads", before.keys() - footprint.reads - footprint.writes, "undeclared objects"),
+        ("tool.blind", footprint.writes - footprint.reads, "the values it replaced"),
+    ):
+        if id == "tool.reads" or tool.write_class is WriteClass.BLIND:
+            problems += _independence(id, what, tool, resource_factory(), bound, footprint, effect, frozenset(objects))
+    return problems
+
+
+def _independence(
+    id: str,
+    what: str,
+    tool: Tool,
+    resource: Resource,
+    args: Args,
+    footprint: Footprint,
+    effect: _Effect,
+    objects: frozenset[str],
+) -> list[Problem]:
+    """Give ``objects`` other values and run the call again: what it returns and leaves must stay the same."""
+    start = _state(resource)
+    changed = [object for object in sorted(objects) if start.get(object) is not None and _disturb(resource, object)]
+    if not changed:
+        return []
+    again = _exec(tool, resource, args, footprint, _state(resource))
+    same = (again.result, again.failed) == (effect.result, effect.failed)
+    if not same or (not effect.failed and again.left != effect.left):
+        return [Problem(id, tool.name, f"its effect depends on {what}: {', '.join(changed[:5])}")]
+    return []
+
+
+def _disturb(resource: Resource, object: str) -> bool:
+    """Another value for one object; False where this kind of object can't have just any value."""
+    old = resource.read(object)
+    try:
+        resource.restore(object, (old or b"") + b"disturbed\n")
+    except ToolError:
+        return False
+    return resource.read(object) != old
+
+
+def _exec(tool: Tool, resource: Resource, args: Args, footprint: Footprint, before: _State) -> _Effect:
+    try:
+        result, failed = tool.exec(resource, args), False
+    except ToolError as error:
+        result, failed = str(error), True
+    after = _state(resource)
+    return _Effect(result, failed, _changes(before, after), {object: after.get(object) for object in footprint.writes})
+
+
+def _read(tool: Tool, resource: Resource, args: Args) -> str:
+    try:
+        return tool.read(RecordingView(resource.read), args)
+    except ToolError as error:
+        return str(error)
+
+
+def _state(resource: Resource) -> _State:
+    return {object: resource.read(object) for object in resource.objects()}
+
+
+def _changes(before: _State, after: _State) -> _State:
+    """What differs, with its value afterwards."""
+    return {o: after.get(o) for o in before.keys() | after.keys() if before.get(o) != after.get(o)}
