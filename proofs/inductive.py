@@ -1,7 +1,7 @@
 """Inductive proofs: a property holds initially and every action preserves it, for any number of elements.
 
 Every obligation is one conjunct of one property against one action, so a failure names both. An obligation that z3
-leaves open is tried again with the step properties that are already shown, then on small finite domains, where a real
+leaves open is tried again with one step property after the other as a hypothesis (each has its own obligation), then on small finite domains, where a real
 failure is found fast and becomes a picture: a state that satisfies every property and a step out of it that breaks one.
 """
 
@@ -14,11 +14,14 @@ from typing import Any
 import attrs
 import z3
 
-from mtpo.proofs.symbolic import State, Symbolic
+from mtpo.proofs.symbolic import Symbolic
 from mtpo.proofs.verdicts import Status, Trace, Verdict
 from mtpo.spec.language import Action, Property, Sort, Spec, Variant, conjuncts, show
 
 TIMEOUT_MS = 10_000
+QUICK_MS = 1_000
+"""Time for the first try, and for each try with one step property as a hypothesis."""
+
 SMALL = (1, 2, 3, 4)
 """Sizes of the finite domains on which an open obligation is tried, smallest first."""
 
@@ -81,27 +84,19 @@ class Prover:
                         yield Obligation(p.id, show(part), action, hypotheses, symbolic.formula(part, after), env)
             for variant in self.spec.variants.values():
                 if action.name in variant.decreases and only(variant.id, action.name):
-                    goal = self._decreases(variant, after)
+                    goal = symbolic.decreases(variant, after)
                     yield Obligation(variant.id, f"{action.name} decreases it", action, hypotheses, goal, env)
-
-    def _decreases(self, variant: Variant, after: State) -> z3.BoolRef:
-        symbolic = self.symbolic
-        x = z3.Const("x_variant", symbolic.sorts[variant.over[0].sort])
-        env = {variant.over[0]: x}
-        before = [symbolic.formula(s, symbolic.before, None, env) for s in variant.sets]
-        then = [symbolic.formula(s, after, None, env) for s in variant.sets]
-        shrinks = [z3.ForAll([x], z3.Implies(t, b)) for b, t in zip(before, then, strict=True)]
-        smaller = [z3.Exists([x], z3.And(b, z3.Not(t))) for b, t in zip(before, then, strict=True)]
-        return z3.Or([z3.And(*shrinks[: i + 1], smaller[i]) for i in range(len(before))])
 
     # -- solving -----------------------------------------------------------------------------------------------
 
     def discharge(self, obligation: Obligation) -> Outcome:
         """Prove or refute one obligation."""
         start = time.perf_counter()
-        answer = self._solve(obligation, [], min(self.timeout_ms, 2_000))
-        if answer == z3.unknown and obligation.action is not None:
-            answer = self._solve(obligation, self._shown_steps(obligation), self.timeout_ms)
+        answer = self._solve(obligation, [], min(self.timeout_ms, QUICK_MS))
+        for cut in self._shown_steps(obligation) if answer == z3.unknown else ():
+            answer = self._solve(obligation, [cut], min(self.timeout_ms, QUICK_MS))
+            if answer == z3.unsat:
+                break
         trace = None
         if answer != z3.unsat:
             trace = self.refute(obligation)
@@ -112,9 +107,8 @@ class Prover:
 
     def _shown_steps(self, obligation: Obligation) -> list[z3.BoolRef]:
         """Step properties of this very step: proven from the same hypotheses, by obligations of their own."""
-        if any(obligation.property == p.id for p in self.spec.role("step")):
+        if obligation.action is None or any(obligation.property == p.id for p in self.spec.role("step")):
             return []
-        assert obligation.action is not None
         after = self.symbolic.after(obligation.action, self.symbolic.before, obligation.env)
         return [self.symbolic.formula(p.formula, self.symbolic.before, after) for p in self.spec.role("step")]
 
@@ -137,10 +131,8 @@ class Prover:
             if obligation.action is None:
                 found = first_state_breaking(self.spec, obligation.property, sizes, self.timeout_ms)
             else:
-                variants = [v for v in self.spec.variants.values() if v.id == obligation.property]
-                if variants:
-                    return None
-                properties = (self.spec.properties[obligation.property],)
+                id = obligation.property
+                properties = (self.spec.variants[id] if id in self.spec.variants else self.spec.properties[id],)
                 found = step_breaking(self.spec, obligation.action.name, properties, sizes, self.timeout_ms)
             if isinstance(found, Trace):
                 return found
@@ -214,7 +206,7 @@ def first_state_breaking(
 def step_breaking(
     spec: Spec,
     action: str,
-    properties: Sequence[Property],
+    properties: Sequence[Property | Variant],
     sizes: Mapping[type[Sort], int],
     timeout_ms: int,
 ) -> Trace | z3.CheckSatResult:
@@ -223,10 +215,14 @@ def step_breaking(
     found = spec.actions[action]
     env = symbolic.parameters(found)
     after = symbolic.after(found, symbolic.before, env)
-    goals = [
-        symbolic.formula(p.formula, symbolic.before, after) if p.role == "step" else symbolic.formula(p.formula, after)
-        for p in properties
-    ]
+    goals = []
+    for p in properties:
+        if isinstance(p, Variant):
+            goals.append(symbolic.decreases(p, after))
+        elif p.role == "step":
+            goals.append(symbolic.formula(p.formula, symbolic.before, after))
+        else:
+            goals.append(symbolic.formula(p.formula, after))
     solver = z3.Solver(ctx=symbolic.context)
     solver.set("timeout", timeout_ms)
     solver.add(*symbolic.axioms(), *symbolic.hypotheses(spec.role("invariant", "lemma")))
@@ -243,14 +239,20 @@ def step_breaking(
 
 def broken_by(
     spec: Spec, action: str, sizes: Mapping[type[Sort], int], timeout_ms: int
-) -> tuple[list[Property], Trace | z3.CheckSatResult]:
-    """The properties that an action breaks on finite domains (named ones before lemmas), and how: for mutants."""
+) -> tuple[list[str], Trace | z3.CheckSatResult]:
+    """What an action breaks on finite domains, properties before lemmas before variants, and how: for mutants."""
     answer: Trace | z3.CheckSatResult = z3.unsat
-    for roles in (("invariant", "step"), ("lemma",)):
-        answer = step_breaking(spec, action, spec.role(*roles), sizes, timeout_ms)
+    groups: list[tuple[Property | Variant, ...]] = [
+        spec.role("invariant", "step"),
+        spec.role("lemma"),
+        *((v,) for v in spec.variants.values() if action in v.decreases),
+    ]
+    for group in groups:
+        answer = step_breaking(spec, action, group, sizes, timeout_ms)
         if isinstance(answer, Trace):
             before, then = answer.states
-            state_roles = tuple(set(roles) - {"step"})
+            roles = {p.role if isinstance(p, Property) else "variant" for p in group}
+            broken = [p.id for p in answer.instance.violated(then, tuple(roles - {"step"}))]
             steps = answer.instance.violated_step(before, then) if "step" in roles else []
-            return [*answer.instance.violated(then, state_roles), *steps], answer
+            return [*broken, *(p.id for p in steps), *(v.id for v in group if isinstance(v, Variant))], answer
     return [], answer

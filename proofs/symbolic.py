@@ -16,7 +16,7 @@ from typing import Any
 import z3
 
 from mtpo.spec.concrete import Instance, Step
-from mtpo.spec.language import Action, Bool, Function, Int, Property, Sort, Spec, Term
+from mtpo.spec.language import Action, Bool, Function, Int, Property, Sort, Spec, Term, Variant
 
 State = Mapping[str, Callable[..., z3.ExprRef]]
 """For each variable, its value at given arguments."""
@@ -166,6 +166,26 @@ class Symbolic:
             return z3.If(z3.And(*here), new, old(*args)) if here else new  # type: ignore[no-any-return]
 
         return changed
+
+    def decreases(self, variant: Variant, after: State) -> z3.BoolRef:
+        """Lexicographically: some set becomes strictly smaller and those before it do not grow."""
+        x = variant.over[0]
+        shrinks, smaller = [], []
+        for inside in variant.sets:
+            if self.finite is None:
+                name = z3.Const("x_variant", self.sorts[x.sort])
+                env = {x: name}
+                now, then = self.formula(inside, self.before, None, env), self.formula(inside, after, None, env)
+                shrinks.append(z3.ForAll([name], z3.Implies(then, now)))
+                smaller.append(z3.Exists([name], z3.And(now, z3.Not(then))))
+                continue
+            pairs = [
+                (self.formula(inside, self.before, None, {x: e}), self.formula(inside, after, None, {x: e}))
+                for e in self.elements[x.sort]
+            ]
+            shrinks.append(z3.And([z3.Implies(then, now) for now, then in pairs]))
+            smaller.append(z3.Or([z3.And(now, z3.Not(then)) for now, then in pairs]))
+        return z3.Or([z3.And(*shrinks[: i + 1], smaller[i]) for i in range(len(shrinks))])
 
     def initial(self) -> list[z3.BoolRef]:
         """The variables have their initial values."""

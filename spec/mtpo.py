@@ -132,7 +132,7 @@ def stale(p: Call) -> Bool:
 
 def is_next(c: Call) -> None:
     """The clauses common to every new call."""
-    require("fresh", (c != origin()) & ~issued(c))
+    require("not-the-origin", c != origin())
     require("in-issue-order", forall(Call, lambda d: implies(issued(d) & by(d, author(c)), d < c)))
     require("author-at-work", launched(author(c)) & ~finished(author(c)))
     require("inbox-empty", quiet(author(c)))
@@ -171,7 +171,7 @@ def reopen(a: Agent) -> None:
 @mtpo.action
 def deliver(a: Agent) -> None:
     "An agent consumes its notifications: each of its premises is refreshed to the value at its position."
-    require("at-work", launched(a) & ~finished(a))
+    require("at-work", ~finished(a))
     require("notified", ~quiet(a))
     require("no-open-repair", ~busy())
     note.becomes(lambda c: note(c) & ~by(c, a))
@@ -233,7 +233,7 @@ def call(c: Call, members: Function[Bool]) -> None:
 @mtpo.action
 def undone(w: Call) -> None:
     "The inverse of a member ran: its objects hold again what it had replaced."
-    require("before-landing", busy() & ~landed())
+    require("before-landing", ~landed())
     require("live-member", member(w) & live(w))
     require("top-only", forall(Object, lambda o: implies(writes(w, o), top(o) == w)))
     live[w] = False
@@ -280,7 +280,7 @@ def failed(c: Call) -> None:
 @mtpo.action(out=function(Object, to=Value))
 def redone(w: Call, out: Function[Value]) -> None:
     "An undone call is re-applied; its author is to be told if it read or left another value than before (finding F2)."
-    require("after-landing", busy() & landed())
+    require("after-landing", landed())
     require("policy", replay())
     require("pending", pending(w))
     require("ascending", forall(Call, lambda m: implies(pending(m), w <= m)))
@@ -304,7 +304,7 @@ def withdraw(w: Call) -> None:
 @mtpo.action
 def cancelled(w: Call) -> None:
     "Policy cancel: an undone call is withdrawn; its author reissues it or not."
-    require("after-landing", busy() & landed())
+    require("after-landing", landed())
     require("policy", ~replay())
     require("pending", pending(w))
     withdraw(w)
@@ -312,18 +312,16 @@ def cancelled(w: Call) -> None:
 
 @mtpo.action
 def stranded(w: Call) -> None:
-    "Policy replay: an undone call could not be re-applied (its object is gone, say) and is withdrawn."
-    require("after-landing", busy() & landed())
-    require("policy", replay())
+    "An undone call could not be re-applied (its object is gone, say) and is withdrawn."
+    require("after-landing", landed())
     require("pending", pending(w))
-    require("ascending", forall(Call, lambda m: implies(pending(m), w <= m)))
     withdraw(w)
 
 
 @mtpo.action
 def settle() -> None:
     "The repair is complete; equality of premises is judged now, not in its middle."
-    require("landed", busy() & landed())
+    require("landed", landed())
     require("none-pending", forall(Call, lambda m: ~pending(m)))
     note.becomes(lambda p: note(p) | (sighted(p) & stale(p)))
     busy.becomes(False)
@@ -421,6 +419,12 @@ def commit_in_rank_order() -> Bool:
     )
 
 
+@mtpo.invariant("mtpo.launch-in-rank-order")
+def launch_in_rank_order() -> Bool:
+    "An agent launched later has a higher rank."
+    return forall(Agent, Agent, lambda a, b: implies(launched(a) & (b < a), launched(b)))
+
+
 @mtpo.invariant("mtpo.gate")
 def gate() -> Bool:
     "A call without an inverse takes effect only after every lower rank has committed."
@@ -476,8 +480,22 @@ def one_way() -> Bool:
 
 @mtpo.step_property("mtpo.consumed-before-action")
 def consumed_before_action() -> Bool:
-    "An agent acts only when it has consumed every notification."
-    return forall(Call, lambda c: implies(issued.next(c) & ~issued(c), quiet(author(c)) & ~finished(author(c))))
+    "An agent acts, and finishes, only when it has consumed every notification; it consumes them while at work."
+    return conj(
+        forall(Call, lambda c: implies(issued.next(c) & ~issued(c), quiet(author(c)) & ~finished(author(c)))),
+        forall(Agent, lambda a: implies(finished.next(a) & ~finished(a), quiet(a))),
+        forall(Call, lambda c: implies(note(c) & ~note.next(c), ~finished(author(c)))),
+    )
+
+
+@mtpo.step_property("mtpo.issue-order")
+def issue_order() -> Bool:
+    "A new call is above every earlier call of its author."
+    return forall(
+        Call,
+        Call,
+        lambda c, d: implies(issued.next(c) & ~issued(c) & issued(d) & by(d, author(c)), d < c),
+    )
 
 
 @mtpo.step_property("mtpo.withdrawn-told")
@@ -499,6 +517,29 @@ def redo_told() -> Bool:
             note.next(w),
         ),
     )
+
+
+@mtpo.step_property("mtpo.told-only-of-change")
+def told_only_of_change() -> Bool:
+    "A redone call's author is not notified when it read and left what it had before."
+    return forall(
+        Call,
+        lambda w: implies(
+            pending(w) & live.next(w) & note.next(w) & ~note(w),
+            exists(
+                Object,
+                lambda o: (
+                    (writes(w, o) & (value.next(w, o) != value(w, o))) | (reads(w, o) & (saw.next(w, o) != saw(w, o)))
+                ),
+            ),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.withdrawn-after-landing")
+def withdrawn_after_landing() -> Bool:
+    "No undone call is withdrawn before the call that displaced it has landed."
+    return forall(Call, lambda w: implies(withdrawn.next(w) & ~withdrawn(w), landed() | (w == acting())))
 
 
 @mtpo.step_property("mtpo.top-only-undo")
@@ -552,11 +593,14 @@ def committed_stable() -> Bool:
 
 @mtpo.step_property("mtpo.repair-atomic")
 def repair_atomic() -> Bool:
-    "Nobody sees the middle of a repair: while one is open no call begins, and only its own call gains a sight."
-    return forall(
-        Call,
-        lambda p: implies(
-            busy(), iff(issued(p), issued.next(p)) & implies(sighted.next(p) & ~sighted(p), p == acting())
+    "Nobody sees the middle of a repair: meanwhile no call begins, no note is read, no agent finishes or commits."
+    return implies(
+        busy(),
+        conj(
+            forall(Call, lambda p: iff(issued(p), issued.next(p))),
+            forall(Call, lambda p: implies(sighted.next(p) & ~sighted(p), p == acting())),
+            forall(Call, lambda p: implies(note(p), note.next(p))),
+            forall(Agent, lambda a: iff(finished(a), finished.next(a)) & iff(committed(a), committed.next(a))),
         ),
     )
 
@@ -613,6 +657,7 @@ def lemma_repair() -> Bool:
         ),
         forall(Call, lambda m: implies(pending(m), member(m))),
         implies(landed(), busy()),
+        implies(~busy(), acting() == origin()),
         implies(landed(), forall(Call, Call, lambda m, w: implies(member(m) & live(m) & pending(w), m < w))),
     )
 
@@ -705,3 +750,15 @@ def repair_ends(x: Call) -> tuple[Bool, ...]:
         pending(x),
         busy() & (x == acting()),
     )
+
+
+@mtpo.variant("mtpo.notes-consumed", Call, decreases=("reopen", "deliver"))
+def notes_consumed(x: Call) -> tuple[Bool, ...]:
+    "Without new changes notifications are used up: a finished agent reopens, then consumes."
+    return note(x) & finished(author(x)), note(x)
+
+
+@mtpo.variant("mtpo.agents-advance", Agent, decreases=("launch", "finish", "commit"))
+def agents_advance(a: Agent) -> tuple[Bool, ...]:
+    "Without new changes agents launch, finish and commit, each once."
+    return ~launched(a), ~finished(a), ~committed(a)

@@ -1,0 +1,64 @@
+"""Notifications as an agent sees them: short, typed, actionable."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+_FORM = re.compile(r"<notification>(.*?)</notification>", re.DOTALL)
+
+
+@attrs.frozen
+class Change:
+    """A premise that changed: ``object`` held ``was`` when the agent saw it and is ``now`` at its position.
+
+    ``by`` names the agent whose write it is, empty for the initial state. None stands for an absent object.
+    """
+
+    object: str
+    was: bytes | None
+    now: bytes | None
+    by: str
+
+
+@attrs.frozen
+class Notice:
+    """One delivery to an agent: changed premises, and own calls that were redone otherwise or withdrawn.
+
+    ``results``: (call id, tool, ``changed`` | ``cancelled`` | ``stranded``, the latest result text).
+    """
+
+    agent: int
+    ids: tuple[int, ...]
+    changes: tuple[Change, ...]
+    results: tuple[tuple[str, str, str, str], ...]
+
+    def text(self) -> str:
+        """The text to put before the agent's next inference."""
+        data: dict[str, Any] = {
+            "changed": [{"object": c.object, "by": c.by, "now": _text(c.now)} for c in self.changes],
+        }
+        if self.results:
+            data["your_calls"] = [
+                {"call": call, "tool": tool, "status": status, "result": result if status == "changed" else None}
+                for call, tool, status, result in self.results
+            ]
+        body = json.dumps(data, ensure_ascii=False)
+        return (
+            f"<notification>{body}</notification>\n"
+            "Earlier-ranked work changed what you saw. Go on if it is irrelevant; else redo only what depends on it."
+        )
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+def parse_notices(text: str) -> Iterator[dict[str, Any]]:
+    """The notifications in a message, as the data that :meth:`Notice.text` wrote."""
+    for found in _FORM.finditer(text):
+        yield json.loads(found.group(1))
