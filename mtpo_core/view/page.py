@@ -19,19 +19,20 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo_core.view.shapes import Field, Timeline, ViewError
-from mtpo_core.view.texts import clip
+from mtpo_core.view.shapes import Arrow, Field, Mark, Span, Timeline, ViewError
+from mtpo_core.view.texts import clip, counted
 
-PAGE_TEXT: Final = 2_000_000
-"""Characters of details that one page may carry; what is past it is left out, and said to be."""
+PAGE_TEXT: Final = 1_600_000
+"""Bytes of details, as embedded, that one page may carry; what is past it is left out, and said to be."""
 
-PAGE_ITEMS: Final = 6_000
+PAGE_ITEMS: Final = 5_000
 """Spans, marks and arrows that one page may carry."""
 
 _LEFT_OUT: Final = "(left out: the page is full)"
 
 # What goes first when there is too much: the colour of an inference tells less than an undone write.
 _WEIGHT: Final = {"infer": 5, "tool": 4, "read": 3, "failed": 2, "finish": 2, "bounce": 2, "told": 1}
+_NOUNS: Final = {"infer": "inference", "tool": "tool time", "told": "delivery", "notify": "notification"}
 
 
 def render(
@@ -85,7 +86,7 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        f"⟨U+{ord(char):04X}⟩" if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Cs") else char
+        f"⟨U+{ord(char):04X}⟩" if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
         for char in text
     )
 
@@ -108,7 +109,7 @@ def _plain(timeline: Timeline) -> str:
 
 def _thin(timeline: Timeline, share: int) -> Timeline:
     """The timeline with at most ``share`` items, the most telling ones kept, and a note of what was left out."""
-    items = [*timeline.spans, *timeline.marks, *timeline.arrows]
+    items: list[Span | Mark | Arrow] = [*timeline.spans, *timeline.marks, *timeline.arrows]
     if len(items) <= share:
         return timeline
     ranked = sorted(range(len(items)), key=lambda index: (_WEIGHT.get(items[index].kind, 0), index))
@@ -117,19 +118,19 @@ def _thin(timeline: Timeline, share: int) -> Timeline:
     for item in items:
         if id(item) not in kept:
             lost[item.kind] = lost.get(item.kind, 0) + 1
-    note = "left out of this picture: " + ", ".join(f"{number:,} × {kind}" for kind, number in lost.items())
+    note = ", ".join(counted(number, _NOUNS.get(kind, kind)) for kind, number in lost.items())
     return attrs.evolve(
         timeline,
         spans=tuple(item for item in timeline.spans if id(item) in kept),
         marks=tuple(item for item in timeline.marks if id(item) in kept),
         arrows=tuple(item for item in timeline.arrows if id(item) in kept),
-        notes=(*timeline.notes, note),
+        left_out=f"Too much for one picture; left out: {note}.",
     )
 
 
 @attrs.define
 class _Pool:
-    """Texts of the page, each once, named by number; each timeline may add up to ``share`` characters."""
+    """Texts of the page, each once, named by number; each timeline may add up to ``share`` bytes."""
 
     share: int
     texts: list[str] = attrs.Factory(list)
@@ -138,12 +139,15 @@ class _Pool:
 
     def put(self, text: str) -> int:
         """The number of ``text``, or of the remark that it was left out."""
-        if text not in self.known and len(text) > self.left:
-            text = _LEFT_OUT
-        if text not in self.known:
-            self.left -= len(text)
-            self.known[text] = len(self.texts)
-            self.texts.append(visible(text))
+        if text in self.known:
+            return self.known[text]
+        shown = visible(text)
+        cost = len(embed(shown))
+        if cost > self.left and text != _LEFT_OUT:
+            return self.put(_LEFT_OUT)
+        self.left -= cost
+        self.known[text] = len(self.texts)
+        self.texts.append(shown)
         return self.known[text]
 
 

@@ -167,7 +167,8 @@ class Timeline:
     """A run or a counterexample, ready to be drawn.
 
     ``case`` groups timelines that show one scenario under several modes; ``end`` and ``serial_end`` are the lengths of
-    the real and of the serial axis in ``unit``; ``notes`` are remarks on the picture itself (what was left out).
+    the real and of the serial axis in ``unit``; ``notes`` are remarks on the picture itself,
+    ``left_out`` what a page had no room for.
     """
 
     case: str
@@ -183,3 +184,4 @@ class Timeline:
     end: float = 0.0
     serial_end: float | None = None
     notes: tuple[str, ...] = ()
+    left_out: str = ""

@@ -29,10 +29,10 @@ def _trajectory(names: Names, name: str, calls: list[Call]) -> Trajectory:
     for call in calls:
         new = call.out.get(name)
         gone = call.status in ("undone", "cancelled", "stranded")
-        if below is None and new is not None and not entries:
-            diff = names.values.diff(next((s.digest for s in call.saw if s.object == name), None), new)
-        else:
-            diff = names.values.diff(top, new) if top is not None else ()
+        found = next((seen.digest for seen in call.saw if seen.object == name), None)
+        # A withdrawn write differs from what it found then; any other from what lies below it now.
+        base = found if gone or top is None else top
+        diff = names.values.diff(base, new) if base is not None and new is not None else ()
         status = WITHDRAWN.get(call.status, call.status)
         label = f"{names.who(call.rank)} {call.id} {clip(call.tool, 40)}"
         entries.append(Entry(f"call:{call.id}", call.rank, label, status, names.values.text(new), diff, gone))

@@ -44,7 +44,7 @@ def listed(names: Iterable[str], limit: int = 3) -> str:
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """``1 undo``, ``1,204 undos``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else plural or (noun[:-1] + 'ies' if noun.endswith('ry') else noun + 's')}"
 
 
 def difference(old: str | None, new: str | None) -> tuple[DiffLine, ...]:

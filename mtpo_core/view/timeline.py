@@ -150,7 +150,7 @@ class _Drawing(Names):
                 Field("Because of", "a late write of lower rank", links=self.link(undo.by)),
             ]
             self.marks.append(
-                Mark(mark, call.rank, "undone", undo.at, f"undo {what}", f"undo of {call.id}", tuple(fields))
+                Mark(mark, call.rank, "undone", undo.at, f"undo {call.id}", f"undo of {call.id}: {what}", tuple(fields))
             )
             source = f"call:{undo.by}" if undo.by in self.run.calls else None
             if source is not None and undo.by is not None:
@@ -165,7 +165,15 @@ class _Drawing(Names):
                     *self._changes(call),
                 ]
                 self.marks.append(
-                    Mark(mark, call.rank, "redone", redo.at, f"redo {what}", f"redo of {call.id}", tuple(fields))
+                    Mark(
+                        mark,
+                        call.rank,
+                        "redone",
+                        redo.at,
+                        f"redo {call.id}",
+                        f"redo of {call.id}: {what}",
+                        tuple(fields),
+                    )
                 )
                 self.arrows.append(
                     Arrow(
@@ -184,7 +192,9 @@ class _Drawing(Names):
                 fields.append(Field("Reissued as", links=self.link(reissue)))
             at = call.withdrawn.at
             mark = f"{kind}:{call.id}"
-            self.marks.append(Mark(mark, call.rank, kind, at, f"{kind} {what}", f"{kind}: {call.id}", tuple(fields)))
+            self.marks.append(
+                Mark(mark, call.rank, kind, at, f"{kind} {call.id}", f"{kind}: {call.id}, {what}", tuple(fields))
+            )
             if reissue:
                 later = self.run.calls[reissue]
                 self.arrows.append(
@@ -375,11 +385,12 @@ class _Drawing(Names):
         )
 
     def _conflict(self, index: int, edge: Conflict) -> None:
+        words = {"read before": "read {} first", "wrote before": "wrote {} first", "read from": "{} read from here"}
         first, second = self.run.calls[edge.first], self.run.calls[edge.second]
         self.arrows.append(
             Arrow(
                 f"conflict:{index}", "conflict", first.rank, first.ended or first.began, second.rank,
-                second.ended or second.began, f"{edge.reason} {short(edge.object)}", self.conflict_text(edge),
+                second.ended or second.began, words[edge.reason].format(short(edge.object)), self.conflict_text(edge),
                 (Field("First", links=self.link(first.id)), Field("Then", links=self.link(second.id))),
                 f"call:{first.id}", f"call:{second.id}",
             )

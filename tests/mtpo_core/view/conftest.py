@@ -47,9 +47,7 @@ class Log:
 
     def infer(self, rank: int, began: float, t: float, new: int, prompt: int = 400, text: str = "…") -> None:
         steps = [round(began * 30), round(t * 30)]
-        self.add(
-            "infer", t, rank, began=began, prompt_tokens=prompt, new_tokens=new, steps=steps, text=self.put(text)
-        )
+        self.add("infer", t, rank, began=began, prompt_tokens=prompt, new_tokens=new, steps=steps, text=self.put(text))
 
     def saw(self, names: Sequence[str]) -> dict[str, Any]:
         return {name: {"write": self.top.get(name), "digest": self.put(self.state.get(name))} for name in names}
@@ -123,9 +121,10 @@ def canary(mode: str) -> Log:
     log = Log(mode, CLUSTER, "canary")
     log.launch(0, "A", TASKS[0])
     log.launch(1, "B", TASKS[1])
+    geo = ["deploy/geo.yaml"]
     late = 7.5 if mode == "serial" else 0.0
     steps = [
-        (1.1 + late, lambda: (log.infer(1, late, 1.1 + late, 31), log.read(1.11 + late, "1.0", "read_file", ["deploy/geo.yaml"]))),
+        (1.1 + late, lambda: (log.infer(1, late, 1.1 + late, 31), log.read(1.11 + late, "1.0", "read_file", geo))),
         (1.3, lambda: (log.infer(0, 0.0, 1.3, 38), log.read(1.31, "0.0", "list_dir", ["deploy/"]))),
         (2.4, lambda: (log.infer(0, 1.31, 2.4, 29), log.read(2.41, "0.1", "search", ["deploy/", *list(CLUSTER)[1:]]))),
         (3.7 + late, lambda: (log.infer(1, 1.11 + late, 3.7 + late, 84), make(log, 3.7 + late))),
@@ -136,6 +135,7 @@ def canary(mode: str) -> Log:
     ]  # fmt: skip
     if mode == "mtpo":
         name = "deploy/geo-canary.yaml"
+        fixed = {name: manifest("geo-canary", GOOD, 1)}
         premise = {
             "call": "1.0", "object": "deploy/geo.yaml", "was": log.put(manifest("geo", BAD)),
             "now": log.put(manifest("geo", GOOD)), "write": "0.2",
@@ -148,14 +148,16 @@ def canary(mode: str) -> Log:
             )),
             (6.4, lambda: (
                 log.infer(1, 4.82, 6.4, 49, 710), log.add("judge", 6.4, 1, ids=["n1"], verdict="repair", waiver=None),
-                log.write(6.41, "1.2", "replace", {name: manifest("geo-canary", GOOD, 1)}, {"path": name, "old": BAD, "new": GOOD}),
+                log.write(6.41, "1.2", "replace", fixed, {"path": name, "old": BAD, "new": GOOD}),
             )),
             (7.2, lambda: (log.infer(1, 6.46, 7.2, 19), log.add("finish", 7.2, 1))),
         ]  # fmt: skip
+    if mode == "serial":
+        steps.append((7.41, lambda: log.add("commit", 7.41, 0)))
     for _, act in sorted(steps, key=lambda step: step[0]):
         act()
     end = max(record.t for record in log.records)
-    for rank in (0, 1):
+    for rank in (1,) if mode == "serial" else (0, 1):
         log.add("commit", end + 0.01 + rank * 0.02, rank)
     log.close(end + 0.05)
     return log
