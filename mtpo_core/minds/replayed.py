@@ -1,0 +1,146 @@
+"""Replayed minds: deterministic code in place of a model.
+
+A replayed mind states what it wants to be true (:meth:`ReplayedMind.plan`) in terms of what it believes, and what it
+believes comes from its messages alone: results of its calls and notifications. It has no script that knows the outcome:
+told of a change, its beliefs change, and the first thing that is now not as wanted is what it does next. That is the
+repair.
+"""
+
+from __future__ import annotations
+
+import abc
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from mtpo_core.minds.base import Message, parse_result
+from mtpo_core.notices import parse_notices
+from mtpo_core.tools import ToolCall, ToolError, parse_call
+
+_WRITES = frozenset({"write_file", "replace", "append", "create_file", "delete_file"})
+
+
+class Unknown(Exception):
+    """The plan needs to know something first: ``call`` finds it out."""
+
+    def __init__(self, call: ToolCall) -> None:
+        super().__init__(call.name)
+        self.call = call
+
+
+@attrs.frozen
+class Move:
+    """Something to do now: a thought, and the call that does it."""
+
+    thought: str
+    call: ToolCall
+
+
+@attrs.define
+class Memory:
+    """What an agent believes: file texts and listings (None: absent), and which of its writes are not committed."""
+
+    beliefs: dict[str, str | None] = attrs.Factory(dict)
+    mine: dict[str, str] = attrs.Factory(dict)
+    """The last own call, by id, on each file it wrote."""
+    uncommitted: set[str] = attrs.Factory(set)
+    told: int = 0
+    """Notifications consumed."""
+
+    @classmethod
+    def of(cls, messages: Sequence[Message]) -> Memory:
+        """Replay the messages into beliefs."""
+        memory, asked = cls(), None
+        for message in messages:
+            if message.role == "assistant":
+                try:
+                    asked = parse_call(message.text)
+                except ToolError:
+                    asked = None
+            elif message.role == "tool" and asked is not None:
+                found = parse_result(message)
+                if found is not None:
+                    memory._learn(asked, *found)
+            for notice in parse_notices(message.text):
+                memory._told(notice)
+        return memory
+
+    def file(self, path: str) -> str | None:
+        """The text of a file; raises :class:`Unknown` when it has to be read first."""
+        if path not in self.beliefs:
+            raise Unknown(ToolCall("read_file", {"path": path}))
+        return self.beliefs[path]
+
+    def listing(self, path: str) -> tuple[str, ...]:
+        """The names in a directory ``path/``; raises :class:`Unknown` when it has to be listed first."""
+        if path not in self.beliefs:
+            raise Unknown(ToolCall("list_dir", {"path": path}))
+        return tuple((self.beliefs[path] or "").split())
+
+    def _learn(self, asked: ToolCall, status: str, call: str, text: str) -> None:
+        path = str(asked.args.get("path", ""))
+        if status == "bounced":
+            return
+        if asked.name == "read_file" or asked.name == "list_dir":
+            self.beliefs[path] = text if status == "result" else None
+        elif asked.name in _WRITES:
+            if status == "refused":
+                self.beliefs.pop(path, None)
+                return
+            self._written(asked.name, path, asked.args)
+            self.mine[path] = call
+            self.uncommitted.add(path)
+        elif asked.name == "git_commit" and status == "result":
+            self.uncommitted.clear()
+
+    def _written(self, tool: str, path: str, args: Mapping[str, Any]) -> None:
+        before = self.beliefs.get(path)
+        if tool in {"write_file", "create_file"}:
+            self.beliefs[path] = args["content"]
+        elif tool == "delete_file":
+            self.beliefs[path] = None
+        elif before is None:
+            self.beliefs.pop(path, None)
+        elif tool == "append":
+            self.beliefs[path] = before + args["content"]
+        else:
+            self.beliefs[path] = before.replace(args["old"], args["new"])
+
+    def _told(self, notice: Mapping[str, Any]) -> None:
+        self.told += 1
+        for change in notice["changed"]:
+            name = change["object"]
+            if name in self.mine:
+                # The notice gives the value below the own write; what the own write made of it must be looked at.
+                self.beliefs.pop(name, None)
+            elif name in self.beliefs:
+                self.beliefs[name] = change["now"]
+        for result in notice.get("your_calls", ()):
+            for path in [p for p, call in self.mine.items() if call == result["call"]]:
+                self.beliefs.pop(path, None)
+                if result["status"] != "changed":
+                    del self.mine[path]
+
+
+class ReplayedMind(abc.ABC):
+    """A deterministic mind: subclasses say what they want."""
+
+    done = "Done."
+
+    @abc.abstractmethod
+    def plan(self, memory: Memory) -> Iterator[Move]:
+        """The moves that are still to be made, given what is believed; only the first is made."""
+
+    def next(self, messages: Sequence[Message]) -> str:
+        """The next message: see :class:`~mtpo_core.minds.base.Mind`."""
+        memory = Memory.of(messages)
+        told = "I was told of a change. " if messages and "<notification>" in messages[-1].text else ""
+        try:
+            move = next(self.plan(memory), None)
+        except Unknown as need:
+            return f"{told}I need {json.dumps(need.call.args['path'])}.\n{need.call.text()}"
+        if move is None:
+            return f"{told}{self.done}"
+        return f"{told}{move.thought}\n{move.call.text()}"
