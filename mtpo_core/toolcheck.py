@@ -61,12 +61,15 @@ def check_tool(tool: Tool, resource_factory: Callable[[], Resource], args: Mappi
 
     if tool.invertible:
         untouched = resource_factory()
+        start = _state(untouched)
         undo = tool.prepare(untouched, bound, footprint)
-        report("tool.prepare-pure", _changes(before, _state(untouched)), "prepare changed")
+        prepared = _state(untouched)
+        report("tool.prepare-pure", _changes(start, prepared), "prepare changed")
         tool.reverse(untouched, bound, undo)
-        report("tool.inverse-early", _changes(before, _state(untouched)), "reverse before exec changed")
+        report("tool.inverse-early", _changes(prepared, _state(untouched)), "reverse before exec changed")
 
     undo = tool.prepare(resource, bound, footprint)
+    before = _state(resource)
     effect = _exec(tool, resource, bound, footprint, before)
     undeclared = {object: value for object, value in effect.changes.items() if object not in footprint.writes}
     report("tool.footprint", undeclared, "wrote outside its footprint")

@@ -93,6 +93,10 @@ class ParamType(enum.Enum):
     BOOLEAN = "boolean"
     STRINGS = "list of strings"
 
+    @property
+    def article(self) -> str:
+        return "an" if self is ParamType.INTEGER else "a"
+
 
 @attrs.frozen
 class Param:
@@ -167,9 +171,8 @@ class Tool:
             if value is None:
                 raise ToolError(f"{self.name}: parameter {param.name!r} is missing; known: {known}")
             if not param.accepts(value):
-                raise ToolError(
-                    f"{self.name}: parameter {param.name!r} must be a {param.type.value}, got {_brief(value)}"
-                )
+                wanted = f"must be {param.type.article} {param.type.value}"
+                raise ToolError(f"{self.name}: parameter {param.name!r} {wanted}, got {brief(value)}")
             bound[param.name] = tuple(value) if isinstance(value, list) else value
             for text in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(text, str) and not _encodable(text):
@@ -305,7 +308,7 @@ class Toolbox(Mapping[str, Tool]):
         """The tool that a call names and its checked arguments. Raises :class:`ToolError` naming what is unknown."""
         tool = self._tools.get(call.name)
         if tool is None:
-            raise ToolError(f"unknown tool {_brief(call.name)}; known: {', '.join(self._tools) or 'none'}")
+            raise ToolError(f"unknown tool {brief(call.name)}; known: {', '.join(self._tools) or 'none'}")
         return tool, tool.bind(call.args)
 
     def describe(self) -> str:
@@ -331,21 +334,25 @@ def parse_call(text: str) -> ToolCall | None:
     try:
         data, end = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(body)
     except json.JSONDecodeError as error:
-        place = _brief(body[max(0, error.pos - 20) : error.pos + 20])
+        place = brief(body[max(0, error.pos - 20) : error.pos + 20])
         raise ToolError(f"tool call is not JSON: {error.msg} at character {error.pos}, near {place}") from None
+    except ToolError:
+        raise
+    except ValueError as error:  # a number with more digits than Python converts
+        raise ToolError(f"tool call is not JSON that can be read: {error}, near {brief(body[:40])}") from None
     except RecursionError:
-        raise ToolError(f"tool call is nested too deeply, near {_brief(body[:40])}") from None
+        raise ToolError(f"tool call is nested too deeply, near {brief(body[:40])}") from None
     tail = body[end:].lstrip()
     if tail and not tail.startswith(CLOSE):
-        raise ToolError(f"tool call goes on after its JSON, near {_brief(tail[:40])}; expected {CLOSE}")
+        raise ToolError(f"tool call goes on after its JSON, near {brief(tail[:40])}; expected {CLOSE}")
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
-        raise ToolError(f'tool call needs an object with a "name", got {_brief(data)}')
+        raise ToolError(f'tool call needs an object with a "name", got {brief(data)}')
     odd = sorted(data.keys() - {"name", "args"})
     if odd:
-        raise ToolError(f'tool call has unknown field {_brief(odd[0])}; known: "name", "args"')
+        raise ToolError(f'tool call has unknown field {brief(odd[0])}; known: "name", "args"')
     args = data.get("args", {})
     if not isinstance(args, dict):
-        raise ToolError(f'tool call {_brief(data["name"])}: "args" must be an object, got {_brief(args)}')
+        raise ToolError(f'tool call {brief(data["name"])}: "args" must be an object, got {brief(args)}')
     return ToolCall(data["name"], args)
 
 
@@ -357,7 +364,7 @@ def _encodable(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _brief(value: object) -> str:
+def brief(value: object) -> str:
     """A value for an error message: JSON-like, on one line, at most 60 characters, plain characters only."""
     shown = ascii(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -13,7 +13,19 @@ from collections.abc import Callable, Iterable, Iterator
 from mtpo_core.resources.base import Resource
 from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.names import ROOT, child, file_name, is_listing, last, listing_name, parent
-from mtpo_core.tools import Args, Footprint, Param, ParamType, Tool, ToolError, View, WriteClass, read_tool, write_tool
+from mtpo_core.tools import (
+    Args,
+    Footprint,
+    Param,
+    ParamType,
+    Tool,
+    ToolError,
+    View,
+    WriteClass,
+    brief,
+    read_tool,
+    write_tool,
+)
 
 MATCHES = 200
 """How many matching lines a search shows; it says how many more there are."""
@@ -94,7 +106,7 @@ def _search(view: View, args: Args) -> str:
     try:
         pattern = re.compile(args["pattern"])
     except re.error as error:
-        raise ToolError(f"search: pattern {args['pattern']!r} is not a regular expression: {error}") from None
+        raise ToolError(f"search: pattern {brief(args['pattern'])} is not a regular expression: {error}") from None
     if view.listing(listing) is None:
         raise ToolError(f"{listing}: no such directory")
     found = []
@@ -106,7 +118,7 @@ def _search(view: View, args: Args) -> str:
         found += [f"{object}:{number}: {line}" for number, line in enumerate(lines, 1) if pattern.search(line)]
     if len(found) > MATCHES:
         found[MATCHES:] = [f"... and {len(found) - MATCHES} more matching lines"]
-    return "\n".join(found) or f"no match for {args['pattern']!r} in {listing}"
+    return "\n".join(found) or f"no match for {brief(args['pattern'])} in {listing}"
 
 
 # Writing: for each tool its footprint, then its effect.
@@ -133,7 +145,7 @@ def _replace(resource: Resource, args: Args) -> str:
     name, old, new = file_name(args["path"]), args["old"], args["new"]
     text = _text(name, resource.read(name))
     if not old or old not in text:
-        raise ToolError(f"{name}: {old!r} does not occur" if old else f"{name}: the text to replace is empty")
+        raise ToolError(f"{name}: {brief(old)} does not occur" if old else f"{name}: the text to replace is empty")
     _tree(resource).write(name, text.replace(old, new).encode())
     count = text.count(old)
     return f"replaced {count} occurrence{'s' if count > 1 else ''} in {name}"

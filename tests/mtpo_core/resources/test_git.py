@@ -24,7 +24,8 @@ Run = Callable[..., str]
 
 def git(root: Path, *args: str) -> str:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    env = clean | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    fixed = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "946684800 +0000")
+    env = clean | fixed | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     command = ["git", "-c", "user.name=u", "-c", "user.email=u@localhost", *args]
     return subprocess.run(command, cwd=root, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -375,7 +376,7 @@ def test_commit_keeps_its_declaration_in_any_state(
                 repository.write(name, value)
             if state is committed:
                 git(repository.root, "add", "-A")
-                git(repository.root, "commit", "-q", "--allow-empty", "-m", "start", "--date", "946684800 +0000")
+                git(repository.root, "commit", "-q", "--allow-empty", "-m", "start")
         return repository
 
     tool = Toolbox(git_tools(factory()))["git_commit"]
