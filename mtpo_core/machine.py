@@ -340,7 +340,7 @@ class AgentState:
 
 @attrs.define
 class Repair:
-    """The open repair: ``undoing`` members still live (a stack, greatest last), ``redoing`` pending ones (least last)."""
+    """The open repair: ``undoing`` are members still live (greatest last), ``redoing`` pending ones (least last)."""
 
     acting: Key
     members: tuple[Key, ...]
@@ -351,7 +351,7 @@ class Repair:
 
 
 class Machine:
-    """The protocol's state. ``initial`` maps each object to the digest of its initial value, ``absent`` is the rest's."""
+    """The protocol's state. ``initial`` maps objects to digests of their initial values; ``absent`` is the others'."""
 
     def __init__(self, initial: Mapping[str, str], absent: str, policy: Policy = Policy.REPLAY) -> None:
         self.policy = policy

@@ -1,8 +1,9 @@
 """Inductive proofs: a property holds initially and every action preserves it, for any number of elements.
 
 Every obligation is one conjunct of one property against one action, so a failure names both. An obligation that z3
-leaves open is tried again with one step property after the other as a hypothesis (each has its own obligation), then on small finite domains, where a real
-failure is found fast and becomes a picture: a state that satisfies every property and a step out of it that breaks one.
+leaves open is tried again with one step property after the other as a hypothesis (each has its own obligation), then on
+small finite domains, where a real failure is found fast and becomes a picture: a state that satisfies every property
+and a step out of it that breaks one.
 """
 
 from __future__ import annotations

@@ -118,24 +118,15 @@ def _small_instances(spec: Spec) -> Iterator[tuple[Instance, list[State]]]:
 def mutate(
     spec: Spec,
     sizes: Mapping[type[Sort], int] | None = None,
+    only: str = "",
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> list[Fate]:
-    """Try every mutant of a spec."""
-    found = list(mutants(spec))
+    """Try every mutant of a spec whose id contains ``only``."""
+    found = [mutant for mutant in mutants(spec) if only in mutant.id]
     sizes = sizes or SIZES.get(spec.name) or dict.fromkeys(spec.sorts, 3)
     fates = []
     for number, mutant in enumerate(found):
         progress(number, len(found), mutant.id)
         fates.append(try_mutant(mutant, sizes))
-            f = fates[-1]
-            print(
-                "SURV" if f.survived else "ok",
-                f.mutant.id,
-                f.killed_by[:3],
-                f.how,
-                round(f.seconds, 2),
-                f.mutant.what[:70] if f.survived else "",
-                flush=True,
-            )
     progress(len(found), len(found), "")
     return fates

@@ -1,4 +1,4 @@
-"""Replay of a log against the spec: every record is a step whose guard must hold and whose outcome must be the one logged.
+"""Replay of a log against the spec: every record is a step; its guard must hold, its outcome be the one logged.
 
 The log fixes everything that the spec leaves open: the calls with their footprints are the elements of sort Call in
 serial order, the digests are the values. The first record that is no step of the spec is reported with the clause that
@@ -122,7 +122,7 @@ def parse_key(text: str) -> tuple[int, int]:
 
 
 def _absent_digest(records: Iterable[Record], initial: dict[str, str], objects: set[str]) -> str:
-    """The digest of an absent object: what a call saw, before any write, on an object that was not there at the start."""
+    """The digest of an absent object: what a call saw, before any write, on one that was not there at the start."""
     for r in records:
         for o, sight in r.body.get("saw", {}).items():
             if sight["write"] is None and o not in initial:

@@ -44,7 +44,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast, overload
 
 import attrs
 
@@ -312,20 +312,25 @@ class Spec:
 
     # -- declarations ------------------------------------------------------------------------------------------
 
-    def const(self, name: str, *domain: type[Term], to: type[R] = Bool, doc: str = "") -> Function[R]:  # type: ignore[assignment]
+    @overload
+    def const(self, name: str, *domain: type[Term], doc: str = "") -> Function[Bool]: ...
+    @overload
+    def const(self, name: str, *domain: type[Term], to: type[R], doc: str = "") -> Function[R]: ...
+    def const(self, name: str, *domain: type[Term], to: type[Any] = Bool, doc: str = "") -> Function[Any]:
         """A rigid function or relation: chosen before the run, never changed."""
         self._fresh(name)
-        self.constants[name] = symbol = Function[R](name, domain, to, "const", doc)
+        self.constants[name] = symbol = Function[Any](name, domain, to, "const", doc)
         return symbol
 
+    @overload
+    def var(self, name: str, *domain: type[Term], init: Callable[..., Any], doc: str = "") -> Variable[Bool]: ...
+    @overload
     def var(
-        self,
-        name: str,
-        *domain: type[Term],
-        to: type[R] = Bool,  # type: ignore[assignment]
-        init: Callable[..., Any],
-        doc: str = "",
-    ) -> Variable[R]:
+        self, name: str, *domain: type[Term], to: type[R], init: Callable[..., Any], doc: str = ""
+    ) -> Variable[R]: ...
+    def var(
+        self, name: str, *domain: type[Term], to: type[Any] = Bool, init: Callable[..., Any], doc: str = ""
+    ) -> Variable[Any]:
         """A state variable; ``init`` gives its first value for each argument."""
         self._fresh(name)
         formals = tuple(bound(sort, f"x{i}") for i, sort in enumerate(domain))
@@ -333,7 +338,7 @@ class Spec:
         if value.sort is not to:
             raise fail(f"sort mismatch: the initial value of `{name}` is {value.sort.__name__}, wanted {to.__name__}")
         _only_now(value, f"the initial value of `{name}`")
-        self.variables[name] = symbol = Variable[R](name, domain, to, "var", doc, value, formals)
+        self.variables[name] = symbol = Variable[Any](name, domain, to, "var", doc, value, formals)
         return symbol
 
     def _fresh(self, name: str) -> None:
@@ -342,6 +347,10 @@ class Spec:
         if name in self.constants or name in self.variables:
             raise fail(f"`{name}` is already declared")
 
+    @overload
+    def action(self, body: F, /) -> F: ...
+    @overload
+    def action(self, /, **functions: tuple[tuple[type[Term], ...], type[Term]]) -> Callable[[F], F]: ...
     def action(self, body: F | None = None, /, **functions: Any) -> Any:
         """Declare an action; its parameters' annotations are their sorts, ``functions`` types function parameters."""
         if body is not None:

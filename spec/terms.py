@@ -323,10 +323,10 @@ def show(term: Term) -> str:
             inner = f"({', '.join(map(show, term.args))})" if term.args else ""
             return f"{function.name}{chr(39) if primed else ''}{inner}"
         case "not":
-            inner = term.args[0]
-            if inner.op == "eq":
-                return f"{_wrap(inner.args[0])} != {_wrap(inner.args[1])}"
-            return f"~{_wrap(inner)}"
+            negated = term.args[0]
+            if negated.op == "eq":
+                return f"{_wrap(negated.args[0])} != {_wrap(negated.args[1])}"
+            return f"~{_wrap(negated)}"
         case "ite":
             return f"if {show(term.args[0])} then {show(term.args[1])} else {show(term.args[2])}"
         case "forall" | "exists":

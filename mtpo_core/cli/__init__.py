@@ -1,0 +1,28 @@
+"""The command ``mtpo``: one module per verb.
+
+Exit codes: 0 holds, 1 violated, 2 usage or bad input (one line on standard error), 3 unknown or incomplete.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import typer
+
+VERBS = ("demo", "run", "view", "log", "verify", "prove", "explore", "mutate")
+
+_HELP = """Concurrency control for LLM agents on live state: check the protocol, run it, verify its logs.
+
+Exit codes: 0 holds, 1 violated, 2 usage or bad input, 3 unknown or incomplete.
+"""
+
+
+def main() -> None:
+    """Entry point."""
+    app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    for verb in VERBS:
+        module = importlib.import_module(f"mtpo_core.cli.{verb}")
+        app.command(name=verb, help=module.__doc__, no_args_is_help=getattr(module, "NEEDS_ARGUMENTS", False))(
+            getattr(module, f"{verb}_command")
+        )
+    app()

@@ -1,0 +1,98 @@
+"""What the verbs share: errors as one line, progress, machine-readable output."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_EXTRAS = {
+    "z3": "verify",
+    "hypothesis": "verify",
+    "torch": "engine",
+    "transformers": "engine",
+    "safetensors": "engine",
+    "gguf": "engine",
+    "tokenizers": "engine",
+    "numpy": "engine",
+}
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False)
+
+
+def usage(message: str) -> typer.Exit:
+    """Print one line on standard error; raise what it returns: exit code 2."""
+    typer.echo(f"mtpo: {' '.join(message.split())}", err=True)
+    return typer.Exit(2)
+
+
+def verb(body: Callable[P, R]) -> Callable[P, R]:
+    """A verb: a user's mistake ends with one line and exit code 2, never with a traceback."""
+
+    @functools.wraps(body)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return body(*args, **kwargs)
+        except ModuleNotFoundError as error:
+            extra = _EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            raise usage(f"this verb needs {error.name}: pip install 'mtpo[{extra}]'") from None
+        except (ValueError, OSError, RuntimeError) as error:
+            if not _is_ours(error):
+                raise
+            raise usage(str(error)) from None
+        except Exception as error:
+            if type(error).__name__ != "SpecError":
+                raise
+            raise usage(str(error)) from None
+
+    return wrapped
+
+
+def _is_ours(error: BaseException) -> bool:
+    """An error that this project raises for bad input, or the system's word on a file."""
+    return type(error).__module__.partition(".")[0] in ("mtpo", "mtpo_core") or isinstance(error, OSError)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+@contextlib.contextmanager
+def progress(what: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """A line on standard error that says how far a long piece of work is; silent when it is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    last = [0.0]
+    with err.status(what) as status:
+
+        def update(text: str) -> None:
+            if time.monotonic() - last[0] > 0.1:
+                last[0] = time.monotonic()
+                status.update(f"{what}: {text}")
+
+        yield update
+
+
+def counted(tell: Callable[[str], None], what: str) -> Callable[[int, int, str], None]:
+    """Progress of work that is counted: so many of so many, and the present one."""
+    return lambda done, total, now: tell(f"{done} of {total} {what}, {now}")
+
+
+def frontier(tell: Callable[[str], None]) -> Callable[[int, int], None]:
+    """Progress of an exploration."""
+    return lambda states, left: tell(f"{states:,} states, {left:,} to go on this level")

@@ -1,0 +1,73 @@
+"""Explore every reachable state of a small instance of a spec and check all properties there.
+
+For mtpo the instance has AGENTS agents with CALLS calls each on OBJECTS objects: every footprint, with and without
+inverses, both policies. For other specs every sort has SIZE elements and every choice of constants is tried. Whole
+states are compared, not fingerprints. A property that fails is shown with a shortest run; something that must be
+reachable and is never reached is a failure too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mtpo_core.cli.common import frontier, out, print_json, progress, verb
+from mtpo_core.cli.specs import find_specs
+
+
+@verb
+def explore_command(
+    spec: Annotated[str, typer.Argument(help="mtpo, kv or FILE.py")] = "mtpo",
+    agents: Annotated[int, typer.Option(min=1, max=4, help="agents (mtpo)")] = 2,
+    calls: Annotated[int, typer.Option(min=1, max=4, help="calls of each agent (mtpo)")] = 1,
+    objects: Annotated[int, typer.Option(min=1, max=3, help="objects (mtpo)")] = 2,
+    size: Annotated[int, typer.Option(min=1, max=6, help="elements of each sort (other specs)")] = 2,
+    limit: Annotated[int, typer.Option(min=1, help="stop at this many states")] = 5_000_000,
+    record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
+    json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
+) -> None:
+    """See the module's docstring."""
+    from mtpo.proofs.explore import explore
+    from mtpo.proofs.instances import every_instance, mtpo_instance
+    from mtpo.proofs.ledger import entries_of
+    from mtpo.proofs.ledger import record as write
+    from mtpo.proofs.verdicts import Status, exit_code
+
+    found: list[Any] = []
+    for one in find_specs(spec):
+        if one.name == "mtpo":
+            instance, initial = mtpo_instance(agents, calls, objects, spec=one)
+        else:
+            instance, initial = every_instance(one, dict.fromkeys(one.sorts, size))
+        with progress(f"exploring {one.name}", json) as tell:
+            result = explore(
+                instance,
+                initial,
+                limit=limit,
+                progress=frontier(tell),
+            )
+        found.append(result)
+        if record is not None:
+            english = {p.id: p.doc for p in one.properties.values()}
+            write(record, entries_of([v for v in result.verdicts if v.status is Status.CHECKED], english))
+    verdicts = [v for result in found for v in result.verdicts]
+    if json:
+        print_json({"explorations": [result.as_json() for result in found]})
+        raise typer.Exit(exit_code(verdicts))
+    for result in found:
+        sizes = ", ".join(f"{n} {sort.__name__}" for sort, n in result.instance.sizes.items())
+        rate = f"{result.states / max(result.seconds, 1e-9):,.0f} states/s"
+        out.print(f"{result.instance.spec.name}: {sizes}; {result.initial:,} initial states")
+        out.print(
+            f"{result.states:,} states, {result.transitions:,} steps, depth {result.depth}, "
+            f"{result.seconds:.1f} s ({rate}), {'complete' if result.complete else 'not complete'}"
+        )
+        for v in result.verdicts:
+            out.print(
+                f"{v.status:<8} {v.property:<36} {v.method}{'' if 'why' not in v.detail else ': ' + v.detail['why']}"
+            )
+            if v.trace:
+                out.print("\n".join(f"         {line}" for line in v.trace.lines()))
+    raise typer.Exit(exit_code(verdicts))

@@ -1,0 +1,55 @@
+"""Weaken a spec rule by rule and see which property catches each mutant.
+
+Every guard conjunct and every update is dropped in turn. A mutant is killed when exploration finds a run that violates
+a property, or z3 a step out of an allowed state that does. Survivors that are not listed as equivalent are failures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mtpo_core.cli.common import counted, out, print_json, progress, verb
+from mtpo_core.cli.specs import find_specs
+
+
+@verb
+def mutate_command(
+    spec: Annotated[str, typer.Argument(help="mtpo, kv or FILE.py")] = "mtpo",
+    only: Annotated[str, typer.Option(help="only mutants whose id contains this")] = "",
+    traces: Annotated[bool, typer.Option(help="show the trace that killed each mutant")] = False,
+    record: Annotated[Path | None, typer.Option(help="write the count into this ledger")] = None,
+    json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
+) -> None:
+    """See the module's docstring."""
+    from mtpo.proofs.ledger import Entry, sources_hash
+    from mtpo.proofs.ledger import record as write
+    from mtpo.proofs.mutate import mutate
+
+    fates: list[Any] = []
+    for one in find_specs(spec):
+        with progress(f"mutants of {one.name}", json) as tell:
+            fates += mutate(one, only=only, progress=counted(tell, "mutants"))
+        if record is not None and not only:
+            killed = sum(bool(f.killed_by) for f in fates)
+            equivalent = {f.mutant.id: f.reason for f in fates if f.reason}
+            survived = sorted(f.mutant.id for f in fates if f.survived)
+            detail = {"mutants": len(fates), "killed": killed, "equivalent": equivalent, "survived": survived}
+            status = "FAILED" if survived else "CHECKED"
+            english = "every guard conjunct and every update matters to a named property"
+            source = {"kv": "paged_kv"}.get(one.name, one.name)
+            entry = Entry(f"{one.name}.mutants", "mutants", status, english, sources_hash(source, "mutants"), detail)
+            write(record, [entry])
+    survived = [f for f in fates if f.survived]
+    if json:
+        print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})
+        raise typer.Exit(1 if survived else 0)
+    for f in fates:
+        word = "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
+        out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.reason or f.mutant.what}")
+        if traces and f.trace:
+            out.print("\n".join(f"           {line}" for line in f.trace.lines()))
+    out.print(f"\n{len(fates)} mutants, {sum(bool(f.killed_by) for f in fates)} killed, {len(survived)} survived")
+    raise typer.Exit(1 if survived else 0)

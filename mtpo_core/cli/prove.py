@@ -1,0 +1,78 @@
+"""Prove a spec's properties inductive with z3, for any number of agents, objects and calls.
+
+SPEC is a built-in spec (mtpo, kv), a Python file that declares one, or left out for all built-in ones. Every invariant
+is shown to hold initially and to be preserved by every action; every step property to hold of every action; every
+variant to decrease. A property that fails is shown with a state that satisfies all properties and the step that breaks
+it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb
+from mtpo_core.cli.specs import find_specs
+
+
+@verb
+def prove_command(
+    spec: Annotated[str | None, typer.Argument(help="mtpo, kv or FILE.py; default: all built-in specs")] = None,
+    property: Annotated[list[str] | None, typer.Option("--property", "-p", help="only this id (repeatable)")] = None,
+    timeout: Annotated[float, typer.Option(help="seconds per solver question")] = 10.0,
+    smt2: Annotated[Path | None, typer.Option(help="keep every obligation as an SMT-LIB file in this folder")] = None,
+    record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
+    json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
+) -> None:
+    """See the module's docstring."""
+    from mtpo.proofs.inductive import prove
+    from mtpo.proofs.ledger import entries_of
+    from mtpo.proofs.ledger import record as write
+    from mtpo.proofs.verdicts import exit_code
+
+    specs = find_specs(spec)
+    known = {id for s in specs for id in (*s.properties, *s.variants)}
+    for id in property or ():
+        if id not in known:
+            raise usage(f"unknown property {id!r}; known: {', '.join(sorted(known))}")
+    found: list[Any] = []
+    english: dict[str, str] = {}
+    for one in specs:
+        english |= {p.id: p.doc for p in (*one.properties.values(), *one.variants.values())}
+        with progress(f"proving {one.name}", json) as tell:
+            found += prove(
+                one,
+                properties=frozenset(property) if property else None,
+                timeout_ms=int(timeout * 1000),
+                progress=counted(tell, "obligations"),
+                keep_smt2=_keeper(smt2),
+            )
+    if record is not None:
+        write(record, entries_of([v for v in found if v.status == "PROVED"], english))
+    if json:
+        print_json({"specs": [s.name for s in specs], "verdicts": [v.as_json() for v in found]})
+    else:
+        for v in found:
+            out.print(f"{v.status:<8} {v.property:<36} {v.detail['obligations']:>4} obligations  {english[v.property]}")
+            if v.clause:
+                out.print(f"         false: {v.clause}")
+            if "why" in v.detail:
+                out.print(f"         {v.detail['why']}")
+            if v.trace:
+                out.print("\n".join(f"         {line}" for line in v.trace.lines()))
+        if found:
+            scope = "any number of elements" if not property else "these properties, assuming the others"
+            out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for {scope}")
+            out.print(
+                f"{found[0].detail['solver']}; assumptions: {', '.join(sorted({a for v in found for a in v.assumptions})) or 'none'}"
+            )
+    raise typer.Exit(exit_code(found))
+
+
+def _keeper(folder: Path | None) -> Any:
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda name, text: (folder / f"{name}.smt2").write_text(text, encoding="utf-8")

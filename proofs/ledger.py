@@ -1,0 +1,97 @@
+"""The ledger: what was shown, how, and for which sources.
+
+An entry holds for the sources whose hash it carries (their syntax trees, so comments and layout do not matter). A stale
+or missing entry is a failure of the test suite: show the property again with ``mtpo prove --record`` and the like.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from mtpo.proofs.verdicts import Verdict
+
+LANGUAGE = ("spec/terms.py", "spec/language.py")
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "inductive": (*LANGUAGE, "proofs/symbolic.py", "proofs/inductive.py"),
+    "exhaustive": (*LANGUAGE, "spec/concrete.py", "proofs/explore.py", "proofs/instances.py"),
+    "reached": (*LANGUAGE, "spec/concrete.py", "proofs/explore.py", "proofs/instances.py"),
+    "mutants": (*LANGUAGE, "spec/concrete.py", "proofs/symbolic.py", "proofs/mutate.py", "proofs/instances.py"),
+}
+"""The sources on which a method rests, besides the spec's own module."""
+
+LEDGER = "ledger.json"
+
+
+@attrs.frozen
+class Entry:
+    """One thing shown. ``sources`` is the hash of the sources it holds for."""
+
+    property: str
+    method: str
+    status: str
+    english: str
+    sources: str
+    detail: Mapping[str, Any]
+
+
+def _source(name: str) -> str:
+    package, _, module = name.partition("/")
+    return importlib.resources.files(f"mtpo.{package}").joinpath(module).read_text(encoding="utf-8")
+
+
+def sources_hash(spec: str, method: str) -> str:
+    """SHA-256 over the syntax trees of the sources behind a method and a spec, e.g. ``("mtpo", "inductive")``."""
+    found = hashlib.sha256()
+    for name in (f"spec/{spec}.py", *METHODS[method]):
+        tree = ast.dump(_without_docstrings(ast.parse(_source(name))))
+        found.update(f"{name}\0{tree}\0".encode())
+    return found.hexdigest()
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """A module without its own docstring, which says nothing that is proven; those of properties are their English."""
+    if tree.body and isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant):
+        tree.body = tree.body[1:]
+    return tree
+
+
+def read_ledger(path: Path | None = None) -> list[Entry]:
+    """The entries, by default those of the installed package."""
+    text = path.read_text(encoding="utf-8") if path else _source(f"proofs/{LEDGER}")
+    return [Entry(**item) for item in json.loads(text)["entries"]]
+
+
+def stale(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries whose sources have changed since."""
+    return [e for e in entries if e.sources != sources_hash(_spec_of(e.property), e.method)]
+
+
+def _spec_of(property: str) -> str:
+    name = property.partition(".")[0]
+    return {"kv": "paged_kv"}.get(name, name)
+
+
+def record(path: Path, new: Iterable[Entry]) -> None:
+    """Write entries, replacing those of the same property and method."""
+    kept = {(e.property, e.method): e for e in (read_ledger(path) if path.exists() else [])}
+    kept |= {(e.property, e.method): e for e in new}
+    rows = [attrs.asdict(kept[key]) for key in sorted(kept)]
+    path.write_text(json.dumps({"entries": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def entries_of(verdicts: Iterable[Verdict], english: Mapping[str, str]) -> list[Entry]:
+    """Ledger entries for verdicts that hold. Seconds are left out: they belong to a machine, not to a proof."""
+    found = []
+    for v in verdicts:
+        detail = {k: x for k, x in v.detail.items() if k != "seconds"} | {"assumptions": list(v.assumptions)}
+        hash = sources_hash(_spec_of(v.property), v.method)
+        found.append(Entry(v.property, v.method, str(v.status), english.get(v.property, ""), hash, detail))
+    return found
