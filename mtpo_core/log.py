@@ -398,7 +398,7 @@ def import_jsonl(lines: Iterable[str], path: str | Path) -> None:
                 rows.append((record.seq, text.strip(), _sha(text.strip())))
         except KeyError as error:
             raise LogError(f"line {number}: field {error} is missing") from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise LogError(f"line {number}: {str(error).removeprefix(f'line {number}: ')}") from None
     if header is None:
         raise LogError("no lines: an exported log begins with a header")

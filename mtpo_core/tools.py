@@ -338,8 +338,8 @@ def parse_call(text: str) -> ToolCall | None:
         raise ToolError(f"tool call is not JSON: {error.msg} at character {error.pos}, near {place}") from None
     except ToolError:
         raise
-    except ValueError as error:  # a number with more digits than Python converts
-        raise ToolError(f"tool call is not JSON that can be read: {error}, near {brief(body[:40])}") from None
+    except ValueError:  # the one other case: more digits than Python converts
+        raise ToolError(f"tool call holds a number that is too long, near {brief(body[:40])}") from None
     except RecursionError:
         raise ToolError(f"tool call is nested too deeply, near {brief(body[:40])}") from None
     tail = body[end:].lstrip()
