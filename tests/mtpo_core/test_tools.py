@@ -140,10 +140,6 @@ def test_an_unknown_tool_is_named_with_those_that_are_known() -> None:
         Toolbox().bind(ToolCall("look"))
 
 
-def _reverse(resource: Resource, args: Args, undo: bytes) -> None:
-    return None
-
-
 @pytest.mark.parametrize(
     ("tool", "why"),
     [
@@ -167,7 +163,7 @@ def test_registration_refuses_what_is_not_well_formed(tool: Tool, why: str) -> N
     assert dict(box) == {"look": LOOK}
 
 
-def test_phases_that_a_tool_lacks_refuse(tmp_path: object) -> None:
+def test_phases_that_a_tool_lacks_refuse() -> None:
     resource: Resource = object()  # type: ignore[assignment]
     push = write_tool("push", "", (), WriteClass.RMW, lambda view, args: Footprint(), _nothing, invertible=False)
     assert push.prepare(resource, {}, Footprint()) == b""
