@@ -23,7 +23,7 @@ def field(text: str | None, name: str) -> str:
 
 
 class Releaser(ReplayedMind):
-    """Wants version 1.5 in VERSION, in the manifest of api and in the change log, which also says the replicas."""
+    """Wants 1.5 in VERSION, in the manifest of api and in the change log (with the replicas), and committed notes."""
 
     done = "Version 1.5 is released."
 
@@ -43,6 +43,12 @@ class Releaser(ReplayedMind):
         line = f"- 1.5: api runs shop/api:1.5 on {field(api, 'replicas')} replicas\n"
         if line not in log:
             yield Move("Note the release.", ToolCall("append", {"path": "CHANGELOG.md", "content": line}))
+        notes = "docs/notes-1.5.md"
+        if notes not in memory.mine:
+            text = "# Version 1.5\n\nThe image of api is new.\nNothing else changes: no migration, no new settings.\n"
+            yield Move("Write the release notes.", ToolCall("create_file", {"path": notes, "content": text}))
+        if notes in memory.uncommitted:
+            yield Move("Commit the notes.", ToolCall("git_commit", {"paths": [notes], "message": "Notes for 1.5"}))
 
 
 class Scaler(ReplayedMind):
@@ -110,7 +116,7 @@ RELEASE = Scenario(
         "CHANGELOG.md": "# Changes\n\n- 1.4: first release\n",
         "VERSION": "1.4\n",
         "deploy/api.yaml": manifest("api", "shop/api:1.4", 2),
-        "docs/releasing.md": "# Releasing\n\nSet VERSION, then the image, then note it in the change log.\n",
+        "docs/releasing.md": "# Releasing\n\nSet VERSION, then the image; note it in the change log; write and commit notes.\n",
         "docs/status.md": "# Status\n\nunknown\n",
     },
     agents=(

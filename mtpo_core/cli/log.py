@@ -1,0 +1,60 @@
+"""Print the log of a run: a line for each record, or with --json the records and values as JSON lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtpo_core.cli.common import out, usage, verb
+
+NEEDS_ARGUMENTS = True
+
+
+@verb
+def log_command(
+    path: Annotated[Path, typer.Argument(help="the log of a run")],
+    kind: Annotated[list[str] | None, typer.Option(help="only records of this kind (repeatable)")] = None,
+    agent: Annotated[int | None, typer.Option(help="only records of the agent of this rank")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON lines that `mtpo log` of another machine can import")
+    ] = False,
+) -> None:
+    """See the module's docstring."""
+    from mtpo.spec.records import KINDS
+    from mtpo_core.log import export_jsonl, read_log
+
+    for name in kind or ():
+        if name not in KINDS:
+            raise usage(f"unknown kind {name!r}; known: {', '.join(KINDS)}")
+    run = read_log(path)
+    if json:
+        for line in export_jsonl(run):
+            typer.echo(line)
+        return
+    for r in run.records:
+        if (kind and r.kind not in kind) or (agent is not None and r.agent != agent):
+            continue
+        who = "" if r.agent is None else f"agent {r.agent}"
+        out.print(
+            f"{r.seq:>5}  {r.t:>9.3f} s  {who:<9} {r.call or '':<6} {r.kind:<10} {_summary(r.body)}", markup=False
+        )
+
+
+def _summary(body: object) -> str:
+    """The parts of a body that a person reads; digests are shortened."""
+    if not isinstance(body, dict):
+        return ""
+    parts = []
+    for name, value in body.items():
+        if isinstance(value, dict):
+            text = " ".join(sorted(value)) if len(value) <= 6 else f"{len(value)} objects"
+        elif isinstance(value, str) and len(value) == 64:
+            text = value[:8]
+        elif isinstance(value, list):
+            text = ",".join(str(v if not isinstance(v, dict) else v.get("object", v.get("call"))) for v in value) or "-"
+        else:
+            text = str(value)
+        parts.append(f"{name}={text}")
+    return "  ".join(parts)
