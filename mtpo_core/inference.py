@@ -36,7 +36,7 @@ class Inference(Protocol):
         """One step for everyone; returns the inferences that ended with it."""
 
     def stop(self, agent: int) -> Generated | None:
-        """End an inference at once: its text is dropped, what was read before it is kept. None when none is under way."""
+        """End an inference at once: its text is dropped, what was read before it is kept. None when there is none."""
 
     def close(self) -> None:
         """Release what the conversations hold."""

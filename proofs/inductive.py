@@ -248,7 +248,7 @@ def broken_by(
         spec.role("lemma"),
         *((v,) for v in spec.variants.values() if action in v.decreases),
     ]
-    for group in groups:
+    for group in filter(None, groups):
         answer = step_breaking(spec, action, group, sizes, timeout_ms)
         if isinstance(answer, Trace):
             before, then = answer.states

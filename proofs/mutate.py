@@ -15,7 +15,7 @@ import attrs
 
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import broken_by
-from mtpo.proofs.instances import mtpo_instance
+from mtpo.proofs.instances import every_instance, mtpo_instance
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, State
 from mtpo.spec.language import Action, Clause, Sort, Spec, conj, conjuncts, show
@@ -113,6 +113,8 @@ def _small_instances(spec: Spec) -> Iterator[tuple[Instance, list[State]]]:
     if spec.name == "mtpo":
         yield mtpo_instance(2, 1, 1, spec=spec)
         yield mtpo_instance(2, 1, 2, spec=spec)
+    else:
+        yield every_instance(spec, dict.fromkeys(spec.sorts, 2))
 
 
 def mutate(
