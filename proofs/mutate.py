@@ -24,6 +24,12 @@ from mtpo.spec.mtpo import Agent, Call, Object, Value
 EQUIVALENT: Mapping[str, str] = {
     "mtpo.read.not-the-origin": "the origin writes every object, so `writes-nothing` already excludes it",
     "mtpo.cancelled.policy": "withdrawing is one step whatever the policy: under replay it is that of `stranded`",
+    "kv.begin.idle": "beginning again changes nothing",
+    "kv.fill.not-full": "filling a full block again changes nothing",
+    "kv.complete.in-flight": "completing what is not in flight changes nothing",
+    "kv.publish.new": "publishing again changes nothing",
+    "kv.release.last/0": "releasing a block that is not owned changes nothing: it is free, cached or another's already",
+    "kv.evict.published": "an unowned block that is not cached is free already",
 }
 """Mutants that change nothing that the properties speak of, with the reason."""
 

@@ -64,10 +64,9 @@ def allocate_first(r: Request, b: Block) -> None:
 
 @kv.action
 def allocate(r: Request, b: Block, p: Block) -> None:
-    "A free block is appended to the table of r, after p, which is full."
+    "A free block is appended to the table of r, after p."
     require("free", free(b))
     require("after-last", extends(r, b, p))
-    require("last-full", computed(p))
     owned[r, b] = True
     free[b] = False
     first[b] = False
@@ -98,6 +97,7 @@ def fill(r: Request, b: Block) -> None:
     require("in-flight", running(r))
     require("own", owned(r, b))
     require("not-full", ~computed(b))
+    require("in-order", first(b) | computed(prev(b)))
     computed[b] = True
 
 
@@ -113,7 +113,6 @@ def publish(b: Block) -> None:
     "A full block enters the prefix cache, after the block before it."
     require("new", ~published(b))
     require("computed", computed(b))
-    require("owned", ~free(b))
     require("prefix-published", first(b) | published(prev(b)))
     published[b] = True
 
@@ -183,8 +182,8 @@ def prefix_closed() -> Bool:
 
 @kv.invariant("kv.prefix-computed")
 def prefix_computed() -> Bool:
-    "Every block but the last of a table is full."
-    return forall(Request, Block, lambda r, b: implies(owned(r, b) & ~first(b), computed(prev(b))))
+    "Blocks are filled in order: before a full block every block is full."
+    return forall(Block, lambda b: implies(computed(b) & ~first(b), computed(prev(b))))
 
 
 @kv.invariant("kv.one-chain")

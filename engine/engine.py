@@ -1,0 +1,325 @@
+"""The engine: conversations, continuous batching with chunked prefill, forced decoding.
+
+A request has no prefill or decode phase: it has tokens, of which some are computed, and catches up; when it has caught
+up, the next token is sampled, or forced, and it is one behind again. What runs in a step is decided by a policy of
+:mod:`mtpo.schedulers`. A conversation keeps its blocks between turns, until it is closed or they are needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import attrs
+import torch
+
+from mtpo.engine.cache import BlockManager
+from mtpo.engine.errors import EngineError
+from mtpo.engine.model import Llama
+from mtpo.engine.monitor import KVMonitor, Level
+from mtpo.engine.sampler import Sampling, logprob, sample
+from mtpo.engine.worker import Chunk, Worker
+from mtpo.schedulers.sarathi import Sarathi
+from mtpo.schedulers.types import RequestView, StepObservation, StepPolicy, Work
+
+
+@attrs.frozen
+class TurnResult:
+    """A turn that ended. ``emitted`` tokens; ``logprobs`` (nats) of each under the model, also where it was forced;
+    ``computed`` prompt tokens that had to be computed; ``steps`` first and last engine step; ``stopped`` early."""
+
+    conversation: int
+    emitted: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    computed: int
+    steps: tuple[int, int]
+    stopped: bool = False
+
+
+@attrs.frozen
+class StepReport:
+    """One engine step: its number, rows computed, wall time, requests preempted, turns that ended with it."""
+
+    number: int
+    tokens: int
+    seconds: float
+    preempted: tuple[int, ...]
+    ended: tuple[TurnResult, ...]
+
+
+@attrs.define(eq=False)
+class _Turn:
+    arrival: float
+    first_step: int
+    forced: tuple[int, ...] | None
+    max_new: int
+    stop: frozenset[int]
+    sampling: Sampling
+    generator: torch.Generator | None
+    emitted: list[int] = attrs.Factory(list)
+    logprobs: list[float] = attrs.Factory(list)
+    computed: int = 0
+
+
+@attrs.define(eq=False)
+class _Conversation:
+    id: int
+    tokens: list[int] = attrs.Factory(list)
+    computed: int = 0
+    turn: _Turn | None = None
+    used: int = 0
+    """The step in which its blocks were last used."""
+
+
+class Engine:
+    """One worker under one policy. ``blocks`` of ``block_size`` tokens; at most ``max_conversations`` open at once."""
+
+    def __init__(
+        self,
+        model: Llama,
+        policy: StepPolicy | None = None,
+        *,
+        blocks: int = 512,
+        block_size: int = 16,
+        max_tokens: int = 2048,
+        max_requests: int = 64,
+        max_conversations: int = 64,
+        monitor: Level = "strict",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.policy: StepPolicy = policy or Sarathi(512)
+        self.worker = Worker(model, blocks, block_size)
+        self.manager = BlockManager(blocks, block_size)
+        self.monitor = None if monitor == "off" else KVMonitor(self.manager, max_conversations, monitor)
+        self.max_tokens, self.max_requests = max_tokens, max_requests
+        self.clock = clock
+        self.number = 0
+        self._ids = list(range(max_conversations - 1, -1, -1))
+        self._open: dict[int, _Conversation] = {}
+        self._running: list[_Conversation] = []
+        self._waiting: list[_Conversation] = []
+
+    # -- conversations -----------------------------------------------------------------------------------------
+
+    def open(self) -> int:
+        """Begin a conversation; returns its id."""
+        if not self._ids:
+            raise EngineError(f"too many conversations: {len(self._open)} are open; close one first")
+        conversation = _Conversation(self._ids.pop())
+        self._open[conversation.id] = conversation
+        return conversation.id
+
+    def submit(
+        self,
+        conversation: int,
+        tokens: Sequence[int],
+        *,
+        max_new: int = 128,
+        forced: Sequence[int] | None = None,
+        stop: Sequence[int] = (),
+        sampling: Sampling | None = None,
+    ) -> None:
+        """Append tokens to a conversation and generate: until a token in ``stop``, ``max_new`` tokens, or, when
+        ``forced`` is given, exactly those tokens, one per step, through the same path as sampled ones."""
+        found = self._find(conversation)
+        if found.turn is not None:
+            raise EngineError(f"conversation {conversation} is generating; stop that turn first")
+        wanted = len(forced) if forced is not None else max_new
+        total = len(found.tokens) + len(tokens) + wanted
+        limit = min(self.worker.model.config.context, self.manager.total * self.manager.block_size)
+        if not tokens and not found.tokens:
+            raise EngineError(f"conversation {conversation}: nothing to continue, the prompt is empty")
+        if wanted < 1:
+            raise EngineError(f"conversation {conversation}: at least one new token must be asked for")
+        if total > limit:
+            raise EngineError(
+                f"conversation {conversation} would reach {total} tokens; the context and the cache hold {limit}"
+            )
+        vocab = self.worker.model.config.vocab
+        odd = [t for t in (*tokens, *(forced or ())) if not 0 <= t < vocab]
+        if odd:
+            raise EngineError(f"conversation {conversation}: token {odd[0]} is not in the vocabulary of {vocab}")
+        sampling = sampling or Sampling()
+        found.tokens += tokens
+        found.turn = _Turn(
+            self.clock(),
+            self.number,
+            None if forced is None else tuple(forced),
+            wanted,
+            frozenset(stop),
+            sampling,
+            sampling.generator(),
+        )
+        if self.manager.tables.get(found.id):
+            self._running.append(found)
+        else:
+            self._waiting.append(found)
+
+    def stop(self, conversation: int) -> TurnResult | None:
+        """End a turn at once. What was emitted stays in the conversation, and its KV too. None when it was idle."""
+        found = self._find(conversation)
+        return None if found.turn is None else self._end(found, stopped=True)
+
+    def close(self, conversation: int) -> None:
+        """Forget a conversation and release its blocks; full ones stay in the prefix cache."""
+        self.stop(conversation)
+        self.manager.release(conversation)
+        del self._open[conversation]
+        self._ids.append(conversation)
+
+    def length(self, conversation: int) -> int:
+        """Tokens in a conversation."""
+        return len(self._find(conversation).tokens)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any turn is under way."""
+        return bool(self._running or self._waiting)
+
+    def _find(self, conversation: int) -> _Conversation:
+        if conversation not in self._open:
+            raise EngineError(f"no open conversation {conversation}")
+        return self._open[conversation]
+
+    # -- steps -------------------------------------------------------------------------------------------------
+
+    def step(self) -> StepReport:
+        """Run one batch. Does nothing when no turn is under way."""
+        begin = time.perf_counter()
+        self.number += 1
+        shared = self._share_prefixes()
+        decision = self.policy.decide(self._observe())
+        for id in decision.preempt:
+            self._preempt(self._open[id])
+        chunks = [self._prepare(work) for work in decision.work]
+        if not chunks:
+            if self.busy and not decision.preempt and not shared:
+                raise EngineError(f"the policy scheduled nothing though {len(self._open)} conversations are open")
+            return StepReport(self.number, 0, time.perf_counter() - begin, decision.preempt, ())
+        for conversation, _ in chunks:
+            self.manager.listener("begin", conversation.id)
+        rows = iter(self.worker.run([chunk for _, chunk in chunks]))
+        ended = []
+        for conversation, chunk in chunks:
+            self._computed(conversation, len(chunk.tokens))
+            if chunk.wants:
+                result = self._emit(conversation, next(rows))
+                if result is not None:
+                    ended.append(result)
+        if self.monitor is not None:
+            self.monitor.check()
+        seconds = time.perf_counter() - begin
+        tokens = sum(len(chunk.tokens) for _, chunk in chunks)
+        return StepReport(self.number, tokens, seconds, decision.preempt, tuple(ended))
+
+    def _share_prefixes(self) -> bool:
+        """The first in line takes what the prefix cache has of its tokens, all but the last; True when it did."""
+        if not self._waiting:
+            return False
+        head = self._waiting[0]
+        found = self.manager.match(head.tokens[: len(head.tokens) - 1])
+        if not found or self.manager.tables.get(head.id):
+            return False
+        for block in found:
+            self.manager.share(head.id, block)
+        head.computed = len(found) * self.manager.block_size
+        self._waiting.pop(0)
+        self._running.append(head)
+        return True
+
+    def _observe(self) -> StepObservation:
+        idle = sum(len(self.manager.tables.get(c.id, ())) for c in self._open.values() if c.turn is None)
+        return StepObservation(
+            self.clock(),
+            tuple(map(self._view, self._running)),
+            tuple(map(self._view, self._waiting)),
+            self.manager.available + idle,
+            self.manager.block_size,
+            self.max_tokens,
+            self.max_requests,
+        )
+
+    def _view(self, conversation: _Conversation) -> RequestView:
+        turn = conversation.turn
+        assert turn is not None
+        held = len(self.manager.tables.get(conversation.id, ()))
+        known, emitted = len(conversation.tokens), len(turn.emitted)
+        return RequestView(conversation.id, turn.arrival, known, conversation.computed, emitted, held)
+
+    def _prepare(self, work: Work) -> tuple[_Conversation, Chunk]:
+        conversation = self._open[work.id]
+        if conversation in self._waiting:
+            self._waiting.remove(conversation)
+            self._running.append(conversation)
+        stop = conversation.computed + work.tokens
+        if not conversation.computed < stop <= len(conversation.tokens):
+            raise EngineError(
+                f"the policy gave request {work.id} {work.tokens} tokens, it has {len(conversation.tokens) - conversation.computed}"
+            )
+        while len(self.manager.tables.get(conversation.id, ())) * self.manager.block_size < stop:
+            if not self.manager.available:
+                self._reclaim()
+            self.manager.allocate(conversation.id)
+        conversation.used = self.number
+        tokens = conversation.tokens[conversation.computed : stop]
+        table = self.manager.tables[conversation.id]
+        return conversation, Chunk(tokens, conversation.computed, table, stop == len(conversation.tokens))
+
+    def _reclaim(self) -> None:
+        """Take the blocks of the least recently used idle conversation; it is computed again when it goes on."""
+        idle = [c for c in self._open.values() if c.turn is None and self.manager.tables.get(c.id)]
+        if not idle:
+            raise EngineError("the KV cache is full and no conversation is idle: the policy overbooked it")
+        oldest = min(idle, key=lambda c: c.used)
+        self.manager.release(oldest.id)
+        oldest.computed = 0
+
+    def _preempt(self, conversation: _Conversation) -> None:
+        """By recomputation: its blocks go, its tokens stay, it waits first in line."""
+        self._running.remove(conversation)
+        self._waiting.insert(0, conversation)
+        self.manager.release(conversation.id)
+        conversation.computed = 0
+
+    def _computed(self, conversation: _Conversation, tokens: int) -> None:
+        """Account for computed tokens: full blocks are filled and, once the step is complete, published."""
+        size = self.manager.block_size
+        before, after = conversation.computed, conversation.computed + tokens
+        conversation.computed = after
+        turn = conversation.turn
+        assert turn is not None
+        if not turn.emitted:
+            turn.computed += tokens
+        full = range(before // size, after // size)
+        table = self.manager.tables[conversation.id]
+        for position in full:
+            self.manager.fill(conversation.id, table[position])
+        self.manager.listener("complete", conversation.id)
+        for position in full:
+            self.manager.publish(
+                conversation.id, position, conversation.tokens[position * size : (position + 1) * size]
+            )
+
+    def _emit(self, conversation: _Conversation, logits: torch.Tensor) -> TurnResult | None:
+        turn = conversation.turn
+        assert turn is not None
+        if turn.forced is not None:
+            token = turn.forced[len(turn.emitted)]
+        else:
+            token = sample(logits, turn.sampling, turn.generator)
+        turn.emitted.append(token)
+        turn.logprobs.append(logprob(logits, token))
+        conversation.tokens.append(token)
+        if len(turn.emitted) == turn.max_new or (turn.forced is None and token in turn.stop):
+            return self._end(conversation, stopped=False)
+        return None
+
+    def _end(self, conversation: _Conversation, stopped: bool) -> TurnResult:
+        turn = conversation.turn
+        assert turn is not None
+        conversation.turn = None
+        for queue in (self._running, self._waiting):
+            if conversation in queue:
+                queue.remove(conversation)
+        steps = (turn.first_step, self.number)
+        return TurnResult(conversation.id, tuple(turn.emitted), tuple(turn.logprobs), turn.computed, steps, stopped)
