@@ -253,9 +253,8 @@ class Engine:
             self._running.append(conversation)
         stop = conversation.computed + work.tokens
         if not conversation.computed < stop <= len(conversation.tokens):
-            raise EngineError(
-                f"the policy gave request {work.id} {work.tokens} tokens, it has {len(conversation.tokens) - conversation.computed}"
-            )
+            left = len(conversation.tokens) - conversation.computed
+            raise EngineError(f"the policy gave request {work.id} {work.tokens} tokens, it has {left} to compute")
         while len(self.manager.tables.get(conversation.id, ())) * self.manager.block_size < stop:
             if not self.manager.available:
                 self._reclaim()

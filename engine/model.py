@@ -38,14 +38,33 @@ class Batch:
     wanted: torch.Tensor
 
 
+class Linear:
+    """``x @ weight.T``. In fp32 on a CPU the weight is laid out for oneDNN once: 2 to 5 times faster for few rows."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        self.weight = weight
+        self.packed: torch.Tensor | None = None
+        if weight.device.type == "cpu" and weight.dtype is torch.float32 and torch.backends.mkldnn.is_available():
+            self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, _FEW)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        if self.packed is None:
+            return F.linear(x, self.weight)
+        return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, "none", [], "")  # type: ignore[no-any-return]
+
+
+_FEW = 4
+"""Rows for which the layout is chosen: a decode batch."""
+
+
 @attrs.frozen(eq=False)
 class _Layer:
     norm_in: torch.Tensor
-    qkv: torch.Tensor
-    out: torch.Tensor
+    qkv: Linear
+    out: Linear
     norm_mid: torch.Tensor
-    gate_up: torch.Tensor
-    down: torch.Tensor
+    gate_up: Linear
+    down: Linear
 
 
 class KVStore:
@@ -69,7 +88,7 @@ class Llama:
             return torch.cat([weights[f"{name}.weight"] for name in names]).to(device, dtype).contiguous()
 
         self.embedding = take("model.embed_tokens")
-        self.head = self.embedding if self.config.tied else take("lm_head")
+        self.head = Linear(self.embedding if self.config.tied else take("lm_head"))
         self.norm = take("model.norm")
         self.layers = []
         for i in range(self.config.layers):
@@ -77,11 +96,11 @@ class Llama:
             self.layers.append(
                 _Layer(
                     take(f"{at}input_layernorm"),
-                    take(*(f"{at}self_attn.{p}_proj" for p in "qkv")),
-                    take(f"{at}self_attn.o_proj"),
+                    Linear(take(*(f"{at}self_attn.{p}_proj" for p in "qkv"))),
+                    Linear(take(f"{at}self_attn.o_proj")),
                     take(f"{at}post_attention_layernorm"),
-                    take(f"{at}mlp.gate_proj", f"{at}mlp.up_proj"),
-                    take(f"{at}mlp.down_proj"),
+                    Linear(take(f"{at}mlp.gate_proj", f"{at}mlp.up_proj")),
+                    Linear(take(f"{at}mlp.down_proj")),
                 )
             )
         self._cos, self._sin = self._rotary()
@@ -103,19 +122,19 @@ class Llama:
         sin = self._sin[batch.positions].unsqueeze(1)
         for i, layer in enumerate(self.layers):
             normed = self._rms(x, layer.norm_in)
-            qkv = F.linear(normed, layer.qkv).view(rows, -1, config.head_dim)
+            qkv = layer.qkv(normed).view(rows, -1, config.head_dim)
             q, k, v = qkv.split(widths, dim=1)
             q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
             keys, values = store.keys[i], store.values[i]
             keys.view(-1, *keys.shape[2:]).index_copy_(0, batch.slots, k)
             values.view(-1, *values.shape[2:]).index_copy_(0, batch.slots, v)
             attended = [self._attend(q, keys, values, segment) for segment in batch.segments]
-            x = x + F.linear(attended[0] if len(attended) == 1 else torch.cat(attended), layer.out)
+            x = x + layer.out(attended[0] if len(attended) == 1 else torch.cat(attended))
             normed = self._rms(x, layer.norm_mid)
-            gate, up = F.linear(normed, layer.gate_up).chunk(2, dim=-1)
-            x = x + F.linear(F.silu(gate) * up, layer.down)
+            gate, up = layer.gate_up(normed).chunk(2, dim=-1)
+            x = x + layer.down(F.silu(gate) * up)
         last = x if batch.wanted.shape[0] == rows else x[batch.wanted]
-        return F.linear(self._rms(last, self.norm), self.head).float()
+        return self.head(self._rms(last, self.norm)).float()
 
     def _attend(self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Causal attention of one sequence's rows over its blocks; shape (rows, heads * head_dim)."""

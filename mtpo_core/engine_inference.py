@@ -25,7 +25,7 @@ class LoadedModel:
     name: str
 
 
-def load_model(dtype: str = "bfloat16") -> LoadedModel:
+def load_model(dtype: str = "float32") -> LoadedModel:
     """SmolLM2-135M-Instruct from its package, on the CPU. Raises EngineError when it is not installed."""
     import torch
 

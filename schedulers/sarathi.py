@@ -27,7 +27,7 @@ class Sarathi:
 
         def take(request: RequestView, wanted: int) -> bool:
             nonlocal left, room, blocks
-            # Clamped at zero: decodes alone may use up the budget (the published code is not clamped, and goes negative).
+            # Clamped at zero: decodes may use up the budget (the published code is not clamped, and goes negative).
             tokens = max(0, min(wanted, left, self._fits(observation, request, blocks)))
             if not tokens or not room:
                 return False

@@ -169,9 +169,8 @@ def _verdict(cases: list[dict[str, Any]], checked: dict[str, Any], say: Any) -> 
             complaints.append("MTPO came out wrong or without a clean certificate")
         if ratio > ABOUT:
             complaints.append(f"MTPO took {ratio:.2f} times naive's steps, more than {ABOUT}")
-        say(
-            f"     MTPO took {ratio:.2f} times naive's steps, serial {by_mode['serial']['steps'] / by_mode['naive']['steps']:.2f} times"
-        )
+        serial = by_mode["serial"]["steps"] / by_mode["naive"]["steps"]
+        say(f"     MTPO took {ratio:.2f} times naive's steps, serial {serial:.2f} times")
         for complaint in complaints:
             say(f"     NOT AS IT SHOULD BE: {complaint}")
         good = good and not complaints

@@ -10,20 +10,17 @@ import attrs
 from mtpo_core.log import LoggedRun
 from mtpo_core.scenarios import SCENARIOS
 from mtpo_core.view import Verdict, render, timeline_of
+from mtpo_core.view.shapes import Tone
 
 
 def verdict_of(run: LoggedRun) -> tuple[Verdict, Any]:
     """What the checker says of a run, as a sentence for a page, and its certificate."""
-    from mtpo.proofs.certificate import certify
-    from mtpo.proofs.checker import check
+    from mtpo.proofs.judge import judge
 
-    report = check(run)
-    certificate = certify(run, report)
-    tone = "bad" if report.problems else "good"
-    if not report.complete and not report.problems:
-        tone = "warn"
-    reasons = tuple(str(problem) for problem in report.problems[:4])
-    return Verdict(tone, certificate.verdict, reasons), certificate  # type: ignore[arg-type]
+    found = judge(run)
+    tone: Tone = "bad" if found.problems else "good" if found.report.complete else "warn"
+    reasons = tuple(str(problem) for problem in found.problems[:4])
+    return Verdict(tone, found.certificate.verdict, reasons), found.certificate
 
 
 def page_of(

@@ -65,9 +65,8 @@ def prove_command(
         if found:
             scope = "any number of elements" if not property else "these properties, assuming the others"
             out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for {scope}")
-            out.print(
-                f"{found[0].detail['solver']}; assumptions: {', '.join(sorted({a for v in found for a in v.assumptions})) or 'none'}"
-            )
+            assumed = sorted({a for v in found for a in v.assumptions})
+            out.print(f"{found[0].detail['solver']}; assumptions: {', '.join(assumed) or 'none'}")
     raise typer.Exit(exit_code(found))
 
 

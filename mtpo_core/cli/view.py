@@ -1,4 +1,4 @@
-"""Draw one or several runs as a self-contained HTML page: lanes in rank order, notifications, undone writes, verdict."""
+"""Draw runs as one self-contained HTML page: lanes in rank order, notifications, undone writes, verdict."""
 
 from __future__ import annotations
 

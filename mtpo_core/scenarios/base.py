@@ -15,6 +15,10 @@ from mtpo_core.resources.gittools import git_tools
 from mtpo_core.tools import Toolbox
 
 
+_TOOLS = frozenset({"list_dir", "read_file", "write_file", "replace", "append", "create_file", "git_commit"})
+"""What the agents of a scenario are offered: what they need, so that their prompts stay short."""
+
+
 class ScenarioError(ValueError):
     """No such scenario, or it can't be set up: one line."""
 
@@ -51,7 +55,8 @@ class Scenario:
         for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "initial state"]):
             _git(directory, *command)
         repository = GitRepository(directory)
-        return repository, Toolbox([*file_tools(), *git_tools(repository)])
+        tools = [tool for tool in (*file_tools(), *git_tools(repository)) if tool.name in _TOOLS]
+        return repository, Toolbox(tools)
 
     def failures(self, files: Mapping[str, str]) -> list[str]:
         """The wanted statements that do not hold of the final files."""

@@ -45,7 +45,7 @@ class Releaser(ReplayedMind):
             yield Move("Note the release.", ToolCall("append", {"path": "CHANGELOG.md", "content": line}))
         notes = "docs/notes-1.5.md"
         if notes not in memory.mine:
-            text = "# Version 1.5\n\nThe image of api is new.\nNothing else changes: no migration, no new settings.\n"
+            text = "# Version 1.5\n\nThe image of api is new.\nNo migration, no new settings.\n"
             yield Move("Write the release notes.", ToolCall("create_file", {"path": notes, "content": text}))
         if notes in memory.uncommitted:
             yield Move("Commit the notes.", ToolCall("git_commit", {"paths": [notes], "message": "Notes for 1.5"}))
