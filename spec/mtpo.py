@@ -110,19 +110,19 @@ def live_write(w: Call, o: Object) -> Bool:
     return live(w) & writes(w, o)
 
 
-def feeds(x: Call, y: Call) -> Bool:
-    """y reads or writes something that x writes."""
-    return exists(Object, lambda o: writes(x, o) & (reads(y, o) | writes(y, o)))
+def feeds(x: Call, y: Call, o: Object) -> Bool:
+    """y reads or writes o, which x writes."""
+    return writes(x, o) & (reads(y, o) | writes(y, o))
 
 
-def disturbs(x: Call, y: Call) -> Bool:
-    """y writes something that x reads."""
-    return exists(Object, lambda o: reads(x, o) & writes(y, o))
+def conflict(x: Call, y: Call, o: Object) -> Bool:
+    """One of the two writes o, and the other reads or writes it."""
+    return feeds(x, y, o) | (reads(x, o) & writes(y, o))
 
 
-def follows(m: Call, w: Call) -> Bool:
-    """If m is undone, so must w be: for replay also because the redo of m reads live state (finding F1)."""
-    return feeds(m, w) | (replay() & disturbs(m, w))
+def follows(m: Call, w: Call, o: Object) -> Bool:
+    """If m is undone, so must w be, because of o: under replay also if w changes what the redo of m reads (F1)."""
+    return feeds(m, w, o) | (replay() & reads(m, o) & writes(w, o))
 
 
 def stale(p: Call) -> Bool:
@@ -218,11 +218,16 @@ def call(c: Call, members: Function[Bool]) -> None:
     require("members-live-above", forall(Call, lambda m: implies(members(m), live(m) & (c < m))))
     require(
         "seeds",
-        forall(Call, lambda w: implies(live(w) & (c < w) & (feeds(c, w) | disturbs(c, w)), members(w))),
+        forall(Call, Object, lambda w, o: implies(live(w) & (c < w) & conflict(c, w, o), members(w))),
     )
     require(
         "closed",
-        forall(Call, Call, lambda m, w: implies(members(m) & live(w) & (m < w) & follows(m, w), members(w))),
+        forall(
+            Call,
+            Call,
+            Object,
+            lambda m, w, o: implies(members(m) & live(w) & (m < w) & follows(m, w, o), members(w)),
+        ),
     )
     issued[c] = True
     busy.becomes(True)
@@ -682,18 +687,17 @@ def lemma_acting() -> Bool:
 @mtpo.lemma("mtpo.lemma-closed")
 def lemma_closed() -> Bool:
     "The set of an open repair stays closed and contains every live call above that conflicts with the acting one."
-    return implies(
-        busy(),
-        conj(
-            forall(
-                Call,
-                lambda w: implies(live(w) & (acting() < w) & (feeds(acting(), w) | disturbs(acting(), w)), member(w)),
-            ),
-            forall(
-                Call,
-                Call,
-                lambda m, w: implies(member(m) & live(w) & (m < w) & follows(m, w), member(w)),
-            ),
+    return conj(
+        forall(
+            Call,
+            Object,
+            lambda w, o: implies(busy() & live(w) & (acting() < w) & conflict(acting(), w, o), member(w)),
+        ),
+        forall(
+            Call,
+            Call,
+            Object,
+            lambda m, w, o: implies(member(m) & live(w) & (m < w) & follows(m, w, o), member(w)),
         ),
     )
 

@@ -14,7 +14,6 @@ from mtpo_core.resources.git import GitRepository
 from mtpo_core.resources.gittools import git_tools
 from mtpo_core.tools import Toolbox
 
-
 _TOOLS = frozenset({"list_dir", "read_file", "write_file", "replace", "append", "create_file", "git_commit"})
 """What the agents of a scenario are offered: what they need, so that their prompts stay short."""
 

@@ -45,7 +45,7 @@ class Releaser(ReplayedMind):
             yield Move("Note the release.", ToolCall("append", {"path": "CHANGELOG.md", "content": line}))
         notes = "docs/notes-1.5.md"
         if notes not in memory.mine:
-            text = "# Version 1.5\n\nThe image of api is new.\nNo migration, no new settings.\n"
+            text = "# Version 1.5\n\nThe image of api is new; no migration.\n"
             yield Move("Write the release notes.", ToolCall("create_file", {"path": notes, "content": text}))
         if notes in memory.uncommitted:
             yield Move("Commit the notes.", ToolCall("git_commit", {"paths": [notes], "message": "Notes for 1.5"}))
@@ -116,7 +116,7 @@ RELEASE = Scenario(
         "CHANGELOG.md": "# Changes\n\n- 1.4: first release\n",
         "VERSION": "1.4\n",
         "deploy/api.yaml": manifest("api", "shop/api:1.4", 2),
-        "docs/releasing.md": "# Releasing\n\nSet VERSION, then the image; note it in the change log; write and commit notes.\n",
+        "docs/releasing.md": "# Releasing\n\nSet VERSION, then the image; note it; write and commit notes.\n",
         "docs/status.md": "# Status\n\nunknown\n",
     },
     agents=(
