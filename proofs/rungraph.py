@@ -67,9 +67,10 @@ class Graph:
 
 
 def premises_of(operations: Iterable[Operation], ranks: frozenset[int], failures: bool) -> Iterator[Premise]:
-    """The premises of the agents in ``ranks``; those of failed calls only with ``failures``."""
+    """The premises of the agents in ``ranks``: of reads, live writes and, with ``failures``, of failed calls."""
+    phases = ("read", "live", "failed") if failures else ("read", "live")
     for operation in operations:
-        if operation.key[0] in ranks and (operation.phase != "failed" or failures):
+        if operation.key[0] in ranks and operation.phase in phases:
             for o, digest in operation.held.items():
                 yield Premise(operation.key, o, digest, operation.saw[o][0] if o in operation.saw else None)
 
