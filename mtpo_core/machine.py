@@ -307,7 +307,7 @@ Effect = (
 
 @attrs.define
 class CallState:
-    """What the machine knows of a call. ``status``: read, acting, live, pending or withdrawn."""
+    """What the machine knows of a call. ``status``: read, acting, live, pending, failed or withdrawn."""
 
     reads: frozenset[str]
     writes: frozenset[str]
@@ -324,7 +324,7 @@ class CallState:
         return self.status in _SIGHTED
 
 
-_SIGHTED: Final = frozenset({"read", "live", "pending"})
+_SIGHTED: Final = frozenset({"read", "live", "pending", "failed"})
 
 
 @attrs.define
@@ -564,7 +564,9 @@ class Machine:
         if isinstance(event, Applied):
             self._push(event.call, event.out, what)
         else:
-            self.calls[event.call].status = "withdrawn"
+            # What made it fail is a premise of its author.
+            self._sights(event.call)
+            self.calls[event.call].status = "failed"
         repair.landed = True
         return self._next()
 

@@ -275,10 +275,13 @@ def applied(c: Call, out: Function[Value]) -> None:
 
 @mtpo.action
 def failed(c: Call) -> None:
-    "The call had no effect; its author learns it as the result of the call."
+    "The call had no effect. Its author learns it as the result of the call, and reasons from what made it fail (F8)."
     require("its-turn", busy() & ~landed() & (acting() == c))
     require("all-undone", forall(Call, lambda m: implies(member(m), ~live(m))))
     withdrawn[c] = True
+    sighted[c] = True
+    source.becomes(lambda p, o: ite((p == c) & reads(c, o), top(o), source(p, o)))
+    saw.becomes(lambda p, o: ite((p == c) & reads(c, o), value(top(o), o), saw(p, o)))
     landed.becomes(True)
 
 
@@ -509,6 +512,12 @@ def withdrawn_told() -> Bool:
     return forall(Call, lambda w: implies(withdrawn.next(w) & ~withdrawn(w), note.next(w) | (busy() & (acting() == w))))
 
 
+@mtpo.step_property("mtpo.failure-is-a-premise")
+def failure_is_a_premise() -> Bool:
+    "A call that fails is a sight of what made it fail; one that is withdrawn later is a sight of nothing."
+    return forall(Call, lambda w: implies(withdrawn.next(w) & ~withdrawn(w), iff(sighted.next(w), w == acting())))
+
+
 @mtpo.step_property("mtpo.redo-told")
 def redo_told() -> Bool:
     "When a call leaves another value than before, or is refreshed with another input, its author is notified."
@@ -638,12 +647,11 @@ def lemma_agents() -> Bool:
 
 @mtpo.lemma("mtpo.lemma-issued")
 def lemma_issued() -> Bool:
-    "Only issued calls have any other status; a withdrawn call is no premise."
+    "Only issued calls have any other status; the author of a live or pending call has seen its result."
     return forall(
         Call,
         lambda c: conj(
             implies(live(c) | pending(c) | withdrawn(c) | sighted(c) | note(c), issued(c)),
-            implies(withdrawn(c), ~sighted(c)),
             implies((live(c) | pending(c)) & (c != origin()), sighted(c)),
             implies(note(c), sighted(c) | withdrawn(c)),
         ),
