@@ -261,6 +261,7 @@ class Instance:
     def _ground_update(self, action: Action, env: Mapping[Any, Any], number: int) -> list[str]:
         emitter = _Emitter(self, grounded=True)
         lines = ["            t = list(s)" if self.wide else "            t = bytearray(s)"]
+        touched: set[str] = set()
         for update in action.updates:
             offset = self.offsets[update.variable.name]
             points: Any = self.points(update.variable) if update.whole else [None]
@@ -268,8 +269,9 @@ class Instance:
                 inner = env if point is None else {**env, **dict(zip(update.args, point, strict=True))}
                 place = emitter.place(update.variable, update.args, inner, offset)
                 value = _text(emitter.code(update.value, inner))
-                if value != f"s[{place}]":
+                if value != f"s[{place}]" or update.variable.name in touched:
                     lines.append(f"            t[{place}] = {value}")
+            touched.add(update.variable.name)
         lines.append(f"            out.append(({number}, {'tuple(t)' if self.wide else 'bytes(t)'}))")
         return lines
 

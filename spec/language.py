@@ -42,7 +42,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar, cast, overload
 
@@ -197,7 +197,9 @@ class Variant:
 class _Recorder:
     """What the body of an action being declared has said so far."""
 
+    spec: Spec
     prefix: str
+    params: tuple[Term | Function[Any], ...]
     guard: list[Clause] = attrs.Factory(list)
     updates: list[Update] = attrs.Factory(list)
 
@@ -206,6 +208,7 @@ class _Recorder:
         if not isinstance(term, Bool):
             raise fail(f"require({name!r}) wants a Bool, found {term.sort.__name__}")
         _only_now(term, f"guard clause {name!r}")
+        _in_scope(self.spec, term, f"guard clause {name!r}", self.params)
         if any(clause.id == f"{self.prefix}.{name}" for clause in self.guard):
             raise fail(f"two clauses named {name!r} in one action")
         self.guard.append(Clause(f"{self.prefix}.{name}", term, where()))
@@ -215,7 +218,8 @@ class _Recorder:
 
     def whole(self, variable: Variable[Any], value: Any) -> None:
         if callable(value) and not isinstance(value, Term):
-            self._add(variable, variable.formals, value(*variable.formals), whole=True)
+            given = _call(value, variable.formals, f"`{variable.name}.becomes`")
+            self._add(variable, variable.formals, given, whole=True)
         elif not variable.domain:
             self._add(variable, (), value, whole=True)
         else:
@@ -227,7 +231,10 @@ class _Recorder:
             raise fail(
                 f"sort mismatch: `{variable.name}` has values in {variable.range.__name__}, found {term.sort.__name__}"
             )
-        _only_now(term, f"update of `{variable.name}`")
+        what = f"update of `{variable.name}`"
+        _only_now(term, what)
+        _in_scope(self.spec, variable(*args), what, (*self.params, *variable.formals))
+        _in_scope(self.spec, term, what, (*self.params, *variable.formals))
         if whole and any(update.variable is variable for update in self.updates):
             raise fail(f"`{variable.name}.becomes` after another update of it would hide that one")
         self.updates.append(Update(variable, args, term, whole, where()))
@@ -244,8 +251,8 @@ def _recording(what: str) -> _Recorder:
 
 
 @contextlib.contextmanager
-def _record(prefix: str) -> Iterator[_Recorder]:
-    recorder = _Recorder(prefix)
+def _record(spec: Spec, prefix: str, params: tuple[Term | Function[Any], ...]) -> Iterator[_Recorder]:
+    recorder = _Recorder(spec, prefix, params)
     token = _current.set(recorder)
     try:
         yield recorder
@@ -257,6 +264,31 @@ def _only_now(term: Term, what: str) -> None:
     for part in walk(term):
         if part.op == "apply" and part.data[1]:
             raise fail(f"{what} reads the next state, `{show(part)}`: only a step property may")
+
+
+def _in_scope(spec: Spec, term: Term, what: str, names: Sequence[Term | Function[Any]], at: str | None = None) -> None:
+    """Every symbol is of this spec or in ``names``, every bound variable in ``names`` or under its quantifier."""
+    known = {id(s) for s in (*spec.constants.values(), *spec.variables.values(), *names)}
+
+    def look(part: Term, scope: frozenset[int]) -> None:
+        if part.op == "apply" and id(part.data[0]) not in known:
+            raise fail(f"{what} mentions `{part.data[0].name}`, which spec `{spec.name}` does not declare", at)
+        if part.op == "bound" and id(part) not in known | scope:
+            raise fail(f"{what} uses `{part.data[0]}` outside the quantifier or action that binds it", at)
+        inner = scope | {id(v) for v in part.data} if part.op in {"forall", "exists"} else scope
+        for arg in part.args:
+            look(arg, inner)
+
+    look(term, frozenset())
+
+
+def _call(body: Any, args: Sequence[Term], what: str, at: str | None = None) -> Any:
+    """The body of a declaration applied to its arguments."""
+    try:
+        inspect.signature(body).bind(*args)
+    except TypeError:
+        raise fail(f"{what} wants a function of {len(args)} argument(s)", at) from None
+    return body(*args)
 
 
 def require(name: str, formula: Bool) -> None:
@@ -293,18 +325,20 @@ class Spec:
     @property
     def sorts(self) -> tuple[type[Sort], ...]:
         """The user sorts that constants, variables, actions and properties mention."""
-        found: dict[type[Sort], None] = {}
+        mentioned: list[type[Term]] = []
+        formulas: list[Term] = [p.formula for p in self.properties.values()]
         for symbol in (*self.constants.values(), *self.variables.values()):
-            for sort in (*symbol.domain, symbol.range):
-                if issubclass(sort, Sort):
-                    found.setdefault(sort)
+            mentioned += (*symbol.domain, symbol.range)
         for action in self.actions.values():
             for param in action.params:
-                parts = (param.sort,) if isinstance(param, Term) else (*param.domain, param.range)
-                for sort in parts:
-                    if issubclass(sort, Sort):
-                        found.setdefault(sort)
-        return tuple(found)
+                mentioned += (param.sort,) if isinstance(param, Term) else (*param.domain, param.range)
+            formulas += (*(c.formula for c in action.guard), *(u.value for u in action.updates))
+        for variant in self.variants.values():
+            mentioned += (x.sort for x in variant.over)
+            formulas += variant.sets
+        formulas += (v.init for v in self.variables.values())
+        mentioned += (v.sort for f in formulas for t in walk(f) if t.op in {"forall", "exists"} for v in t.data)
+        return tuple(dict.fromkeys(sort for sort in mentioned if issubclass(sort, Sort)))
 
     def role(self, *roles: str) -> tuple[Property, ...]:
         """The properties with one of these roles."""
@@ -318,7 +352,7 @@ class Spec:
     def const(self, name: str, *domain: type[Term], to: type[R], doc: str = "") -> Function[R]: ...
     def const(self, name: str, *domain: type[Term], to: type[Any] = Bool, doc: str = "") -> Function[Any]:
         """A rigid function or relation: chosen before the run, never changed."""
-        self._fresh(name)
+        self._fresh(name, *domain, to)
         self.constants[name] = symbol = Function[Any](name, domain, to, "const", doc)
         return symbol
 
@@ -332,16 +366,20 @@ class Spec:
         self, name: str, *domain: type[Term], to: type[Any] = Bool, init: Callable[..., Any], doc: str = ""
     ) -> Variable[Any]:
         """A state variable; ``init`` gives its first value for each argument."""
-        self._fresh(name)
+        self._fresh(name, *domain, to)
         formals = tuple(bound(sort, f"x{i}") for i, sort in enumerate(domain))
-        value = lift(init(*formals))
+        value = lift(_call(init, formals, f"the initial value of `{name}`"))
         if value.sort is not to:
             raise fail(f"sort mismatch: the initial value of `{name}` is {value.sort.__name__}, wanted {to.__name__}")
         _only_now(value, f"the initial value of `{name}`")
+        _in_scope(self, value, f"the initial value of `{name}`", formals)
         self.variables[name] = symbol = Variable[Any](name, domain, to, "var", doc, value, formals)
         return symbol
 
-    def _fresh(self, name: str) -> None:
+    def _fresh(self, name: str, *sorts: Any) -> None:
+        for sort in sorts:
+            if not (isinstance(sort, type) and issubclass(sort, (Sort, Int, Bool))):
+                raise fail(f"`{name}` is over sorts (classes derived from Sort, Int, Bool), found {sort!r}")
         if not name.isidentifier():
             raise fail(f"{name!r} is not an identifier")
         if name in self.constants or name in self.variables:
@@ -372,7 +410,7 @@ class Spec:
             if not (isinstance(sort, type) and issubclass(sort, (Sort, Int, Bool))):
                 raise fail(f"parameter `{parameter.name}` of action `{name}` needs a sort as its annotation", at)
             params.append(bound(sort, parameter.name))
-        with _record(f"{self.name}.{name}") as recorder:
+        with _record(self, f"{self.name}.{name}", tuple(params)) as recorder:
             body(*params)
         self.actions[name] = Action(
             name,
@@ -384,20 +422,24 @@ class Spec:
         )
         return body
 
+    def _fresh_id(self, id: str, at: str) -> None:
+        if not id.startswith(f"{self.name}."):
+            raise fail(f"property id {id!r} must begin with `{self.name}.`", at)
+        if id in self.properties or id in self.variants:
+            raise fail(f"property {id!r} is already declared", at)
+
     def _property(self, role: str, id: str) -> Callable[[P], P]:
         def declare(body: P) -> P:
             at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
-            if not id.startswith(f"{self.name}."):
-                raise fail(f"property id {id!r} must begin with `{self.name}.`", at)
-            if id in self.properties:
-                raise fail(f"property {id!r} is already declared", at)
-            formula = lift(body())
+            self._fresh_id(id, at)
+            formula = lift(_call(body, (), f"property {id!r}", at))
             if not isinstance(formula, Bool):
                 raise fail(f"property {id!r} is {formula.sort.__name__}, wanted Bool", at)
             if role == "assumption" and any(t.op == "apply" and t.data[0].kind == "var" for t in walk(formula)):
                 raise fail(f"assumption {id!r} speaks of state: only constants may be assumed about", at)
             if role != "step":
                 _only_now(formula, f"property {id!r}")
+            _in_scope(self, formula, f"property {id!r}", (), at)
             self.properties[id] = Property(id, inspect.cleandoc(body.__doc__ or ""), formula, role, at)
             return body
 
@@ -430,13 +472,18 @@ class Spec:
 
         def declare(body: Callable[[Any], tuple[Bool, ...]]) -> None:
             at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
+            self._fresh_id(id, at)
             for name in decreases:
                 if name not in self.actions:
                     raise fail(f"variant {id!r} names an unknown action `{name}`", at)
             element = bound(over, "x")
-            self.variants[id] = Variant(
-                id, inspect.cleandoc(body.__doc__ or ""), (element,), tuple(body(element)), decreases, at
-            )
+            sets = _call(body, (element,), f"variant {id!r}", at)
+            if not (isinstance(sets, tuple) and sets and all(isinstance(inside, Bool) for inside in sets)):
+                raise fail(f"variant {id!r} wants a tuple of Bool, one for each set: `return (...,)`", at)
+            for inside in sets:
+                _only_now(inside, f"variant {id!r}")
+                _in_scope(self, inside, f"variant {id!r}", (element,), at)
+            self.variants[id] = Variant(id, inspect.cleandoc(body.__doc__ or ""), (element,), sets, decreases, at)
 
         return declare
 

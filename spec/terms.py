@@ -120,6 +120,9 @@ class Int(_Comparable):
             raise fail("arithmetic is linear: multiply by a Python integer")
         return Int("mul", (self, _as(Int, other, "*")))
 
+    def __rsub__(self, other: int) -> Int:
+        return _as(Int, other, "-") - self
+
     __radd__ = __add__
     __rmul__ = __mul__
 
@@ -280,6 +283,15 @@ class Function(Generic[R]):
 
     def __bool__(self) -> bool:
         raise fail(f"`{self.name}` is a function: apply it, `{self.name}(...)`")
+
+    def __eq__(self, other: object) -> bool:
+        """Two names of one symbol. A forgotten application, ``f == g``, would be false for good: a mistake."""
+        if self is other:
+            return True
+        raise fail(f"`{self.name}` is a function: apply it, `{self.name}(...)`")
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __repr__(self) -> str:
         return self.name
