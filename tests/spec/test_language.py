@@ -1,0 +1,414 @@
+"""Mistakes in a spec are reported with the file and line of the spec, whatever part of the language finds them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtpo.spec.language import (
+    Bool,
+    Function,
+    Int,
+    OrderedSort,
+    Sort,
+    Spec,
+    SpecError,
+    conj,
+    conjuncts,
+    disj,
+    exists,
+    forall,
+    function,
+    iff,
+    implies,
+    ite,
+    require,
+    show,
+)
+from mtpo.spec.terms import bound
+
+HERE = Path(__file__)
+
+
+class Item(Sort):
+    "an item"
+
+
+class Rank(OrderedSort):
+    "a rank"
+
+
+def model() -> Any:
+    """A fresh spec with one symbol of each kind; its attributes are the symbols."""
+    spec: Any = Spec("m", "A model.")
+    spec.on = spec.var("on", Item, init=lambda x: False)
+    spec.low = spec.const("low", to=Rank)
+    spec.rank = spec.var("rank", Item, to=Rank, init=lambda x: spec.low())
+    spec.flag = spec.var("flag", init=lambda: False)
+    spec.count = spec.var("count", to=Int, init=lambda: 0)
+    spec.likes = spec.const("likes", Item, Item)
+    return spec
+
+
+def act(body: Callable[[Any, Any], object]) -> Callable[[Any], None]:
+    """A mistake in the body of an action with one parameter."""
+
+    def make(m: Any) -> None:
+        def step(x: Item) -> None:
+            body(m, x)
+
+        m.action(step)
+
+    return make
+
+
+# Each mistake, on one line of its own, with a part of the message.
+MISTAKES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "eq of two sorts": (
+        lambda m: m.invariant("m.p")(lambda: forall(Item, lambda x: x == m.low())),
+        "sort mismatch: `x` is Item but",
+    ),
+    "ne of two sorts": (
+        lambda m: m.invariant("m.p")(lambda: m.count() != m.low()),
+        "sort mismatch: `count` is Int but `low` is Rank",
+    ),
+    "order of two sorts": (lambda m: m.invariant("m.p")(lambda: m.low() < m.count()), "sort mismatch"),
+    "and of an int": (lambda m: m.invariant("m.p")(lambda: m.flag() & m.count()), "& wants Bool, found Int `count`"),
+    "or of a number": (lambda m: m.invariant("m.p")(lambda: m.flag() | 1), "| wants Bool, found Int `1`"),
+    "not a term": (
+        lambda m: m.invariant("m.p")(lambda: m.flag() & "x"),
+        "expected a term, a bool or an int, found str: 'x'",
+    ),
+    "sum with a truth value": (lambda m: m.invariant("m.p")(lambda: m.count() + True == 1), "+ wants Int, found Bool"),
+    "product of terms": (lambda m: m.invariant("m.p")(lambda: m.count() * m.count() == 1), "arithmetic is linear"),
+    "implies of a number": (lambda m: m.invariant("m.p")(lambda: implies(m.count(), m.flag())), "implies wants Bool"),
+    "iff of a number": (lambda m: m.invariant("m.p")(lambda: iff(m.flag(), m.count())), "iff wants Bool"),
+    "conj of a number": (lambda m: m.invariant("m.p")(lambda: conj(m.flag(), m.count())), "conj wants Bool"),
+    "disj of a number": (lambda m: m.invariant("m.p")(lambda: disj(m.count())), "disj wants Bool"),
+    "branches of two sorts": (lambda m: m.invariant("m.p")(lambda: ite(m.flag(), m.count(), m.low()) == 1), "in ite"),
+    "condition that is no Bool": (
+        lambda m: m.invariant("m.p")(lambda: ite(m.count(), m.flag(), False)),
+        "ite wants Bool",
+    ),
+    "and": (lambda m: m.invariant("m.p")(lambda: m.flag() and m.flag()), "use & | ~ implies()"),
+    "or": (lambda m: m.invariant("m.p")(lambda: m.flag() or m.flag()), "use & | ~ implies()"),
+    "not": (lambda m: m.invariant("m.p")(lambda: not m.flag()), "use & | ~ implies()"),
+    "chained comparison": (lambda m: m.invariant("m.p")(lambda: 0 < m.count() < 3), "no chained comparison"),
+    "quantifier over no sort": (
+        lambda m: m.invariant("m.p")(lambda: forall(Int, lambda x: x == x)),
+        "forall ranges over sorts",
+    ),
+    "quantifier with too few names": (
+        lambda m: m.invariant("m.p")(lambda: exists(Item, Item, lambda x: m.on(x))),
+        "2 argument(s)",
+    ),
+    "quantifier without a body": (lambda m: m.invariant("m.p")(lambda: forall(Item, Item)), "needs a function"),
+    "quantified number": (lambda m: m.invariant("m.p")(lambda: forall(Item, lambda x: m.count())), "forall wants Bool"),
+    "too many arguments": (
+        lambda m: m.invariant("m.p")(lambda: m.flag(m.low())),
+        "`flag` takes (), found 1 argument(s)",
+    ),
+    "too few arguments": (
+        lambda m: m.invariant("m.p")(lambda: forall(Item, lambda x: m.likes(x))),
+        "`likes` takes (Item, Item)",
+    ),
+    "argument of another sort": (
+        lambda m: m.invariant("m.p")(lambda: m.on(m.low())),
+        "argument 1 of `on` wants Item, found Rank",
+    ),
+    "function not applied": (
+        lambda m: m.invariant("m.p")(lambda: m.flag == m.flag()),
+        "`flag` is a function: apply it",
+    ),
+    "function as a truth value": (
+        lambda m: m.invariant("m.p")(lambda: m.flag or True),
+        "`flag` is a function: apply it",
+    ),
+    "function for a term": (lambda m: m.invariant("m.p")(lambda: m.flag() & m.flag), "expected a term"),
+    "next of a constant": (
+        lambda m: m.step_property("m.p")(lambda: m.low.next() == m.low()),
+        "`low` does not change",
+    ),
+    "property without a truth value": (
+        lambda m: m.invariant("m.p")(lambda: m.count()),
+        "property 'm.p' is Int, wanted Bool",
+    ),
+    "property with arguments": (lambda m: m.invariant("m.p")(lambda x: m.flag()), "0 argument(s)"),
+    "property id without prefix": (lambda m: m.invariant("p")(lambda: m.flag()), "must begin with `m.`"),
+    "property twice": (lambda m: [m.lemma("m.p")(lambda: m.flag()) for _ in "ab"], "'m.p' is already declared"),
+    "invariant of the next state": (
+        lambda m: m.invariant("m.p")(lambda: m.flag.next()),
+        "reads the next state, `flag'`",
+    ),
+    "reachable of the next state": (
+        lambda m: m.reachable("m.p")(lambda: ~m.flag.next()),
+        "reads the next state",
+    ),
+    "assumption about state": (lambda m: m.assume("m.p")(lambda: m.flag()), "speaks of state"),
+    "assumption about next state": (lambda m: m.assume("m.p")(lambda: m.flag.next()), "speaks of state"),
+    "unbound variable": (
+        lambda m: m.invariant("m.p")(lambda: m.on(bound(Item, "x"))),
+        "uses `x` outside the quantifier",
+    ),
+    "variable of another spec": (
+        lambda m: m.lemma("m.p")(lambda: model().flag()),
+        "mentions `flag`, which spec `m` does not declare",
+    ),
+    "guard of a number": (act(lambda m, x: require("c", m.count())), "require('c') wants a Bool, found Int"),
+    "guard of the next state": (act(lambda m, x: require("c", m.on.next(x))), "guard clause 'c' reads the next"),
+    "guard of another spec": (act(lambda m, x: require("c", model().flag())), "which spec `m` does not declare"),
+    "guard with an unbound variable": (act(lambda m, x: require("c", bound(Item, "y") == x)), "uses `y` outside"),
+    "update with another sort": (act(lambda m, x: m.rank.__setitem__(x, 3)), "`rank` has values in Rank, found Int"),
+    "update with the next state": (
+        act(lambda m, x: m.on.__setitem__(x, m.flag.next())),
+        "update of `on` reads the next",
+    ),
+    "update with an unbound variable": (act(lambda m, x: m.on.__setitem__(x, m.on(bound(Item, "y")))), "uses `y`"),
+    "update at another sort": (act(lambda m, x: m.on.__setitem__(m.low(), True)), "argument 1 of `on` wants Item"),
+    "becomes of a plain value": (act(lambda m, x: m.on.becomes(True)), "wants a function of 1 argument(s)"),
+    "becomes of a wrong function": (act(lambda m, x: m.on.becomes(lambda: True)), "function of 1 argument(s)"),
+    "becomes outside an action": (lambda m: m.flag.becomes(True), "`flag.becomes` is for the body of an action"),
+    "require outside an action": (lambda m: require("c", m.flag()), "require is for the body of an action"),
+    "parameter without a sort": (lambda m: m.action(lambda x: None), "parameter `x` of action `<lambda>` needs a sort"),
+    "initial value of another sort": (lambda m: m.var("v", to=Rank, init=lambda: 0), "initial value of `v` is Int"),
+    "initial value with too few names": (lambda m: m.var("v", Item, init=lambda: False), "function of 1 argument(s)"),
+    "initial value not a function": (lambda m: m.var("v", init=False), "function of 0 argument(s)"),
+    "initial value of the next state": (lambda m: m.var("v", init=lambda: m.flag.next()), "reads the next state"),
+    "variable twice": (lambda m: m.var("on", init=lambda: False), "`on` is already declared"),
+    "constant twice": (lambda m: m.const("on"), "`on` is already declared"),
+    "name that is none": (lambda m: m.const("not a name"), "'not a name' is not an identifier"),
+    "variable over a Python type": (lambda m: m.var("v", int, init=lambda x: False), "`v` is over sorts"),
+    "constant to a Python type": (lambda m: m.const("k", to=bool), "`k` is over sorts"),
+    "variant of an unknown action": (
+        lambda m: m.variant("m.v", Item, decreases=("no",))(lambda x: (m.on(x),)),
+        "unknown action `no`",
+    ),
+    "variant without prefix": (lambda m: m.variant("v", Item, decreases=())(lambda x: ()), "must begin with `m.`"),
+    "variant that is no tuple": (lambda m: m.variant("m.v", Item, decreases=())(lambda x: m.on(x)), "a tuple of Bool"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_reported_at_its_line(name: str) -> None:
+    make, part = MISTAKES[name]
+    with pytest.raises(SpecError) as caught:
+        make(model())
+    written = make.__closure__[0].cell_contents if make.__closure__ else make
+    line = written.__code__.co_firstlineno
+    assert str(caught.value).startswith(f"{HERE}:{line}: ")
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# -- mistakes that take several lines; the one that is reported is marked ------------------------------------------
+
+
+def if_on_a_term(m: Any) -> None:
+    @m.invariant("m.p")
+    def p() -> Bool:
+        if m.flag():  # <-
+            return m.flag()
+        return ~m.flag()
+
+
+def two_clauses_of_one_name(m: Any) -> None:
+    @m.action
+    def step(x: Item) -> None:
+        require("on", m.on(x))
+        require("on", ~m.flag())  # <-
+
+
+def point_then_whole(m: Any) -> None:
+    @m.action
+    def step(x: Item) -> None:
+        m.on[x] = True
+        m.on.becomes(lambda y: False)  # <-
+
+
+def whole_twice(m: Any) -> None:
+    @m.action
+    def step() -> None:
+        m.flag.becomes(True)
+        m.flag.becomes(False)  # <-
+
+
+def point_outside_an_action(m: Any) -> None:
+    m.on[bound(Item, "x")] = True  # <-
+
+
+def point_with_too_many_arguments(m: Any) -> None:
+    @m.action
+    def step(x: Item) -> None:
+        m.on[x, x] = True  # <-
+
+
+def action_twice(m: Any) -> None:
+    @m.action
+    def step() -> None:
+        m.flag.becomes(True)
+
+    @m.action  # <-
+    def step() -> None:  # noqa: F811
+        m.flag.becomes(False)
+
+
+def parameter_without_a_sort(m: Any) -> None:
+    @m.action  # <-
+    def step(x: int) -> None:
+        m.flag.becomes(True)
+
+
+def parameter_of_an_unknown_sort(m: Any) -> None:
+    @m.action  # <-
+    def step(x: Nowhere) -> None:  # noqa: F821
+        m.flag.becomes(True)
+
+
+def escaped_parameter(m: Any) -> None:
+    kept: list[Any] = []
+
+    @m.action
+    def first(x: Item) -> None:
+        kept.append(x)
+
+    @m.action
+    def second(y: Item) -> None:
+        require("same", kept[0] == y)  # <-
+
+
+def variant_of_the_next_state(m: Any) -> None:
+    @m.variant("m.v", Item, decreases=())  # <-
+    def v(x: Item) -> tuple[Bool, ...]:
+        return (m.on.next(x),)
+
+
+def variant_twice(m: Any) -> None:
+    @m.variant("m.v", Item, decreases=())
+    def first(x: Item) -> tuple[Bool, ...]:
+        return (m.on(x),)
+
+    @m.variant("m.v", Item, decreases=())  # <-
+    def second(x: Item) -> tuple[Bool, ...]:
+        return (m.on(x),)
+
+
+SEVERAL = {
+    if_on_a_term: "use & | ~ implies()",
+    two_clauses_of_one_name: "two clauses named 'on' in one action",
+    point_then_whole: "`on.becomes` after another update of it would hide that one",
+    whole_twice: "`flag.becomes` after another update of it would hide that one",
+    point_outside_an_action: "`on[...] = ` is for the body of an action",
+    point_with_too_many_arguments: "`on` takes (Item), found 2 argument(s)",
+    action_twice: "action `step` is already declared",
+    parameter_without_a_sort: "parameter `x` of action `step` needs a sort as its annotation",
+    parameter_of_an_unknown_sort: "parameter `x` of action `step` needs a sort as its annotation",
+    escaped_parameter: "guard clause 'same' uses `x` outside the quantifier or action that binds it",
+    variant_of_the_next_state: "variant 'm.v' reads the next state, `on'(x)`",
+    variant_twice: "property 'm.v' is already declared",
+}
+
+
+@pytest.mark.parametrize("make", SEVERAL, ids=lambda make: make.__name__)
+def test_a_mistake_among_several_lines_is_reported_at_its_line(make: Callable[[Any], None]) -> None:
+    with pytest.raises(SpecError) as caught:
+        make(model())
+    lines, start = inspect.getsourcelines(make)
+    (marked,) = (start + i for i, line in enumerate(lines) if "# <-" in line)
+    assert str(caught.value).startswith(f"{HERE}:{marked}: ")
+    assert SEVERAL[make] in str(caught.value)
+
+
+# -- what a mistake leaves behind, and what is right ---------------------------------------------------------------
+
+
+def test_a_refused_declaration_leaves_nothing_behind() -> None:
+    m = model()
+    before = [list(table) for table in (m.constants, m.variables, m.actions, m.properties, m.variants)]
+    for make, _ in MISTAKES.values():
+        with pytest.raises(SpecError):
+            make(m)
+    after = [list(table) for table in (m.constants, m.variables, m.actions, m.properties, m.variants)]
+    added = {name for old, new in zip(before, after, strict=True) for name in new if name not in old}
+    assert added <= {"m.p"}, "only the first of two declarations of one name may stay"
+    with pytest.raises(SpecError, match="is for the body of an action"):
+        require("c", m.flag())
+
+
+def test_a_spec_is_what_was_declared() -> None:
+    m = model()
+
+    @m.action(to=function(Item, to=Rank))
+    def step_(x: Item, to: Function[Rank]) -> None:
+        """x turns on.
+
+        And more.
+        """
+        require("off", ~m.on(x))
+        m.on[x] = True
+        m.rank.becomes(lambda y: ite(y == x, to(y), m.rank(y)))
+
+    @m.invariant("m.low-is-least")
+    def least() -> Bool:
+        "Nothing lies below low."
+        return forall(Item, lambda x: m.low() <= m.rank(x))
+
+    action = m.actions["step"]
+    assert action.doc == "x turns on.\n\nAnd more."
+    assert [clause.id for clause in action.guard] == ["m.step.off"]
+    assert [str(p) for p in action.elements] == ["x"]
+    assert [p.name for p in action.functions] == ["to"]
+    assert [(u.variable.name, u.whole, show(u.value)) for u in action.updates] == [
+        ("on", False, "true"),
+        ("rank", True, "if x0 = x then to(x0) else rank(x0)"),
+    ]
+    assert action.at == f"{HERE}:{step_.__code__.co_firstlineno}"
+    assert m.properties["m.low-is-least"].doc == "Nothing lies below low."
+    assert show(m.properties["m.low-is-least"].formula) == "forall x: Item. low <= rank(x)"
+    assert m.sorts == (Rank, Item)
+
+
+def test_a_sort_that_only_a_property_mentions_is_a_sort_of_the_spec() -> None:
+    m: Any = Spec("m")
+    m.flag = m.var("flag", init=lambda: False)
+    m.invariant("m.p")(lambda: forall(Item, lambda x: ~m.flag()))
+    assert m.sorts == (Item,)
+
+
+def test_a_copy_does_not_share_its_tables() -> None:
+    m = model()
+    act(lambda m, x: require("on", m.on(x)))(m)
+    copy = m.without(actions={})
+    assert list(m.actions) == ["step"]
+    assert not copy.actions
+    copy.const("more")
+    assert "more" not in m.constants
+
+
+def test_the_notation() -> None:
+    m = model()
+    x, n = bound(Item, "x"), m.count()
+    shown = {
+        "flag & ~flag": m.flag() & ~m.flag(),
+        "flag": ~~m.flag(),
+        "flag -> on(x)": implies(m.flag(), m.on(x)),
+        "flag | on'(x)": disj(m.flag(), m.on.next(x)),
+        "true": conj(),
+        "false": disj(),
+        "(count + 1) <= 2": n + 1 <= 2,
+        "3 < count": n > 3,
+        "3 <= (count * 3)": 3 * n >= 3,
+        "(1 - count) = 0": 1 - n == 0,
+        "count != 1": n != 1,
+        "exists a: Item, b: Item. likes(a, b)": exists(Item, Item, lambda a, b: m.likes(a, b)),
+        "flag = on(x)": iff(m.flag(), m.on(x)),
+        "if flag then 1 else count": ite(m.flag(), 1, n),
+    }
+    assert {show(term) for term in shown.values()} == set(shown)
+    for text, term in shown.items():
+        assert show(term) == text
+    parts = conjuncts(m.flag() & (m.on(x) & ~m.flag()) & (m.flag() | m.on(x)))
+    assert [show(part) for part in parts] == ["flag", "on(x)", "~flag", "flag | on(x)"]
