@@ -29,7 +29,8 @@ class Symbolic:
         self.spec = spec
         self.finite = finite
         self.context = z3.Context()
-        self.elements: dict[type[Term], list[z3.ExprRef]] = {}
+        truth = [z3.BoolVal(False, self.context), z3.BoolVal(True, self.context)]
+        self.elements: dict[type[Term], list[z3.ExprRef]] = {Bool: truth}
         self.sorts: dict[type[Term], z3.SortRef] = {Bool: z3.BoolSort(self.context), Int: z3.IntSort(self.context)}
         for sort in spec.sorts:
             if finite is None:
@@ -218,12 +219,8 @@ class Symbolic:
             return next(i for i, name in enumerate(self.elements[sort]) if z3.eq(name, value))
 
         def table(symbol: Function[Any], declared: Callable[..., Any]) -> list[int]:
-            false_true = [z3.BoolVal(False, self.context), z3.BoolVal(True, self.context)]
-            domains = [false_true if s is Bool else self.elements[s] for s in symbol.domain]
-            return [
-                number(symbol.range, model.eval(declared(*point), model_completion=True))
-                for point in itertools.product(*domains)
-            ]
+            points = itertools.product(*(self.elements[s] for s in symbol.domain))
+            return [number(symbol.range, model.eval(declared(*point), model_completion=True)) for point in points]
 
         constants = {name: table(symbol, self.constants[name]) for name, symbol in self.spec.constants.items()}
         instance = Instance(self.spec, self.finite, constants)

@@ -76,15 +76,16 @@ class Instance:
             )
             self._check_table(symbol, table)
             self.constants[name] = table
+        held = (*(spec.constants[name] for name in self.open), *spec.variables.values())
         self.offsets: dict[str, int] = {}
         cells = 0
-        for symbol in (*(spec.constants[name] for name in self.open), *spec.variables.values()):
+        for symbol in held:
             self.offsets[symbol.name] = cells
             cells += self.cells(symbol)
         if cells > MAX_CELLS:
             raise InstanceError(f"{spec.name}: {cells:,} cells a state, at most {MAX_CELLS:,}")
         self.width = cells
-        self.wide = any(v.range is Int for v in spec.variables.values()) or any(n > 256 for n in self.sizes.values())
+        self.wide = any(v.range is Int for v in held) or any(n > 256 for n in self.sizes.values())
         self._loops: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
         self._formulas: dict[tuple[str, bool], Callable[..., bool]] = {}
 
@@ -132,7 +133,7 @@ class Instance:
     def row(self, cells: Sequence[int], place: int) -> tuple[str, tuple[int, ...]]:
         """The symbol and arguments of the cell at a place of a state."""
         name = max((n for n in self.offsets if self.offsets[n] <= place), key=self.offsets.__getitem__)
-        symbol = self.spec.variables.get(name) or self.spec.constants[name]
+        symbol = self.spec.variables[name] if name in self.spec.variables else self.spec.constants[name]
         return name, next(itertools.islice(self.points(symbol), place - self.offsets[name], None))
 
     # -- running -----------------------------------------------------------------------------------------------
