@@ -44,7 +44,7 @@ class Linear:
     def __init__(self, weight: torch.Tensor) -> None:
         self.weight = weight
         self.packed: torch.Tensor | None = None
-        if weight.device.type == "cpu" and weight.dtype is torch.float32 and torch.backends.mkldnn.is_available():
+        if weight.device.type == "cpu" and weight.dtype is torch.float32 and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, _FEW)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -123,7 +123,7 @@ class Llama:
         for i, layer in enumerate(self.layers):
             normed = self._rms(x, layer.norm_in)
             qkv = layer.qkv(normed).view(rows, -1, config.head_dim)
-            q, k, v = qkv.split(widths, dim=1)
+            q, k, v = torch.split(qkv, widths, dim=1)
             q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
             keys, values = store.keys[i], store.values[i]
             keys.view(-1, *keys.shape[2:]).index_copy_(0, batch.slots, k)

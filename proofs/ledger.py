@@ -23,11 +23,23 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "inductive": (*LANGUAGE, "proofs/symbolic.py", "proofs/inductive.py"),
     "exhaustive": (*LANGUAGE, "spec/concrete.py", "proofs/explore.py", "proofs/instances.py"),
     "reached": (*LANGUAGE, "spec/concrete.py", "proofs/explore.py", "proofs/instances.py"),
-    "mutants": (*LANGUAGE, "spec/concrete.py", "proofs/symbolic.py", "proofs/mutate.py", "proofs/instances.py"),
+    "mutants": (
+        *LANGUAGE,
+        "spec/concrete.py",
+        "proofs/symbolic.py",
+        "proofs/inductive.py",
+        "proofs/explore.py",
+        "proofs/instances.py",
+        "proofs/mutate.py",
+    ),
 }
 """The sources on which a method rests, besides the spec's own module."""
 
 LEDGER = "ledger.json"
+
+
+class LedgerError(ValueError):
+    """A file that is no ledger."""
 
 
 @attrs.frozen
@@ -64,9 +76,12 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def read_ledger(path: Path | None = None) -> list[Entry]:
-    """The entries, by default those of the installed package."""
+    """The entries, by default those of the installed package. Raises :class:`LedgerError` when there are none."""
     text = path.read_text(encoding="utf-8") if path else _source(f"proofs/{LEDGER}")
-    return [Entry(**item) for item in json.loads(text)["entries"]]
+    try:
+        return [Entry(**item) for item in json.loads(text)["entries"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise LedgerError(f"{path or LEDGER}: not a ledger ({type(error).__name__}: {error})") from None
 
 
 def stale(entries: Iterable[Entry]) -> list[Entry]:

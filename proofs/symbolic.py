@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import z3
 
@@ -108,7 +108,7 @@ class Symbolic:
                 sort = term.args[0].sort
                 if sort is Int:
                     return args[0] < args[1] if term.op == "lt" else args[0] <= args[1]
-                less = self.orders[sort](*args)
+                less = self.orders[cast(type[Sort], sort)](*args)
                 return less if term.op == "le" else z3.And(less, args[0] != args[1])
             case "ite":
                 return z3.If(*args)
@@ -164,7 +164,7 @@ class Symbolic:
 
         def changed(*args: z3.ExprRef) -> z3.ExprRef:
             here = [a == p for a, p in zip(args, point, strict=True)]
-            return z3.If(z3.And(*here), new, old(*args)) if here else new  # type: ignore[no-any-return]
+            return z3.If(z3.And(*here), new, old(*args)) if here else new
 
         return changed
 

@@ -70,7 +70,7 @@ class Trace:
         parts = []
         for name, param, arg in zip(formals_of(action), action.params, step.args, strict=True):
             if isinstance(param, Function):
-                parts.append(f"{name}={_table(self.instance, param, arg)}")  # type: ignore[arg-type]
+                parts.append(f"{name}={_table(self.instance, param, arg)}")
             else:
                 parts.append(f"{name}={element(param.sort, arg)}")  # type: ignore[arg-type]
         return f"{step.action}({', '.join(parts)})"

@@ -94,10 +94,14 @@ def _start_engine(inference: str, say: Any) -> Any:
     if inference == "none":
         say("   no inference: steps are counted, tokens estimated")
     else:
-        from mtpo_core.engine_inference import sample
+        from mtpo_core.engine_inference import EngineInference, sample
 
-        text, seconds = sample(make(), "The capital of France is", 12)
-        say(f"   loaded in {time.perf_counter() - begin - seconds:.1f} s; greedy: The capital of France is{text}")
+        engine = make()
+        assert isinstance(engine, EngineInference)
+        text, seconds = sample(engine, "The capital of France is", 12)
+        said = f"The capital of France is{text}".splitlines()[0]
+        say(f"   {engine.name.partition(',')[0]} loaded in {time.perf_counter() - begin - seconds:.1f} s")
+        say(f"   what it says by itself, greedily: {said}")
     return make
 
 

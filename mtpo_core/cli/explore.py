@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from mtpo_core.cli.common import frontier, out, print_json, progress, verb
-from mtpo_core.cli.specs import find_specs
+from mtpo_core.cli.specs import check_ledger, find_specs
 
 
 @verb
@@ -35,6 +35,7 @@ def explore_command(
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.verdicts import Status, exit_code
 
+    check_ledger(record, spec)
     found: list[Any] = []
     for one in find_specs(spec):
         if one.name == "mtpo":

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import counted, out, print_json, progress, verb
-from mtpo_core.cli.specs import find_specs
+from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb
+from mtpo_core.cli.specs import check_ledger, find_specs
 
 
 @verb
@@ -28,8 +28,10 @@ def mutate_command(
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.mutate import mutate
 
+    specs = find_specs(spec)
+    check_ledger(record, spec)
     fates: list[Any] = []
-    for one in find_specs(spec):
+    for one in specs:
         with progress(f"mutants of {one.name}", json) as tell:
             fates += mutate(one, only=only, progress=counted(tell, "mutants"))
         if record is not None and not only:
@@ -42,6 +44,8 @@ def mutate_command(
             source = {"kv": "paged_kv"}.get(one.name, one.name)
             entry = Entry(f"{one.name}.mutants", "mutants", status, english, sources_hash(source, "mutants"), detail)
             write(record, [entry])
+    if not fates:
+        raise usage(f"no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE or SPEC.ACTION.VARIABLE")
     survived = [f for f in fates if f.survived]
     if json:
         print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})

@@ -14,14 +14,14 @@ from typing import Annotated, Any
 import typer
 
 from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb
-from mtpo_core.cli.specs import find_specs
+from mtpo_core.cli.specs import check_ledger, find_specs
 
 
 @verb
 def prove_command(
     spec: Annotated[str | None, typer.Argument(help="mtpo, kv or FILE.py; default: all built-in specs")] = None,
     property: Annotated[list[str] | None, typer.Option("--property", "-p", help="only this id (repeatable)")] = None,
-    timeout: Annotated[float, typer.Option(help="seconds per solver question")] = 10.0,
+    timeout: Annotated[float, typer.Option(min=0.001, help="seconds per solver question")] = 10.0,
     smt2: Annotated[Path | None, typer.Option(help="keep every obligation as an SMT-LIB file in this folder")] = None,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
@@ -33,6 +33,7 @@ def prove_command(
     from mtpo.proofs.verdicts import exit_code
 
     specs = find_specs(spec)
+    check_ledger(record, spec)
     known = {id for s in specs for id in (*s.properties, *s.variants)}
     for id in property or ():
         if id not in known:

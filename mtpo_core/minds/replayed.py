@@ -9,7 +9,6 @@ repair.
 from __future__ import annotations
 
 import abc
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -140,7 +139,7 @@ class ReplayedMind(abc.ABC):
         try:
             move = next(self.plan(memory), None)
         except Unknown as need:
-            return f"{told}I need {json.dumps(need.call.args['path'])}.\n{need.call.text()}"
+            return f"{told}{need.call.text()}"
         if move is None:
             return f"{told}{self.done}"
         return f"{told}{move.thought}\n{move.call.text()}"

@@ -7,6 +7,7 @@ import os
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+pytest.importorskip("mtpo.engine")  # before torch: it sets how threads wait
 torch = pytest.importorskip("torch", reason="needs the extra `engine`")
 
 from mtpo.engine.config import ModelConfig  # noqa: E402

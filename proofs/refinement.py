@@ -1,0 +1,539 @@
+"""The machine refines the spec: both are driven side by side, and compared after every event.
+
+A :class:`Plan` fixes the universe: who makes which calls, with which footprints, under which policy. A :class:`Pair` is
+the machine and an instance of the spec on that plan. Each event of the machine is one or several steps of the spec; each
+step's guard must hold, and the abstraction of the machine's state must be the spec's state. What the machine refuses the
+spec must refuse too. :func:`explore` tries every interleaving of a plan; :func:`drive` follows a tape of choices.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from mtpo.spec.concrete import Instance, Step
+from mtpo.spec.language import Sort
+from mtpo.spec.mtpo import Agent, Object, Value, mtpo
+from mtpo.spec.mtpo import Call as CallSort
+from mtpo_core import machine as m
+from mtpo_core.machine import Effect, Event, Key, Machine, MachineError, Policy
+
+
+@attrs.frozen
+class Use:
+    """One planned call: a read if it writes nothing."""
+
+    reads: frozenset[str] = attrs.field(default=(), converter=frozenset)
+    writes: frozenset[str] = attrs.field(default=(), converter=frozenset)
+    invertible: bool = True
+
+
+@attrs.frozen
+class Plan:
+    """``uses[a]`` are the calls of the agent of rank ``a``, in order; values are the numbers below ``values``."""
+
+    uses: tuple[tuple[Use, ...], ...]
+    objects: tuple[str, ...]
+    values: int = 2
+    policy: Policy = Policy.REPLAY
+
+
+class Divergence(Exception):
+    """The machine did what the spec does not: ``property`` is what it broke, ``trace`` the events that led there."""
+
+    def __init__(self, property: str, what: str, trace: Sequence[Event]) -> None:
+        lines = "".join(f"\n  {number}: {event}" for number, event in enumerate(trace))
+        super().__init__(f"{property}: {what}, after{lines}")
+        self.property = property
+        self.trace = tuple(trace)
+
+
+@attrs.frozen
+class Explored:
+    """The extent of an exploration: distinct states, events taken, and in how many states everyone had committed."""
+
+    states: int
+    events: int
+    ends: int
+
+
+_OPEN = ("author", "reads", "writes", "invertible", "given", "replay")
+
+
+@functools.lru_cache(maxsize=64)
+def _instance(agents: int, calls: int, objects: int, values: int) -> Instance:
+    sizes: dict[type[Sort], int] = {Agent: agents, CallSort: calls, Object: objects, Value: values}
+    return Instance(mtpo, sizes, {"origin": [0]}, open=_OPEN)
+
+
+class Pair:
+    """The machine and the spec on one plan. ``waiting`` is the piece of an open repair that must be answered next."""
+
+    def __init__(self, plan: Plan, make: type[Machine] = Machine) -> None:
+        self.plan = plan
+        self.keys = [Key(rank, seq) for rank, uses in enumerate(plan.uses) for seq in range(len(uses))]
+        self.number: dict[Key | None, int] = {None: 0} | {key: i + 1 for i, key in enumerate(self.keys)}
+        self.places = {o: i for i, o in enumerate(plan.objects)}
+        rows = [Use((), plan.objects), *(self.use(key) for key in self.keys)]
+        self.instance = _instance(len(plan.uses), len(rows), len(plan.objects), plan.values)
+        chosen = {
+            "author": [0, *(key.rank for key in self.keys)],
+            "reads": [int(o in use.reads) for use in rows for o in plan.objects],
+            "writes": [int(o in use.writes) for use in rows for o in plan.objects],
+            "invertible": [int(use.invertible) for use in rows],
+            "given": [0] * len(plan.objects),
+            "replay": [int(plan.policy is Policy.REPLAY)],
+        }
+        self.state = self.instance.initial(chosen)
+        self.machine = make(dict.fromkeys(plan.objects, "0"), "absent", plan.policy)
+        self.waiting: m.Undo | m.Exec | m.Redo | None = None
+        self.trace: tuple[Event, ...] = ()
+
+    def use(self, key: Key) -> Use:
+        """What the plan says of a call."""
+        return self.plan.uses[key.rank][key.seq]
+
+    def copy(self) -> Pair:
+        """An independent pair in the same state."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.machine, other.state = self.machine.snapshot(), list(self.state)
+        return other
+
+    # -- what can happen ---------------------------------------------------------------------------------------
+
+    def next_event(self, agent: int) -> Event | None:
+        """The agent's next planned call, as an event; None when all are made."""
+        issued = self.machine.agents[agent].issued
+        if issued == len(self.plan.uses[agent]):
+            return None
+        use = self.plan.uses[agent][issued]
+        if use.writes:
+            return m.Call(agent, use.reads, use.writes, use.invertible)
+        return m.Read(agent, tuple(sorted(use.reads)))
+
+    def moves(self) -> list[Event]:
+        """Every event that whoever drives the machine may bring about now; outcomes of tools with every value."""
+        if self.waiting is not None:
+            if isinstance(self.waiting, m.Undo):
+                return [m.Undone(self.waiting.call)]
+            writes = sorted(self.use(self.waiting.call).writes)
+            texts = [str(v) for v in range(self.plan.values)]
+            outs = [dict(zip(writes, row, strict=True)) for row in itertools.product(texts, repeat=len(writes))]
+            return [self.answer(out) for out in outs] + [self.answer(None)]
+        found: list[Event] = []
+        if len(self.machine.agents) < len(self.plan.uses):
+            found.append(m.Launch())
+        for rank, agent in enumerate(self.machine.agents):
+            event = self.next_event(rank)
+            if event is not None and (not agent.finished or agent.noted):
+                found.append(event)
+            if agent.noted:
+                found.append(m.Deliver(rank))
+            if not agent.finished or agent.noted:
+                found.append(m.Finish(rank))
+        return found
+
+    def answer(self, out: dict[str, str] | None) -> Event:
+        """The end of the piece that waits: with these values, or (None) in failure."""
+        match self.waiting:
+            case m.Exec(call=key):
+                return m.Failed(key) if out is None else m.Applied(key, out)
+            case m.Redo(call=key):
+                return m.Stranded(key) if out is None else m.Redone(key, out)
+            case m.Undo(call=key):
+                return m.Undone(key)
+        raise ValueError("no piece of a repair waits")
+
+    def forbidden(self) -> list[Event]:
+        """Events that the protocol does not allow now: each must be refused and change nothing."""
+        found: list[Event] = [m.Finish(len(self.machine.agents)), m.Read(len(self.machine.agents), ())]
+        waiting = None if self.waiting is None else self.waiting.call
+        for key in self.machine.calls:
+            out = dict.fromkeys(self.use(key).writes, "0")
+            if not isinstance(self.waiting, m.Exec) or key != waiting:
+                found += [m.Applied(key, out), m.Failed(key)]
+            if not isinstance(self.waiting, m.Redo) or key != waiting:
+                found += [m.Redone(key, out), m.Stranded(key)]
+            if not isinstance(self.waiting, m.Undo) or key != waiting:
+                found.append(m.Undone(key))
+        for rank, agent in enumerate(self.machine.agents):
+            event = self.next_event(rank)
+            if self.waiting is not None or (agent.finished and not agent.noted):
+                found += [m.Finish(rank)] + ([] if event is None else [event])
+            if self.waiting is not None:
+                found.append(m.Deliver(rank))
+        return found
+
+    # -- one event ---------------------------------------------------------------------------------------------
+
+    def step(self, event: Event) -> list[Effect]:
+        """Take an event on both sides; :class:`Divergence` if they part. A refused event has no effects."""
+        self.trace = (*self.trace, event)
+        told = self.machine.notifications
+        noted = self._noted()
+        try:
+            effects = self.machine.step(event)
+        except MachineError as error:
+            self._both_refuse(event, error)
+            self._compare()
+            return []
+        for effect in effects:
+            self._ask(effect)
+        for step in self._steps(event, effects):
+            refused = self.instance.refused(self.state, step)
+            if refused:
+                raise Divergence(refused[0].id, f"{step.action}{step.args} is no step of the spec", self.trace)
+            self._told_what_changed(step)
+            self.instance.perform(self.state, step)
+        last = effects[-1] if effects else None
+        waits = isinstance(last, m.Undo | m.Exec | m.Redo)
+        if self.machine.repair is not None or waits:
+            self.waiting = last if isinstance(last, m.Undo | m.Exec | m.Redo) else None
+            self._check(self.waiting is not None, "mtpo.repair-ends", "a repair is open and nothing is asked for")
+        else:
+            self.waiting = None
+        self._compare()
+        self._check_effects(effects, noted, told)
+        return effects
+
+    def _steps(self, event: Event, effects: Sequence[Effect]) -> Iterator[Step]:
+        """The steps of the spec that an event and its effects are."""
+        match event:
+            case m.Launch():
+                yield Step("launch", (len(self.machine.agents) - 1,))
+            case m.Undone(call=key) | m.Failed(call=key) | m.Stranded(call=key):
+                yield Step(type(event).__name__.lower(), (self.number[key],))
+            case m.Applied(call=key, out=out) | m.Redone(call=key, out=out):
+                table = [0] * len(self.places)
+                for o, digest in out.items():
+                    table[self.places[o]] = int(digest)
+                yield Step(type(event).__name__.lower(), (self.number[key], tuple(table)))
+        for effect in effects:
+            match effect:
+                case m.Served(call=key, saw=saw):
+                    below = [0] * len(self.places)
+                    for o, sight in saw.items():
+                        below[self.places[o]] = self.number[sight.write]
+                    yield Step("read", (self.number[key], tuple(below)))
+                case m.Accepted(call=key, members=members):
+                    table = [0] * (len(self.keys) + 1)
+                    for member in members:
+                        table[self.number[member]] = 1
+                    yield Step("call", (self.number[key], tuple(table)))
+                case m.Resolved(call=key, status="cancelled"):
+                    yield Step("cancelled", (self.number[key],))
+                case m.Settled():
+                    yield Step("settle", ())
+                case m.Reopened(agent=agent):
+                    yield Step("reopen", (agent,))
+                case m.Delivered(agent=agent):
+                    yield Step("deliver", (agent,))
+                case m.Finished(agent=agent):
+                    yield Step("finish", (agent,))
+                case m.Committed(agent=agent):
+                    yield Step("commit", (agent,))
+
+    def _ask(self, effect: Effect) -> None:
+        """A call that the machine holds off must be one that the spec refuses, for that reason, and the least set."""
+        match effect:
+            case m.Bounced(agent=agent, ids=ids):
+                quiet = not any(self._value("note", self.number[key]) for key in self.keys if key.rank == agent)
+                self._check(not quiet and bool(ids), "mtpo.call.inbox-empty", "bounced with nothing to be told")
+            case m.Gated(agent=agent, waits_for=ranks):
+                use = self.use(self.machine.next_key(agent))
+                lower = tuple(b for b in range(agent) if not self._value("committed", b))
+                held = not use.invertible and ranks == lower and bool(lower)
+                self._check(held, "mtpo.call.gate", f"held for {ranks}; not committed: {lower}")
+            case m.Accepted(call=key, members=members):
+                least = self._least(key)
+                self._check(list(members) == least, "mtpo.call.closed", f"undoes {members}, the least set is {least}")
+
+    def _least(self, key: Key) -> list[Key]:
+        """The least closed set above a call, from the spec's definitions."""
+        live = [w for w in self.keys if w > key and self._value("live", self.number[w])]
+        found: set[Key] = set()
+        work = [key]
+        replay = self.plan.policy is Policy.REPLAY
+        while work:
+            x = self.use(work[-1])
+            above = work.pop()
+            for w in live:
+                y = self.use(w)
+                meet = bool(x.writes & (y.reads | y.writes)) or ((replay or above == key) and bool(x.reads & y.writes))
+                if w > above and w not in found and meet:
+                    found.add(w)
+                    work.append(w)
+        return sorted(found)
+
+    def _both_refuse(self, event: Event, error: MachineError) -> None:
+        """What the machine refuses for a clause that does not depend on its own choices the spec refuses for it too."""
+        step: Step | None = None
+        match event:
+            case m.Read(agent=a) | m.Call(agent=a) if a < len(self.machine.agents):
+                name = "read" if isinstance(event, m.Read) else "call"
+                width = len(self.places) if name == "read" else len(self.keys) + 1
+                step = Step(name, (self.number[self.machine.next_key(a)], (0,) * width))
+            case m.Finish(agent=a) | m.Deliver(agent=a) if a < len(self.machine.agents):
+                step = Step(type(event).__name__.lower(), (a,))
+        if step is None:
+            return
+        refused = [clause.id for clause in self.instance.refused(self.state, step)]
+        # The machine names the clause of a call by its event, the spec says `at-work` of an agent that finishes.
+        wanted = error.clause.replace("finish.author-at-work", "finish.at-work")
+        self._check(wanted in refused, error.clause, f"refused by the machine, by the spec for {refused}")
+
+    # -- comparison --------------------------------------------------------------------------------------------
+
+    def abstraction(self) -> Iterator[tuple[str, tuple[int, ...], int]]:
+        """The spec's state that the machine's state stands for: variable, arguments, value.
+
+        Left out is what has no meaning: base and value of what was never applied, source and saw of what is not
+        sighted.
+        """
+        machine, repair = self.machine, self.machine.repair
+        for rank in range(len(self.plan.uses)):
+            agent = machine.agents[rank] if rank < len(machine.agents) else None
+            yield "launched", (rank,), agent is not None
+            yield "finished", (rank,), agent is not None and agent.finished
+            yield "committed", (rank,), agent is not None and agent.committed
+        yield "busy", (), repair is not None
+        yield "acting", (), 0 if repair is None else self.number[repair.acting]
+        yield "landed", (), repair is not None and repair.landed
+        for o, place in self.places.items():
+            below = 0
+            for w in machine.trajectory.get(o, ()):
+                yield "base", (self.number[w], place), below
+                below = self.number[w]
+                yield "live", (below,), 1
+            yield "top", (place,), below
+        for key in self.keys:
+            yield from self._of_call(key, repair)
+
+    def _of_call(self, key: Key, repair: m.Repair | None) -> Iterator[tuple[str, tuple[int, ...], int]]:
+        machine, c = self.machine, self.number[key]
+        call = machine.calls.get(key)
+        status = "" if call is None else call.status
+        yield "issued", (c,), call is not None
+        yield "live", (c,), status == "live"
+        yield "pending", (c,), status == "pending"
+        yield "withdrawn", (c,), status in ("withdrawn", "failed")
+        yield "sighted", (c,), call is not None and call.sighted
+        yield "note", (c,), call is not None and key in machine.agents[key.rank].noted
+        yield "member", (c,), repair is not None and key in repair.members
+        if call is None:
+            return
+        for o, digest in call.out.items():
+            yield "value", (c, self.places[o]), int(digest)
+        if call.sighted:
+            for o in call.reads:
+                sight = machine.source(o, key)
+                yield "source", (c, self.places[o]), self.number[sight.write]
+                yield "saw", (c, self.places[o]), int(call.saw[o])
+
+    def _compare(self) -> None:
+        for variable, args, found in self.abstraction():
+            wanted = self._value(variable, *args)
+            if wanted != found:
+                what = f"{variable}{args} is {int(found)} in the machine, {wanted} in the spec"
+                raise Divergence(f"core.refines.{variable}", what, self.trace)
+        if self.machine.repair is None:
+            for rank in range(len(self.plan.uses)):
+                late = self.instance.enabled(self.state, Step("commit", (rank,)))
+                self._check(not late, "core.commits-at-once", f"agent {rank} could commit and does not")
+
+    def _check_effects(self, effects: Sequence[Effect], noted: set[Key], told: int) -> None:
+        """Notifications and sights, against the state that both sides now agree on."""
+        for effect in effects:
+            match effect:
+                case m.Exec(saw=saw) | m.Redo(saw=saw):
+                    for o, sight in saw.items():
+                        top = self._value("top", self.places[o])
+                        there = self._value("value", top, self.places[o]) if top else 0
+                        same = (self.number[sight.write], int(sight.digest)) == (top, there)
+                        self._check(same, "mtpo.in-place", f"runs on {sight} of {o}, there is the write {top}")
+                case m.Settled(call=by, stale=stale):
+                    new = self._noted() - noted
+                    self._check(new <= set(stale) <= self._noted(), "mtpo.settled-told", f"{new} noted, told {stale}")
+                    self._check(all(k.rank > by.rank for k in stale), "mtpo.one-way", f"{by} tells {stale}")
+                    tell = [e for e in effects if isinstance(e, m.Notify)]
+                    ranks = [e.agent for e in tell]
+                    self._check(ranks == sorted({k.rank for k in stale}), "mtpo.settled-told", f"told are {ranks}")
+                    about = {p.call for e in tell for p in e.premises} | {r.call for e in tell for r in e.results}
+                    wanted = {k for k in stale if self._changed(k)}
+                    self._check(wanted <= about, "mtpo.settled-told", f"nothing is said about {wanted - about}")
+                    ids = [e.id for e in tell]
+                    self._check(ids == [*range(told + 1, told + 1 + len(ids))], "core.notice-ids", f"{ids}")
+
+    def _changed(self, key: Key) -> set[tuple[Key, str]]:
+        """The premises of a call that are not the value at its position, by the spec."""
+        c = self.number[key]
+        if not self._value("sighted", c):
+            return set()
+        return {
+            (key, o)
+            for o in self.use(key).reads
+            if self._value("saw", c, self.places[o]) != self._value("value", *self._source(c, o))
+        }
+
+    def _source(self, c: int, o: str) -> tuple[int, int]:
+        return self._value("source", c, self.places[o]), self.places[o]
+
+    def _told_what_changed(self, step: Step) -> None:
+        """Before a delivery: what the machine is about to say of premises is what the spec will refresh."""
+        if step.action == "deliver":
+            mine = [key for key in self.keys if key.rank == step.args[0]]
+            self._due = set[tuple[Key, str]]().union(*(self._changed(key) for key in mine))
+
+    def delivered(self, effect: m.Delivered) -> None:
+        """Check what a delivery said, after the event that brought it."""
+        said = {(p.call, p.object) for p in effect.premises}
+        self._check(said == self._due, "mtpo.premise-fresh-or-notified", f"said {said}, due was {self._due}")
+
+    _due: set[tuple[Key, str]] = set()
+
+    def _noted(self) -> set[Key]:
+        return {key for agent in self.machine.agents for key in agent.noted}
+
+    def _value(self, variable: str, *args: int) -> int:
+        return self.instance.value(self.state, variable, *args)
+
+    def _check(self, holds: bool, property: str, what: str) -> None:
+        if not holds:
+            raise Divergence(property, what, self.trace)
+
+
+# -- driving -----------------------------------------------------------------------------------------------------
+
+
+def take(pair: Pair, event: Event) -> None:
+    """One event, with every check."""
+    for effect in pair.step(event):
+        if isinstance(effect, m.Delivered):
+            pair.delivered(effect)
+
+
+def drive(pair: Pair, tape: Iterable[int]) -> None:
+    """Follow a tape of choices, then run to the end: everyone must commit.
+
+    Each number picks one of the events that are possible, and the values that a tool leaves; every sixteenth or so picks
+    one that is forbidden. An agent rarely finishes before it has made its planned calls.
+    """
+    for number in tape:
+        choice, kind = divmod(number, 16)
+        if kind == 15:
+            events = pair.forbidden()
+            take(pair, events[choice % len(events)])
+        elif pair.waiting is not None:
+            take(pair, _answer(pair, choice, failing=kind == 14))
+        else:
+            events = pair.moves()
+            early = [e for e in events if isinstance(e, m.Finish) and pair.next_event(e.agent) is not None]
+            if kind > 0:
+                events = [e for e in events if e not in early]
+            if events:
+                take(pair, events[choice % len(events)])
+    _to_the_end(pair)
+
+
+def _answer(pair: Pair, number: int, failing: bool) -> Event:
+    assert pair.waiting is not None
+    out = {}
+    for o in sorted(pair.use(pair.waiting.call).writes):
+        number, value = divmod(number, pair.plan.values)
+        out[o] = str(value)
+    return pair.answer(None if failing else out)
+
+
+def _to_the_end(pair: Pair) -> None:
+    """From wherever the pair is: tools succeed, agents consume, do what they planned, and finish."""
+    machine = pair.machine
+    while not (len(machine.agents) == len(pair.plan.uses) and all(a.committed for a in machine.agents)):
+        before = len(pair.trace)
+        while pair.waiting is not None:
+            take(pair, _answer(pair, 0, failing=False))
+        if len(machine.agents) < len(pair.plan.uses):
+            take(pair, m.Launch())
+        for rank, agent in enumerate(machine.agents):
+            if agent.noted:
+                take(pair, m.Deliver(rank))
+            event = pair.next_event(rank)
+            if event is not None and not agent.finished:
+                take(pair, event)
+            elif not agent.finished:
+                take(pair, m.Finish(rank))
+            while pair.waiting is not None:
+                take(pair, _answer(pair, 0, failing=False))
+        if len(pair.trace) == before:
+            raise Divergence(
+                "core.everyone-commits", "nothing is left to do and not everyone has committed", pair.trace
+            )
+        if len(pair.trace) > 100 * (len(pair.keys) + len(pair.plan.uses) + 1) ** 2:
+            raise Divergence("core.everyone-commits", "the run does not end", pair.trace[-20:])
+    if not machine.quiet:
+        raise Divergence("core.everyone-commits", "everyone has committed and the machine is not quiet", pair.trace)
+
+
+def explore(plan: Plan, make: type[Machine] = Machine) -> Explored:
+    """Every interleaving of a plan, with every outcome of every tool: the real machine, state by state."""
+    first = Pair(plan, make)
+    seen = {_fingerprint(first)}
+    work = [first]
+    events = ends = 0
+    while work:
+        pair = work.pop()
+        moves = pair.moves()
+        if not moves:
+            ends += 1
+            if not pair.machine.quiet or not all(a.committed for a in pair.machine.agents):
+                raise Divergence("core.everyone-commits", "nothing can happen, not everyone has committed", pair.trace)
+        for event in moves:
+            other = pair.copy() if event is not moves[-1] else pair
+            take(other, event)
+            events += 1
+            form = _fingerprint(other)
+            if form not in seen:
+                seen.add(form)
+                work.append(other)
+    return Explored(len(seen), events, ends)
+
+
+def _fingerprint(pair: Pair) -> object:
+    """What tells states apart: the spec's state and what the machine knows beyond it, but for numbers of notices."""
+    machine = pair.machine
+    notes = tuple(call.note for call in machine.calls.values())
+    touched = frozenset(machine.repair.touched) if machine.repair else None
+    unread = tuple(bool(agent.unread) for agent in machine.agents)
+    return pair.instance.freeze(pair.state), type(pair.waiting), tuple(machine.calls), notes, touched, unread
+
+
+def small_plans(agents: int, calls: int, objects: int, values: int = 2) -> Iterator[Plan]:
+    """Every plan of a size, under both policies.
+
+    Left out by symmetry: renamings of objects; calls without a footprint; reads, and calls of rank 0, without inverse
+    (the gate never holds them, nothing undoes them).
+    """
+    names = tuple("xyzuvw"[:objects])
+    subsets = [frozenset(s) for k in range(objects + 1) for s in itertools.combinations(names, k)]
+    kinds = [Use(r, w, i) for r in subsets for w in subsets if r or w for i in ((True, False) if w else (True,))]
+    seen: set[object] = set()
+    for choice in itertools.product(kinds, repeat=agents * calls):
+        if any(not use.invertible for use in choice[:calls]):
+            continue
+        forms = []
+        for order in itertools.permutations(names):
+            place = dict(zip(names, order, strict=True))
+            forms.append(tuple((*(_sorted(use, place)), use.invertible) for use in choice))
+        if min(forms) in seen:
+            continue
+        seen.add(min(forms))
+        uses = tuple(choice[a * calls : (a + 1) * calls] for a in range(agents))
+        for policy in Policy:
+            yield Plan(uses, names, values, policy)
+
+
+def _sorted(use: Use, place: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(sorted(place[o] for o in use.reads)), tuple(sorted(place[o] for o in use.writes))

@@ -1,0 +1,154 @@
+"""Every finding in proofs/FINDINGS.md, reproduced."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mtpo.proofs.mutate import SIZES, mutants, try_mutant
+from mtpo.spec.mtpo import mtpo
+from mtpo_core import machine as m
+from mtpo_core.machine import Key, Machine, Policy
+
+TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding="utf-8")
+
+
+def fate(id: str):
+    mutant = next(mutant for mutant in mutants(mtpo) if mutant.id == id)
+    return try_mutant(mutant, SIZES["mtpo"])
+
+
+def drive(machine, effects, out):
+    """Perform effects with made-up values; returns all of them in order."""
+    seen, queue = [], list(effects)
+    while queue:
+        effect = queue.pop(0)
+        seen.append(effect)
+        follow = []
+        match effect:
+            case m.Undo(call=key):
+                follow = machine.step(m.Undone(key))
+            case m.Exec(call=key, saw=saw):
+                follow = machine.step(m.Applied(key, out(key, saw)))
+            case m.Redo(call=key, saw=saw):
+                follow = machine.step(m.Redone(key, out(key, saw)))
+        queue = follow + queue
+    return seen
+
+
+def setup(policy=Policy.REPLAY, agents=3):
+    machine = Machine({}, "absent", policy)
+    for _ in range(agents):
+        machine.step(m.Launch())
+
+    def out(key, saw):
+        inputs = "".join(sight.digest for sight in saw.values())
+        return dict.fromkeys(machine.calls[key].writes, f"{key}({inputs})")
+
+    def write(agent, writes, reads=(), invertible=True):
+        return drive(machine, machine.step(m.Call(agent, frozenset(reads), frozenset(writes), invertible)), out)
+
+    return machine, write
+
+
+def test_f1_undoing_only_what_lies_on_the_object_loses_a_write():
+    machine, write = setup()
+    write(1, "xy"), write(1, "y")
+    seen = write(0, "x")
+    assert seen[0] == m.Accepted(Key(0, 0), (Key(1, 0), Key(1, 1)))
+    assert machine.trajectory["y"] == [Key(1, 0), Key(1, 1)]
+    killed = fate("mtpo.call.closed")
+    assert killed.killed_by and killed.trace is not None
+
+
+def test_f1_a_redo_that_reads_needs_read_write_edges_and_a_cancel_does_not():
+    for policy, members in ((Policy.REPLAY, (Key(1, 0), Key(2, 0))), (Policy.CANCEL, (Key(1, 0),))):
+        _, write = setup(policy)
+        write(1, "p", reads="q"), write(2, "q")
+        assert write(0, "p")[0] == m.Accepted(Key(0, 0), members)
+
+
+def test_f1_late_is_defined_by_reads_too():
+    _, write = setup()
+    write(1, "q")
+    seen = write(0, "p", reads="q")
+    assert seen[0] == m.Accepted(Key(0, 0), (Key(1, 0),))
+    assert seen[2] == m.Exec(Key(0, 0), {"q": m.Sight(None, "absent")})
+    assert fate("mtpo.call.seeds").killed_by
+
+
+def test_f2_a_redone_call_with_another_result_is_told_to_its_author():
+    _, write = setup()
+    write(1, "x", reads="x")
+    notes = [e for e in write(0, "x") if isinstance(e, m.Notify)]
+    assert [(n.agent, n.results) for n in notes] == [(1, (m.Result(Key(1, 0), "changed"),))]
+    assert "mtpo.redo-told" in fate("mtpo.redone.note").killed_by
+
+
+def test_f3_a_non_invertible_call_can_be_late_and_is_never_undone():
+    machine, write = setup(agents=2)
+    write(1, "x")
+    seen = write(0, "x", invertible=False)
+    assert seen[0] == m.Accepted(Key(0, 0), (Key(1, 0),)), "late, though every lower rank (none) has committed"
+    assert machine.step(m.Call(1, frozenset(), frozenset("x"), invertible=False)) != []
+    for clause in ("mtpo.call.gate", "mtpo.call.inbox-empty"):
+        assert fate(clause).killed_by
+
+
+def test_f4_cancelling_before_the_late_call_has_landed_is_caught():
+    assert fate("mtpo.cancelled.after-landing").killed_by == ("mtpo.withdrawn-after-landing",)
+
+
+def test_f5_readers_of_every_object_of_a_cancelled_call_are_told():
+    machine, write = setup(Policy.CANCEL)
+    write(1, "xy")
+    machine.step(m.Read(2, ("y",)))
+    notes = [e for e in write(0, "x") if isinstance(e, m.Notify)]
+    assert [n.agent for n in notes] == [1, 2]
+    assert [(p.object, p.now) for p in notes[1].premises] == [("y", m.Sight(None, "absent"))]
+
+
+def test_f6_a_notified_agent_can_do_nothing_before_it_has_read():
+    machine, write = setup()
+    machine.step(m.Read(1, ("x",)))
+    write(0, "x")
+    for event in (m.Read(1, ("z",)), m.Call(1, frozenset(), frozenset("z")), m.Finish(1)):
+        assert machine.step(event) == [m.Bounced(1, (1,))]
+
+
+def test_f7_a_chunk_reserves_its_blocks_before_it_fills_them():
+    from mtpo.spec.concrete import Instance, Step
+    from mtpo.spec.paged_kv import Block, Request, kv
+
+    instance = Instance(kv, {Block: 3, Request: 1})
+    state = instance.initial()
+    for step in (Step("allocate_first", (0, 0)), Step("allocate", (0, 1, 0)), Step("begin", (0,))):
+        assert not instance.refused(state, step)
+        instance.perform(state, step)
+    assert [c.id for c in instance.refused(state, Step("fill", (0, 1)))] == ["kv.fill.in-order"]
+
+
+def test_f8_what_made_a_call_fail_is_a_premise():
+    machine, write = setup()
+    machine.step(m.Call(1, frozenset("d"), frozenset("x")))
+    machine.step(m.Failed(Key(1, 0)))
+    notes = [e for e in write(0, "d") if isinstance(e, m.Notify)]
+    assert [(n.agent, n.premises[0].object) for n in notes] == [(1, "d")]
+    assert "mtpo.failure-is-a-premise" in fate("mtpo.failed.sighted").killed_by
+
+
+@pytest.mark.parametrize("id", sorted(set(re.findall(r"`(mtpo\.[a-z-]+|kv\.[a-z-]+|run\.[a-z-]+)`", TEXT))))
+def test_every_property_that_the_findings_name_exists(id):
+    from mtpo.proofs.checker import CHECKS
+    from mtpo.spec.paged_kv import kv
+
+    known = {*mtpo.properties, *mtpo.variants, *kv.properties, *CHECKS}
+    assert id in known
+
+
+def test_every_finding_has_a_test():
+    findings = re.findall(r"^## (F\d+)\.", TEXT, re.MULTILINE)
+    tests = {name.split("_")[1].upper() for name in globals() if name.startswith("test_f")}
+    assert findings and set(findings) == tests
