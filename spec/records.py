@@ -103,7 +103,7 @@ def parse(line: bytes | str, where: str = "record") -> Record:
     """Read one canonical record. Raises :class:`RecordError` naming ``where`` when it is malformed."""
     try:
         data = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{where}: not JSON ({error})") from None
     if not isinstance(data, dict):
         raise RecordError(f"{where}: not a JSON object")
@@ -125,7 +125,12 @@ def parse(line: bytes | str, where: str = "record") -> Record:
     for name, allowed in types.items():
         if not isinstance(data[name], allowed) or isinstance(data[name], bool):
             raise RecordError(f"{where}: field {name!r} has the wrong type ({type(data[name]).__name__})")
-    return Record(**data)
+    record = Record(**data)
+    try:
+        canonical(record)
+    except (ValueError, RecursionError) as error:  # NaN, infinity, half a surrogate pair: read, but never written
+        raise RecordError(f"{where}: has no canonical form ({error})") from None
+    return record
 
 
 def value_digest(salt: bytes, value: bytes | None) -> str:

@@ -38,7 +38,7 @@ def find_specs(name: str | None) -> list[Any]:
     except SpecError:
         raise
     except Exception as error:  # noqa: BLE001  whatever the user's file does wrong, at its line
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == described.origin]
         line = f":{frames[-1].lineno}" if frames else ""
         raise NoSuchSpec(f"{name}{line}: {type(error).__name__}: {error}") from None
     found = [value for value in vars(module).values() if isinstance(value, Spec)]
