@@ -2,10 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-PACKAGES := spec proofs mtpo_core schedulers engine
-TYPED := spec mtpo_core schedulers proofs engine
 
-.PHONY: setup demo test test-slow lint types bench clean
+.PHONY: setup demo test test-slow lint types clean
 
 setup: $(VENV)/.ready
 
@@ -37,9 +35,6 @@ lint: setup
 
 types: setup .typing/mtpo
 	MYPYPATH=.typing $(VENV)/bin/mypy -p mtpo.spec -p mtpo.schedulers -p mtpo_core
-
-bench: setup
-	$(VENV)/bin/mtpo bench
 
 clean:
 	rm -rf $(VENV) .typing build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -116,7 +116,7 @@ class Llama:
     def forward(self, batch: Batch, store: KVStore) -> torch.Tensor:
         """Logits (fp32) of the wanted rows, shape (wanted, vocab). Writes the keys and values of every row."""
         config, rows = self.config, batch.tokens.shape[0]
-        widths = (config.heads, config.kv_heads, config.kv_heads)
+        widths = [config.heads, config.kv_heads, config.kv_heads]
         x = F.embedding(batch.tokens, self.embedding)
         cos = self._cos[batch.positions].unsqueeze(1)
         sin = self._sin[batch.positions].unsqueeze(1)

@@ -687,8 +687,15 @@ class Machine:
 
     def snapshot(self) -> Machine:
         """An independent copy."""
-        return copy.deepcopy(self)
+        other = copy.copy(self)
+        other.agents = [attrs.evolve(a, noted=set(a.noted), unread=list(a.unread)) for a in self.agents]
+        other.calls = {k: attrs.evolve(c, saw=dict(c.saw), out=dict(c.out)) for k, c in self.calls.items()}
+        other.trajectory = {o: list(row) for o, row in self.trajectory.items()}
+        other.readers = {o: list(row) for o, row in self.readers.items()}
+        if (r := self.repair) is not None:
+            other.repair = attrs.evolve(r, undoing=list(r.undoing), redoing=list(r.redoing), touched=set(r.touched))
+        return other
 
     def restore(self, snapshot: Machine) -> None:
         """Go back to a snapshot."""
-        self.__dict__.update(copy.deepcopy(snapshot.__dict__))
+        self.__dict__.update(snapshot.snapshot().__dict__)

@@ -24,7 +24,7 @@ GENESIS: Final = "0" * 64
 
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "run-open": "a run begins: its mode, policy, salt commitment and the digests of all initial values",
+        "run-open": "a run begins: its mode, policy and the digests of all initial values",
         "launch": "an agent enters with the next rank",
         "infer": "an inference ended; body: when it began, tokens read and written, engine steps, digest of the text",
         "call": "a write call was accepted; body: tool, arguments, footprint, members (the closed set to undo)",

@@ -11,16 +11,16 @@ import asyncio
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from mtpo_core.cli.common import err, out, print_json, verb
+from mtpo_core.cli.common import counted, err, frontier, out, print_json, progress, verb
 
 ABOUT = 1.25
 """MTPO takes about naive's time when it needs at most this many times its engine steps."""
 
-MODES = ("serial", "naive", "mtpo")
+MODES: tuple[Literal["serial", "naive", "mtpo"], ...] = ("serial", "naive", "mtpo")
 
 
 @verb
@@ -64,13 +64,15 @@ def _check_spec(say: Any) -> dict[str, Any]:
     from mtpo.spec.mtpo import mtpo
 
     begin = time.perf_counter()
-    verdicts = prove(mtpo)
+    with progress("   proving") as tell:
+        verdicts = prove(mtpo, progress=counted(tell, "obligations"))
     proved = sum(v.status == "PROVED" for v in verdicts)
     obligations = sum(v.detail["obligations"] for v in verdicts)
     say(f"   {proved} of {len(verdicts)} properties proved by z3 for any number of agents, objects and calls")
     say(f"   ({obligations} obligations, {time.perf_counter() - begin:.1f} s)")
     instance, initial = mtpo_instance(2, 1, 2)
-    result = explore(instance, initial)
+    with progress("   exploring") as tell:
+        result = explore(instance, initial, progress=frontier(tell))
     bad = [v.property for v in (*verdicts, *result.verdicts) if v.status in ("FAILED", "UNKNOWN")]
     say(
         f"   every state of a small instance: {result.states:,} states, {result.transitions:,} steps, "
@@ -116,8 +118,9 @@ def _run_case(name: str, folder: Path, make: Any, say: Any) -> dict[str, Any]:
     rows = []
     for mode in MODES:
         log = folder / f"{name}-{mode}.mtpo"
-        with tempfile.TemporaryDirectory(prefix="mtpo-demo-") as place:
-            result = asyncio.run(run_scenario(scenario, mode, Path(place) / "repository", log, inference=make()))  # type: ignore[arg-type]
+        with tempfile.TemporaryDirectory(prefix="mtpo-demo-") as place, progress(f"     {mode}") as tell:
+            repository = Path(place) / "repository"
+            result = asyncio.run(run_scenario(scenario, mode, repository, log, inference=make(), progress=tell))
         orders = [order for order, files in serial.items() if files == result.files]
         right = ranks in orders if mode != "naive" else bool(orders)
         rows.append(_row(mode, result, right and not result.failures))
