@@ -50,14 +50,20 @@ class BlockManager:
         """Blocks that can be allocated, cached ones that would be evicted included."""
         return len(self.free) + len(self.cached)
 
-    def match(self, tokens: Sequence[int]) -> list[int]:
-        """The cached or shared blocks that hold a prefix of these tokens, whole blocks only."""
-        found, before = [], b""
-        for start in range(0, len(tokens) - self.block_size + 1, self.block_size):
-            before = block_hash(before, tokens[start : start + self.block_size])
-            if before not in self.index:
+    def match(self, tokens: Sequence[int], chain: list[bytes] | None = None) -> list[int]:
+        """The published blocks that hold a prefix of these tokens, whole blocks only.
+
+        ``chain``: hashes of the leading blocks as far as they are known already; extended in place.
+        """
+        chain = [] if chain is None else chain
+        found: list[int] = []
+        for position in range(len(tokens) // self.block_size):
+            if position == len(chain):
+                start = position * self.block_size
+                chain.append(block_hash(chain[-1] if chain else b"", tokens[start : start + self.block_size]))
+            if chain[position] not in self.index:
                 break
-            found.append(self.index[before])
+            found.append(self.index[chain[position]])
         return found
 
     def share(self, owner: int, block: int) -> None:

@@ -8,6 +8,7 @@ up, the next token is sampled, or forced, and it is one behind again. What runs 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -67,6 +68,8 @@ class _Conversation:
     tokens: list[int] = attrs.Factory(list)
     computed: int = 0
     turn: _Turn | None = None
+    chain: list[bytes] = attrs.Factory(list)
+    """Hashes of its leading blocks, as far as they were needed."""
     used: int = 0
     """The step in which its blocks were last used."""
 
@@ -187,13 +190,16 @@ class Engine:
         """Run one batch. Does nothing when no turn is under way."""
         begin = time.perf_counter()
         self.number += 1
-        shared = self._share_prefixes()
         decision = self.policy.decide(self._observe())
         for id in decision.preempt:
             self._preempt(self._open[id])
+        # Every prefix is taken before any block is allocated, since an allocation may evict.
+        for work in decision.work:
+            if self._open[work.id] in self._waiting:
+                self._admit(self._open[work.id])
         chunks = [self._prepare(work) for work in decision.work]
         if not chunks:
-            if self.busy and not decision.preempt and not shared:
+            if self.busy and not decision.preempt:
                 raise EngineError(f"the policy scheduled nothing though {len(self._open)} conversations are open")
             return StepReport(self.number, 0, time.perf_counter() - begin, decision.preempt, ())
         for conversation, _ in chunks:
@@ -212,51 +218,61 @@ class Engine:
         tokens = sum(len(chunk.tokens) for _, chunk in chunks)
         return StepReport(self.number, tokens, seconds, decision.preempt, tuple(ended))
 
-    def _share_prefixes(self) -> bool:
-        """The first in line takes what the prefix cache has of its tokens, all but the last; True when it did."""
-        if not self._waiting:
-            return False
-        head = self._waiting[0]
-        found = self.manager.match(head.tokens[: len(head.tokens) - 1])
-        if not found or self.manager.tables.get(head.id):
-            return False
+    def _found(self, conversation: _Conversation) -> list[int]:
+        """What the prefix cache has of a conversation's tokens, all but the last."""
+        return self.manager.match(conversation.tokens[:-1], conversation.chain)
+
+    def _admit(self, conversation: _Conversation) -> None:
+        """From the queue to the running ones, with the prefix that the cache has of it."""
+        found = self._found(conversation)
         for block in found:
-            self.manager.share(head.id, block)
-        head.computed = len(found) * self.manager.block_size
-        self._waiting.pop(0)
-        self._running.append(head)
-        return True
+            self.manager.share(conversation.id, block)
+        conversation.computed = len(found) * self.manager.block_size
+        self._waiting.remove(conversation)
+        self._running.append(conversation)
 
     def _observe(self) -> StepObservation:
-        idle = sum(len(self.manager.tables.get(c.id, ())) for c in self._open.values() if c.turn is None)
+        idle = Counter[int]()
+        for conversation in self._open.values():
+            if conversation.turn is None:
+                idle.update(self.manager.tables.get(conversation.id, ()))
+        # Idle conversations can share blocks, with each other and with running ones: a block counts once, and only
+        # if nobody else holds it.
+        reclaimable = sum(self.manager.references[block] == holders for block, holders in idle.items())
         return StepObservation(
             self.clock(),
-            tuple(map(self._view, self._running)),
-            tuple(map(self._view, self._waiting)),
-            self.manager.available + idle,
+            tuple(self._view(c, idle) for c in self._running),
+            tuple(self._view_waiting(c, idle) for c in self._waiting),
+            self.manager.available + reclaimable,
             self.manager.block_size,
             self.max_tokens,
             self.max_requests,
         )
 
-    def _view(self, conversation: _Conversation) -> RequestView:
+    def _view(self, conversation: _Conversation, idle: Counter[int]) -> RequestView:
         turn = conversation.turn
         assert turn is not None
-        held = len(self.manager.tables.get(conversation.id, ()))
+        table = self.manager.tables.get(conversation.id, ())
+        shared = sum(self.manager.references[block] - idle[block] > 1 for block in table)
         known, emitted = len(conversation.tokens), len(turn.emitted)
-        return RequestView(conversation.id, turn.arrival, known, conversation.computed, emitted, held)
+        return RequestView(conversation.id, turn.arrival, known, conversation.computed, emitted, len(table), shared)
+
+    def _view_waiting(self, conversation: _Conversation, idle: Counter[int]) -> RequestView:
+        turn = conversation.turn
+        assert turn is not None
+        found = self._found(conversation)
+        cached = sum(self.manager.references[block] == idle[block] for block in found)
+        known, emitted, computed = len(conversation.tokens), len(turn.emitted), len(found) * self.manager.block_size
+        return RequestView(conversation.id, turn.arrival, known, computed, emitted, len(found), cached=cached)
 
     def _prepare(self, work: Work) -> tuple[_Conversation, Chunk]:
         conversation = self._open[work.id]
-        if conversation in self._waiting:
-            self._waiting.remove(conversation)
-            self._running.append(conversation)
         stop = conversation.computed + work.tokens
         if not conversation.computed < stop <= len(conversation.tokens):
             left = len(conversation.tokens) - conversation.computed
             raise EngineError(f"the policy gave request {work.id} {work.tokens} tokens, it has {left} to compute")
         while len(self.manager.tables.get(conversation.id, ())) * self.manager.block_size < stop:
-            if not self.manager.available:
+            while not self.manager.available:
                 self._reclaim()
             self.manager.allocate(conversation.id)
         conversation.used = self.number

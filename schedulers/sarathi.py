@@ -53,7 +53,7 @@ class Sarathi:
 
     def _fits(self, observation: StepObservation, request: RequestView, blocks: int) -> int:
         """Tokens of a request that the held and the free blocks have slots for."""
-        return (request.blocks + blocks) * observation.block_size - request.computed
+        return (request.blocks + blocks - request.cached) * observation.block_size - request.computed
 
     def _preempt(self, observation: StepObservation) -> StepDecision:
         """Nothing fits: the newest requests give up their blocks until the oldest can go on."""
@@ -63,7 +63,7 @@ class Sarathi:
             if observation.blocks_for(oldest, 1) <= blocks:
                 break
             given_up.append(request.id)
-            blocks += request.blocks
+            blocks += request.blocks - request.shared
         tokens = min(oldest.remaining, self.budget, observation.max_tokens, self._fits(observation, oldest, blocks))
         work = (Work(oldest.id, tokens),) if tokens > 0 else ()
         return StepDecision(work, tuple(given_up))

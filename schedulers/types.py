@@ -16,7 +16,9 @@ class RequestView:
 
     ``known`` tokens are in its sequence (prompt and emitted), ``computed`` of them have their keys and values;
     ``known - computed`` is what it still has to catch up, 1 for a decode. ``emitted`` counts output tokens. ``blocks``
-    are held already. ``ttft_slo`` and ``tpot_slo`` in seconds, None where there is no objective.
+    are held already, ``shared`` of them by somebody else too: a preemption gives back the rest. A waiting request holds
+    none: its ``blocks`` and ``computed`` are what the prefix cache has for it, and ``cached`` of these blocks count as
+    free until it is admitted. ``ttft_slo`` and ``tpot_slo`` in seconds, None where there is no objective.
     """
 
     id: int
@@ -25,6 +27,8 @@ class RequestView:
     computed: int
     emitted: int
     blocks: int
+    shared: int = 0
+    cached: int = 0
     ttft_slo: float | None = None
     tpot_slo: float | None = None
 
@@ -44,7 +48,8 @@ class StepObservation:
     """Everything a step policy may look at.
 
     ``running`` hold blocks, in order of admission; ``waiting`` hold none, in order of arrival. ``free_blocks`` can be
-    allocated (cached ones that can be evicted included). ``max_tokens`` and ``max_requests`` are the engine's caps.
+    allocated (those that can be evicted or taken from idle conversations included). ``max_tokens`` and ``max_requests``
+    are the engine's caps.
     """
 
     now: float
@@ -56,9 +61,9 @@ class StepObservation:
     max_requests: int
 
     def blocks_for(self, request: RequestView, tokens: int) -> int:
-        """Blocks that must be allocated to compute so many more tokens of a request."""
+        """Free blocks that it takes to compute so many more tokens of a request."""
         needed = -(-(request.computed + tokens) // self.block_size)
-        return max(0, needed - request.blocks)
+        return max(0, needed - request.blocks) + request.cached
 
 
 @attrs.frozen

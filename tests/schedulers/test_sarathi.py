@@ -22,14 +22,21 @@ def observations(draw):
         computed = draw(st.integers(0, known - 1))
         emitted = draw(st.integers(0, 5))
         blocks = math.ceil(computed / SIZE) + draw(st.integers(0, 1))
-        running.append(RequestView(id, float(id), known, computed, emitted, blocks))
+        shared = draw(st.integers(0, blocks))
+        running.append(RequestView(id, float(id), known, computed, emitted, blocks, shared))
     ids = range(20, 20 + draw(st.integers(0, 5)))
-    waiting = [RequestView(id, float(id), draw(st.integers(1, 60)), 0, 0, 0) for id in ids]
+    free = draw(st.integers(0, 30))
+    waiting = []
+    for id in ids:
+        known = draw(st.integers(1, 60))
+        found = draw(st.integers(0, (known - 1) // SIZE))
+        cached = draw(st.integers(0, min(found, free)))
+        waiting.append(RequestView(id, float(id), known, found * SIZE, 0, found, cached=cached))
     return StepObservation(
         now=100.0,
         running=tuple(running),
         waiting=tuple(waiting),
-        free_blocks=draw(st.integers(0, 30)),
+        free_blocks=free,
         block_size=SIZE,
         max_tokens=draw(st.integers(1, 64)),
         max_requests=draw(st.integers(1, 10)),
@@ -44,7 +51,7 @@ def test_what_it_decides_can_be_done(seen, budget):
     assert sum(w.tokens for w in decision.work) <= min(budget, seen.max_tokens)
     assert all(1 <= w.tokens <= views[w.id].remaining for w in decision.work)
     assert not {w.id for w in decision.work} & set(decision.preempt)
-    freed = sum(views[id].blocks for id in decision.preempt)
+    freed = sum(views[id].blocks - views[id].shared for id in decision.preempt)
     assert sum(seen.blocks_for(views[w.id], w.tokens) for w in decision.work) <= seen.free_blocks + freed
 
 
@@ -78,7 +85,8 @@ def test_somebody_makes_progress(seen, budget):
     if seen.running:
         oldest = seen.running[0]
         total = seen.free_blocks + sum(r.blocks for r in seen.running)
-        if decision.work or total * SIZE < oldest.known:
+        # Blocks shared by those that give them up are free only in the next observation.
+        if decision.work or decision.preempt or total * SIZE < oldest.known:
             return
         assert oldest.blocks * SIZE <= oldest.computed and total * SIZE <= oldest.computed
     elif seen.waiting and seen.blocks_for(seen.waiting[0], seen.waiting[0].remaining) <= seen.free_blocks:
