@@ -1,0 +1,245 @@
+"""Inductive proofs: what holds is PROVED, what is broken FAILED with a picture, what is open UNKNOWN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+import z3
+
+from mtpo.proofs.inductive import Prover, broken_by, prove
+from mtpo.proofs.verdicts import Status, Trace, Verdict, exit_code
+from mtpo.spec.language import (
+    OrderedSort,
+    Sort,
+    Spec,
+    exists,
+    forall,
+    implies,
+    require,
+)
+from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
+
+
+def without_clause(spec: Spec, id: str) -> Spec:
+    """A copy of a spec without one guard clause."""
+    name = id.split(".")[1]
+    action = spec.actions[name]
+    kept = tuple(clause for clause in action.guard if clause.id != id)
+    assert len(kept) == len(action.guard) - 1
+    return spec.without(actions={**spec.actions, name: attrs.evolve(action, guard=kept)})
+
+
+def by_id(verdicts: list[Verdict]) -> dict[str, Verdict]:
+    return {v.property: v for v in verdicts}
+
+
+# -- mtpo ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def proved() -> dict[str, Verdict]:
+    """The verdicts on every property of mtpo."""
+    return by_id(prove(mtpo))
+
+
+def test_every_property_of_mtpo_is_proved(proved: dict[str, Verdict]) -> None:
+    expected = {p.id for p in mtpo.role("invariant", "lemma", "step")} | set(mtpo.variants)
+    assert set(proved) == expected
+    assert {id for id, v in proved.items() if v.status is not Status.PROVED} == set()
+    assert exit_code(list(proved.values())) == 0
+
+
+def test_every_property_is_shown_of_the_start_and_of_every_action(proved: dict[str, Verdict]) -> None:
+    for p in mtpo.role("invariant", "lemma"):
+        assert proved[p.id].detail["obligations"] % (1 + len(mtpo.actions)) == 0
+        assert proved[p.id].detail["obligations"] > 0
+    for p in mtpo.role("step"):
+        assert proved[p.id].detail["obligations"] == len(mtpo.actions)
+    for variant in mtpo.variants.values():
+        assert proved[variant.id].detail["obligations"] == len(variant.decreases)
+
+
+def test_a_verdict_names_its_scope_solver_and_assumptions(proved: dict[str, Verdict]) -> None:
+    for v in proved.values():
+        assert v.method == "inductive"
+        assert v.detail["scope"] == "any number of elements of each sort"
+        assert v.detail["solver"] == f"z3 {z3.get_version_string()}"
+        assert set(v.assumptions) == {p.id for p in mtpo.role("assumption")}
+        assert v.trace is None
+
+
+def test_the_hypotheses_are_not_contradictory() -> None:
+    """Every action can be taken in a state that satisfies all invariants: no proof is vacuous."""
+    prover = Prover(mtpo)
+    solver = z3.Solver(ctx=prover.symbolic.context)
+    solver.add(*prover.axioms, *prover.symbolic.initial())
+    assert solver.check() != z3.unsat
+    sizes: dict[type[Sort], int] = {Agent: 2, Call: 4, Object: 1, Value: 2}
+    never = mtpo.without(properties={**mtpo.properties, "mtpo.never": _never()})
+    for name in mtpo.actions:
+        broken, how = broken_by(never, name, sizes, 20_000)
+        assert broken == ["mtpo.never"]
+        assert isinstance(how, Trace) and how.steps[0].action == name
+
+
+def _never() -> Any:
+    spec = Spec("mtpo")
+    spec.step_property("mtpo.never")(lambda: forall(Agent, lambda a: a != a))
+    return spec.properties["mtpo.never"]
+
+
+@pytest.mark.parametrize(
+    ("clause", "property"),
+    [
+        ("mtpo.launch.rank-order", "mtpo.launch-in-rank-order"),
+        ("mtpo.finish.inbox-empty", "mtpo.consumed-before-action"),
+        ("mtpo.undone.top-only", "mtpo.top-only-undo"),
+    ],
+)
+def test_a_property_without_the_clause_that_it_needs_fails_with_the_step(clause: str, property: str) -> None:
+    (verdict,) = prove(without_clause(mtpo, clause), properties=frozenset({property}))
+    assert verdict.status is Status.FAILED
+    action = clause.split(".")[1]
+    assert verdict.clause.endswith(f", at {action}")
+    trace = verdict.trace
+    assert trace is not None and trace.inductive
+    assert len(trace.states) == 2 and [step.action for step in trace.steps] == [action]
+    before, after = trace.states
+    whole = trace.instance
+    assert whole.assumed() == [] and whole.violated(before) == []
+    assert property in [p.id for p in (*whole.violated(after), *whole.violated_step(before, after))]
+    assert whole.enabled(before, trace.steps[0])
+    # the dropped clause is what the step would have been refused for
+    strict = type(whole)(mtpo, whole.sizes, whole.constants)
+    assert [c.id for c in strict.refused(before, trace.steps[0])] == [clause]
+
+
+# -- the lock ------------------------------------------------------------------------------------------------------
+
+
+def test_the_lock_is_proved(lock: Spec) -> None:
+    found = prove(lock)
+    assert {v.property: str(v.status) for v in found} == {
+        "lock.exclusion": "PROVED",
+        "lock.no-barging": "PROVED",
+        "lock.emptied": "PROVED",
+    }
+    assert [v.detail["obligations"] for v in found] == [3, 2, 1]
+    assert found[0].assumptions == ()
+
+
+def test_the_broken_lock_fails_with_a_picture_of_two_states(broken_lock: Spec) -> None:
+    found = by_id(prove(broken_lock))
+    assert found["lock.exclusion"].status is Status.FAILED
+    assert found["lock.no-barging"].status is Status.FAILED
+    verdict = found["lock.exclusion"]
+    assert verdict.clause == "forall p: Process, q: Process. (holds(p) & holds(q)) -> (p = q), at acquire"
+    assert verdict.trace is not None
+    lines = verdict.trace.lines()
+    assert lines[0] == "state that every property allows"
+    (inside,) = (line for line in lines if line.startswith("  holds: "))
+    other = 1 - int(inside.removeprefix("  holds: {process").removesuffix("}"))
+    assert lines[2:] == [f"step 1: acquire(p=process{other})", f"  holds(process{other}): false -> true"]
+    assert exit_code(list(found.values())) == 1
+
+
+def test_what_rests_on_a_broken_invariant_is_unknown_and_says_so(broken_lock: Spec) -> None:
+    verdict = by_id(prove(broken_lock))["lock.emptied"]
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.detail["why"] == "preserved only if lock.exclusion holds, which is not shown"
+
+
+def test_a_false_initial_state_is_one_picture_without_a_step(lock: Spec) -> None:
+    copy = lock.without()
+    process = lock.sorts[0]
+    copy.invariant("lock.somebody")(lambda: exists(process, lambda p: lock.variables["holds"](p)))
+    verdict = by_id(prove(copy))["lock.somebody"]
+    assert verdict.status is Status.FAILED
+    assert verdict.clause.endswith("at the initial state")
+    assert verdict.trace is not None
+    assert verdict.trace.steps == () and len(verdict.trace.states) == 1
+    assert verdict.trace.lines() == ["first state", "  holds: {}"]
+
+
+def test_a_variant_that_does_not_decrease_fails(lock: Spec) -> None:
+    copy = lock.without()
+    process = lock.sorts[0]
+    copy.variant("lock.grows", process, decreases=("acquire",))(lambda p: (lock.variables["holds"](p),))
+    verdict = by_id(prove(copy))["lock.grows"]
+    assert verdict.status is Status.FAILED
+    assert verdict.clause == "acquire decreases it, at acquire"
+
+
+# -- what the solver cannot settle -----------------------------------------------------------------------------------
+
+
+class Number(OrderedSort):
+    "an element of an order"
+
+
+def test_an_obligation_out_of_time_is_unknown() -> None:
+    verdicts = prove(mtpo, properties=frozenset({"mtpo.notes-consumed"}), timeout_ms=1)
+    assert [v.status for v in verdicts] == [Status.UNKNOWN]
+    assert verdicts[0].clause
+    assert verdicts[0].trace is None
+    assert exit_code(verdicts) == 3
+
+
+def test_what_holds_of_small_sizes_only_is_not_proved() -> None:
+    """An order with a greatest element: true of every finite one, so no small picture refutes it, and not provable."""
+    spec = Spec("tall")
+    mark = spec.var("mark", Number, init=lambda n: False)
+
+    @spec.action
+    def lift_(n: Number) -> None:
+        mark[n] = True
+
+    spec.invariant("tall.greatest")(lambda: exists(Number, lambda n: forall(Number, lambda m: m <= n)))
+    (verdict,) = prove(spec, timeout_ms=300)
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.clause.endswith("at the initial state")
+    assert exit_code([verdict]) == 3
+
+
+# -- the obligations themselves ------------------------------------------------------------------------------------
+
+
+def test_obligations_kept_as_smt_lib_are_unsatisfiable(lock: Spec) -> None:
+    kept: dict[str, str] = {}
+    prove(lock, keep_smt2=kept.__setitem__)
+    assert len(kept) == 6
+    for text in kept.values():
+        assert text.startswith("(set-info :status unsat)\n(set-logic ALL)\n")
+        solver = z3.Solver()
+        solver.from_string(text)
+        assert solver.check() == z3.unsat
+
+
+def test_progress_is_told(lock: Spec) -> None:
+    told: list[tuple[int, int, str]] = []
+    prove(lock, progress=lambda *at: told.append(at))
+    assert [done for done, _, _ in told] == list(range(7))
+    assert {total for _, total, _ in told} == {6}
+    assert told[0] == (0, 6, "lock.exclusion / init")
+
+
+def test_two_updates_of_one_variable_and_orders_are_understood() -> None:
+    spec = Spec("two")
+    low = spec.const("low", to=Number)
+    top = spec.var("top", to=Number, init=lambda: low())
+    spec.assume("two.low")(lambda: forall(Number, lambda n: low() <= n))
+    on = spec.var("on", Number, init=lambda n: n == low())
+
+    @spec.action
+    def rise(n: Number) -> None:
+        require("above", top() < n)
+        on[n] = True
+        on[top()] = False
+        top.becomes(n)
+
+    spec.invariant("two.only-top")(lambda: forall(Number, lambda n: implies(on(n), n == top())))
+    spec.step_property("two.up")(lambda: top() < top.next())
+    assert {str(v.status) for v in prove(spec)} == {"PROVED"}
+    assert prove(spec)[0].assumptions == ("two.low",)
