@@ -1,9 +1,10 @@
 """The machine refines the spec: both are driven side by side, and compared after every event.
 
-A :class:`Plan` fixes the universe: who makes which calls, with which footprints, under which policy. A :class:`Pair` is
-the machine and an instance of the spec on that plan. Each event of the machine is one or several steps of the spec; each
-step's guard must hold, and the abstraction of the machine's state must be the spec's state. What the machine refuses the
-spec must refuse too. :func:`explore` tries every interleaving of a plan; :func:`drive` follows a tape of choices.
+A :class:`Plan` fixes the universe: who makes which calls, with which footprints, under which policy. A :class:`Pair`
+is the machine and an instance of the spec on that plan. Each event of the machine is one or several steps of the spec;
+each step's guard must hold, and the abstraction of the machine's state must be the spec's state. What the machine
+refuses the spec must refuse too. :func:`explore` tries every interleaving of a plan; :func:`drive` follows a tape of
+choices.
 """
 
 from __future__ import annotations
@@ -88,8 +89,11 @@ class Pair:
             "replay": [int(plan.policy is Policy.REPLAY)],
         }
         self.state = self.instance.initial(chosen)
+        self._cells: dict[tuple[str, tuple[int, ...]], int] = {}
         self.machine = make(dict.fromkeys(plan.objects, "0"), "absent", plan.policy)
         self.waiting: m.Undo | m.Exec | m.Redo | None = None
+        self.sent: dict[int, tuple[int, ...]] = {}
+        """Notices not yet delivered, per agent."""
         self.trace: tuple[Event, ...] = ()
 
     def use(self, key: Key) -> Use:
@@ -171,34 +175,40 @@ class Pair:
     # -- one event ---------------------------------------------------------------------------------------------
 
     def step(self, event: Event) -> list[Effect]:
-        """Take an event on both sides; :class:`Divergence` if they part. A refused event has no effects."""
+        """Take one of :meth:`moves` on both sides; :class:`Divergence` if they part."""
         self.trace = (*self.trace, event)
-        told = self.machine.notifications
         noted = self._noted()
         try:
             effects = self.machine.step(event)
-        except MachineError as error:
-            self._both_refuse(event, error)
-            self._compare()
-            return []
+        except Exception as error:  # noqa: BLE001 - whatever it raises, it should not
+            raise Divergence(getattr(error, "clause", "core.total"), f"it raised {error!r}", self.trace) from None
         for effect in effects:
             self._ask(effect)
         for step in self._steps(event, effects):
             refused = self.instance.refused(self.state, step)
             if refused:
                 raise Divergence(refused[0].id, f"{step.action}{step.args} is no step of the spec", self.trace)
-            self._told_what_changed(step)
+            if step.action == "deliver":
+                self._check_delivery(next(e for e in effects if isinstance(e, m.Delivered)))
             self.instance.perform(self.state, step)
         last = effects[-1] if effects else None
-        waits = isinstance(last, m.Undo | m.Exec | m.Redo)
-        if self.machine.repair is not None or waits:
-            self.waiting = last if isinstance(last, m.Undo | m.Exec | m.Redo) else None
-            self._check(self.waiting is not None, "mtpo.repair-ends", "a repair is open and nothing is asked for")
-        else:
-            self.waiting = None
+        self.waiting = last if isinstance(last, m.Undo | m.Exec | m.Redo) else None
+        asks = (self.waiting is not None) == (self.machine.repair is not None)
+        self._check(asks, "mtpo.repair-ends", f"repair {self.machine.repair}, and {self.waiting} is asked for")
         self._compare()
-        self._check_effects(effects, noted, told)
+        self._check_effects(effects, noted)
         return effects
+
+    def refuse(self, event: Event) -> None:
+        """Try one of :meth:`forbidden`: both sides must refuse it, and nothing may change."""
+        self.trace = (*self.trace, event)
+        try:
+            effects = self.machine.step(event)
+        except MachineError as error:
+            self._both_refuse(event, error)
+            self._compare()
+        else:
+            raise Divergence("core.refuses", f"it was taken, with the effects {effects}", self.trace)
 
     def _steps(self, event: Event, effects: Sequence[Effect]) -> Iterator[Step]:
         """The steps of the spec that an event and its effects are."""
@@ -242,7 +252,8 @@ class Pair:
         match effect:
             case m.Bounced(agent=agent, ids=ids):
                 quiet = not any(self._value("note", self.number[key]) for key in self.keys if key.rank == agent)
-                self._check(not quiet and bool(ids), "mtpo.call.inbox-empty", "bounced with nothing to be told")
+                told = not quiet and bool(ids) and ids == self.sent.get(agent, ())
+                self._check(told, "mtpo.call.inbox-empty", f"bounced for {ids}, sent were {self.sent.get(agent)}")
             case m.Gated(agent=agent, waits_for=ranks):
                 use = self.use(self.machine.next_key(agent))
                 lower = tuple(b for b in range(agent) if not self._value("committed", b))
@@ -345,7 +356,7 @@ class Pair:
                 late = self.instance.enabled(self.state, Step("commit", (rank,)))
                 self._check(not late, "core.commits-at-once", f"agent {rank} could commit and does not")
 
-    def _check_effects(self, effects: Sequence[Effect], noted: set[Key], told: int) -> None:
+    def _check_effects(self, effects: Sequence[Effect], noted: set[Key]) -> None:
         """Notifications and sights, against the state that both sides now agree on."""
         for effect in effects:
             match effect:
@@ -365,8 +376,8 @@ class Pair:
                     about = {p.call for e in tell for p in e.premises} | {r.call for e in tell for r in e.results}
                     wanted = {k for k in stale if self._changed(k)}
                     self._check(wanted <= about, "mtpo.settled-told", f"nothing is said about {wanted - about}")
-                    ids = [e.id for e in tell]
-                    self._check(ids == [*range(told + 1, told + 1 + len(ids))], "core.notice-ids", f"{ids}")
+                    for e in tell:
+                        self.sent = {**self.sent, e.agent: (*self.sent.get(e.agent, ()), e.id)}
 
     def _changed(self, key: Key) -> set[tuple[Key, str]]:
         """The premises of a call that are not the value at its position, by the spec."""
@@ -382,24 +393,24 @@ class Pair:
     def _source(self, c: int, o: str) -> tuple[int, int]:
         return self._value("source", c, self.places[o]), self.places[o]
 
-    def _told_what_changed(self, step: Step) -> None:
-        """Before a delivery: what the machine is about to say of premises is what the spec will refresh."""
-        if step.action == "deliver":
-            mine = [key for key in self.keys if key.rank == step.args[0]]
-            self._due = set[tuple[Key, str]]().union(*(self._changed(key) for key in mine))
-
-    def delivered(self, effect: m.Delivered) -> None:
-        """Check what a delivery said, after the event that brought it."""
+    def _check_delivery(self, effect: m.Delivered) -> None:
+        """Before the spec refreshes the premises: the machine says those that will change, and all notices sent."""
+        due = set[tuple[Key, str]]().union(*(self._changed(key) for key in self.keys if key.rank == effect.agent))
         said = {(p.call, p.object) for p in effect.premises}
-        self._check(said == self._due, "mtpo.premise-fresh-or-notified", f"said {said}, due was {self._due}")
-
-    _due: set[tuple[Key, str]] = set()
+        self._check(said == due, "mtpo.premise-fresh-or-notified", f"said {said}, due was {due}")
+        sent = self.sent.get(effect.agent, ())
+        self._check(effect.ids == sent, "core.notices-once", f"delivered {effect.ids}, sent were {sent}")
+        self.sent = {**self.sent, effect.agent: ()}
 
     def _noted(self) -> set[Key]:
         return {key for agent in self.machine.agents for key in agent.noted}
 
     def _value(self, variable: str, *args: int) -> int:
-        return self.instance.value(self.state, variable, *args)
+        place = self._cells.get((variable, args))
+        if place is None:
+            place = self.instance.offsets[variable] + self.instance.index(mtpo.variables[variable], args)
+            self._cells[variable, args] = place
+        return self.state[place]
 
     def _check(self, holds: bool, property: str, what: str) -> None:
         if not holds:
@@ -409,33 +420,26 @@ class Pair:
 # -- driving -----------------------------------------------------------------------------------------------------
 
 
-def take(pair: Pair, event: Event) -> None:
-    """One event, with every check."""
-    for effect in pair.step(event):
-        if isinstance(effect, m.Delivered):
-            pair.delivered(effect)
-
-
 def drive(pair: Pair, tape: Iterable[int]) -> None:
     """Follow a tape of choices, then run to the end: everyone must commit.
 
-    Each number picks one of the events that are possible, and the values that a tool leaves; every sixteenth or so picks
-    one that is forbidden. An agent rarely finishes before it has made its planned calls.
+    Each number picks one of the events that are possible, and the values that a tool leaves; every sixteenth or so
+    picks one that is forbidden. An agent rarely finishes before it has made its planned calls.
     """
     for number in tape:
         choice, kind = divmod(number, 16)
         if kind == 15:
             events = pair.forbidden()
-            take(pair, events[choice % len(events)])
+            pair.refuse(events[choice % len(events)])
         elif pair.waiting is not None:
-            take(pair, _answer(pair, choice, failing=kind == 14))
+            pair.step(_answer(pair, choice, failing=kind == 14))
         else:
             events = pair.moves()
             early = [e for e in events if isinstance(e, m.Finish) and pair.next_event(e.agent) is not None]
             if kind > 0:
                 events = [e for e in events if e not in early]
             if events:
-                take(pair, events[choice % len(events)])
+                pair.step(events[choice % len(events)])
     _to_the_end(pair)
 
 
@@ -454,19 +458,19 @@ def _to_the_end(pair: Pair) -> None:
     while not (len(machine.agents) == len(pair.plan.uses) and all(a.committed for a in machine.agents)):
         before = len(pair.trace)
         while pair.waiting is not None:
-            take(pair, _answer(pair, 0, failing=False))
+            pair.step(_answer(pair, 0, failing=False))
         if len(machine.agents) < len(pair.plan.uses):
-            take(pair, m.Launch())
+            pair.step(m.Launch())
         for rank, agent in enumerate(machine.agents):
             if agent.noted:
-                take(pair, m.Deliver(rank))
+                pair.step(m.Deliver(rank))
             event = pair.next_event(rank)
             if event is not None and not agent.finished:
-                take(pair, event)
+                pair.step(event)
             elif not agent.finished:
-                take(pair, m.Finish(rank))
+                pair.step(m.Finish(rank))
             while pair.waiting is not None:
-                take(pair, _answer(pair, 0, failing=False))
+                pair.step(_answer(pair, 0, failing=False))
         if len(pair.trace) == before:
             raise Divergence(
                 "core.everyone-commits", "nothing is left to do and not everyone has committed", pair.trace
@@ -492,7 +496,7 @@ def explore(plan: Plan, make: type[Machine] = Machine) -> Explored:
                 raise Divergence("core.everyone-commits", "nothing can happen, not everyone has committed", pair.trace)
         for event in moves:
             other = pair.copy() if event is not moves[-1] else pair
-            take(other, event)
+            other.step(event)
             events += 1
             form = _fingerprint(other)
             if form not in seen:
