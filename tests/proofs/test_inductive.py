@@ -93,7 +93,7 @@ def _never() -> Any:
 @pytest.mark.parametrize(
     ("clause", "property"),
     [
-        ("mtpo.launch.rank-order", "mtpo.launch-in-rank-order"),
+        ("mtpo.read.in-issue-order", "mtpo.issue-order"),
         ("mtpo.finish.inbox-empty", "mtpo.consumed-before-action"),
         ("mtpo.undone.top-only", "mtpo.top-only-undo"),
     ],
