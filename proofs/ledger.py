@@ -7,6 +7,7 @@ or missing entry is a failure of the test suite: show the property again with ``
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib.resources
 import json
@@ -86,7 +87,8 @@ def read_ledger(path: Path | None = None) -> list[Entry]:
 
 def stale(entries: Iterable[Entry]) -> list[Entry]:
     """The entries whose sources have changed since."""
-    return [e for e in entries if e.sources != sources_hash(_spec_of(e.property), e.method)]
+    now = functools.cache(sources_hash)
+    return [e for e in entries if e.sources != now(_spec_of(e.property), e.method)]
 
 
 def _spec_of(property: str) -> str:
@@ -104,9 +106,10 @@ def record(path: Path, new: Iterable[Entry]) -> None:
 
 def entries_of(verdicts: Iterable[Verdict], english: Mapping[str, str]) -> list[Entry]:
     """Ledger entries for verdicts that hold. Seconds are left out: they belong to a machine, not to a proof."""
+    now = functools.cache(sources_hash)
     found = []
     for v in verdicts:
         detail = {k: x for k, x in v.detail.items() if k != "seconds"} | {"assumptions": list(v.assumptions)}
-        hash = sources_hash(_spec_of(v.property), v.method)
+        hash = now(_spec_of(v.property), v.method)
         found.append(Entry(v.property, v.method, str(v.status), english.get(v.property, ""), hash, detail))
     return found

@@ -41,7 +41,7 @@ SIZES: Mapping[str, Mapping[type[Sort], int]] = {"mtpo": {Agent: 3, Call: 5, Obj
 
 @attrs.frozen
 class Mutant:
-    """A spec with one rule weakened. ``id`` names the clause or update, ``what`` says what was dropped."""
+    """A spec with one rule weakened. ``id`` is that of the clause, or ``SPEC.ACTION.VARIABLE:=`` for an update."""
 
     id: str
     action: str
@@ -89,7 +89,7 @@ def mutants(spec: Spec) -> Iterator[Mutant]:
                 yield _mutant(spec, action, id, f"guard: {show(part)}", attrs.evolve(action, guard=kept))
         for number, update in enumerate(action.updates):
             kept_updates = tuple(u for i, u in enumerate(action.updates) if i != number)
-            id = f"{spec.name}.{action.name}.{update.variable.name}"
+            id = f"{spec.name}.{action.name}.{update.variable.name}:="
             yield _mutant(
                 spec, action, id, f"update: {update.variable.name} := ...", attrs.evolve(action, updates=kept_updates)
             )

@@ -45,7 +45,7 @@ def mutate_command(
             entry = Entry(f"{one.name}.mutants", "mutants", status, english, sources_hash(source, "mutants"), detail)
             write(record, [entry])
     if not fates:
-        raise usage(f"no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE or SPEC.ACTION.VARIABLE")
+        raise usage(f"no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE or SPEC.ACTION.VARIABLE:=")
     survived = [f for f in fates if f.survived]
     if json:
         print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})
