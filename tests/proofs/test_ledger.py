@@ -1,0 +1,216 @@
+"""The ledger: fresh for the sources that are here, complete for the specs, and sensitive to what matters only."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import attrs
+import pytest
+
+import mtpo.proofs.ledger as ledger
+from mtpo.proofs.ledger import (
+    METHODS,
+    Entry,
+    LedgerError,
+    entries_of,
+    read_ledger,
+    record,
+    sources_hash,
+    stale,
+)
+from mtpo.proofs.mutate import EQUIVALENT, mutants
+from mtpo.proofs.verdicts import Status, Verdict
+from mtpo.spec.language import Spec
+from mtpo.spec.mtpo import mtpo
+from mtpo.spec.paged_kv import kv
+
+SPECS = [mtpo, kv]
+
+REFRESH = """show it again:
+  mtpo prove --record proofs/ledger.json
+  mtpo explore mtpo --record proofs/ledger.json; mtpo explore kv --size 3 --record proofs/ledger.json
+  mtpo mutate mtpo --record proofs/ledger.json; mtpo mutate kv --record proofs/ledger.json"""
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Entry]:
+    return read_ledger()
+
+
+# -- the ledger that is shipped ------------------------------------------------------------------------------------
+
+
+def test_no_entry_is_stale(entries: list[Entry]) -> None:
+    old = sorted({f"{e.property} ({e.method})" for e in stale(entries)})
+    assert old == [], f"the sources have changed since; {REFRESH}"
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_every_property_of_a_spec_has_an_entry(entries: list[Entry], spec: Spec) -> None:
+    found = {(e.property, e.method) for e in entries}
+    proved = {(p.id, "inductive") for p in spec.role("invariant", "lemma", "step")}
+    proved |= {(id, "inductive") for id in spec.variants}
+    explored = {(p.id, "exhaustive") for p in spec.role("invariant", "lemma", "step")}
+    reached = {(p.id, "reached") for p in spec.role("reachable")}
+    assert (proved | explored | reached | {(f"{spec.name}.mutants", "mutants")}) - found == set(), REFRESH
+
+
+def test_every_entry_is_of_something_that_exists(entries: list[Entry]) -> None:
+    known = {id for spec in SPECS for id in (*spec.properties, *spec.variants, f"{spec.name}.mutants")}
+    assert {e.property for e in entries} <= known
+    assert len({(e.property, e.method) for e in entries}) == len(entries)
+    assert {e.method for e in entries} == set(METHODS)
+
+
+def test_what_the_entries_say(entries: list[Entry]) -> None:
+    assumptions = {spec.name: sorted(p.id for p in spec.role("assumption")) for spec in SPECS}
+    english = {p.id: p.doc for spec in SPECS for p in (*spec.properties.values(), *spec.variants.values())}
+    for e in entries:
+        assert e.status == ("PROVED" if e.method == "inductive" else "CHECKED"), e.property
+        assert "seconds" not in e.detail
+        if e.method == "inductive":
+            assert e.detail["obligations"] > 0
+            assert sorted(e.detail["assumptions"]) == assumptions[e.property.split(".")[0]]
+        elif e.method in ("exhaustive", "reached"):
+            assert e.detail["states"] > 0 and e.detail["sizes"]
+        if e.method != "mutants":
+            assert e.english == english[e.property] != ""
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_every_mutant_is_accounted_for(entries: list[Entry], spec: Spec) -> None:
+    (entry,) = (e for e in entries if e.property == f"{spec.name}.mutants")
+    made = [m.id for m in mutants(spec)]
+    assert entry.detail["mutants"] == len(made)
+    assert entry.detail["survived"] == []
+    assert entry.detail["equivalent"] == {id: why for id, why in EQUIVALENT.items() if id in made}
+    assert entry.detail["killed"] + len(entry.detail["equivalent"]) == len(made)
+
+
+# -- which change makes an entry stale -----------------------------------------------------------------------------
+
+SOURCE = '''"""A module."""
+
+LIMIT = 3  # a comment
+
+
+def f(x: int) -> int:
+    "Doubles."
+    return x + x
+'''
+
+
+@pytest.fixture
+def sources(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The texts of the sources, to be changed at will."""
+    texts = dict.fromkeys(("spec/toy.py", *(name for names in METHODS.values() for name in names)), SOURCE)
+    monkeypatch.setattr(ledger, "_source", texts.__getitem__)
+    return texts
+
+
+def toy(method: str = "inductive") -> Entry:
+    return Entry("toy.p", method, "PROVED", "P.", sources_hash("toy", method), {})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_change_of_a_syntax_tree_makes_an_entry_stale(sources: dict[str, str], method: str) -> None:
+    entry = toy(method)
+    assert stale([entry]) == []
+    for name in ("spec/toy.py", *METHODS[method]):
+        for old, new in (("x + x", "x + 1"), ("LIMIT = 3", "LIMIT = 4"), ('"Doubles."', '"Triples."')):
+            sources[name] = SOURCE.replace(old, new)
+            assert stale([entry]) == [entry], f"{old} -> {new} in {name}"
+        sources[name] = SOURCE
+    assert stale([entry]) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        SOURCE.replace("  # a comment", ""),
+        SOURCE.replace("# a comment", "# another one"),
+        SOURCE.replace("\n\n\n", "\n\n# and this\n\n\n"),
+        SOURCE.replace("x + x", "(x\n        + x)"),
+        SOURCE.replace("A module.", "A module, in other words."),
+        SOURCE.replace('"Doubles."', "'Doubles.'"),
+    ],
+    ids=["no comment", "another comment", "one more", "layout", "the module's own words", "quotes"],
+)
+def test_a_comment_or_the_layout_does_not(sources: dict[str, str], other: str) -> None:
+    assert other != SOURCE
+    entry = toy()
+    for name in METHODS["inductive"]:
+        sources[name] = other
+    assert stale([entry]) == []
+
+
+def test_a_source_that_a_method_does_not_rest_on_does_not(sources: dict[str, str]) -> None:
+    entry = toy("inductive")
+    sources["proofs/explore.py"] = "x = 1"
+    assert stale([entry]) == []
+    assert (
+        sources_hash("toy", "exhaustive") != sources_hash("toy", "reached")
+        or METHODS["exhaustive"] == METHODS["reached"]
+    )
+
+
+def test_the_sources_of_a_method_are_what_it_imports() -> None:
+    """What a method's modules import of spec and proofs is among its sources, but for what only shows the outcome."""
+    shows = {"proofs/verdicts.py"}
+    root = Path(ledger.__file__).parents[1]
+    start = {"inductive": "inductive", "exhaustive": "explore", "reached": "explore", "mutants": "mutate"}
+    only_pictures = {"inductive": {"spec/concrete.py"}}
+    specs = {"spec/mtpo.py"}
+    for method, module in start.items():
+        todo, seen = [f"proofs/{module}.py"], set[str]()
+        while todo:
+            name = todo.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for node in ast.walk(ast.parse((root / name).read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mtpo."):
+                    todo.append("/".join((node.module or "").split(".")[1:]) + ".py")
+        assert seen - shows - specs - only_pictures.get(method, set()) <= set(METHODS[method]), method
+
+
+# -- writing and reading -------------------------------------------------------------------------------------------
+
+
+def test_entries_are_read_back_and_replaced_by_property_and_method(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    one = Entry("mtpo.gate", "inductive", "PROVED", "é", "0" * 64, {"obligations": 3})
+    two = attrs.evolve(one, method="exhaustive", status="CHECKED")
+    record(path, [two, one])
+    assert read_ledger(path) == [two, one]  # sorted by property, then method
+    newer = attrs.evolve(one, sources="1" * 64)
+    record(path, [newer])
+    assert read_ledger(path) == [two, newer]
+    assert stale(read_ledger(path)) == [two, newer]
+
+
+def test_an_entry_of_a_verdict_holds_for_the_sources_that_are_here(lock: Spec) -> None:
+    detail = {"obligations": 2, "seconds": 1.5}
+    verdict = Verdict("kv.conservation", Status.PROVED, "inductive", detail, ("kv.assumed",))
+    (entry,) = entries_of([verdict], {"kv.conservation": "No block is lost."})
+    assert entry.english == "No block is lost."
+    assert entry.detail == {"obligations": 2, "assumptions": ["kv.assumed"]}
+    assert entry.sources == sources_hash("paged_kv", "inductive")
+    assert stale([entry]) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"entries": [{}]}', '{"entries": [3]}', json.dumps({"entries": [{"property": "x"}]})]
+)
+def test_what_is_no_ledger_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "ledger.json"
+    path.write_text(text)
+    with pytest.raises(LedgerError) as caught:
+        read_ledger(path)
+    assert str(caught.value).startswith(f"{path}: not a ledger (")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(LedgerError):
+        record(path, [])
+    assert path.read_text() == text

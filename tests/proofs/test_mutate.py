@@ -1,0 +1,127 @@
+"""Mutants: each rule dropped is caught by a named property, or listed as equivalent with the reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from mtpo.proofs.mutate import EQUIVALENT, SIZES, Mutant, mutants, mutate, try_mutant
+from mtpo.spec.language import Spec, conjuncts
+from mtpo.spec.mtpo import mtpo
+from mtpo.spec.paged_kv import kv
+
+ALL = list(mutants(mtpo))
+
+# One mutant of each action, of those that a short exploration catches, and the property that catches it.
+ONE_EACH = {
+    "mtpo.launch.rank-order": "mtpo.launch-in-rank-order",
+    "mtpo.finish.inbox-empty": "mtpo.consumed-before-action",
+    "mtpo.reopen.no-open-repair": "mtpo.repair-atomic",
+    "mtpo.deliver.at-work": "mtpo.consumed-before-action",
+    "mtpo.commit.lower-committed": "mtpo.commit-in-rank-order",
+    "mtpo.read.is-greatest": "mtpo.filtered-read",
+    "mtpo.call.seeds": "mtpo.lemma-closed",
+    "mtpo.undone.top:=": "mtpo.live-materialized",
+    "mtpo.applied.base:=": "mtpo.live-materialized",
+    "mtpo.failed.all-undone": "mtpo.filtered-read",
+    "mtpo.redone.note:=": "mtpo.redo-told",
+    "mtpo.cancelled.note:=": "mtpo.withdrawn-told",
+    "mtpo.stranded.after-landing": "mtpo.withdrawn-after-landing",
+    "mtpo.settle.note:=": "mtpo.premise-fresh-or-notified",
+}
+
+
+def test_there_is_one_of_each_action() -> None:
+    assert [id.split(".")[1] for id in ONE_EACH] == list(mtpo.actions)
+
+
+@pytest.mark.parametrize("id", ONE_EACH)
+def test_a_mutant_of_each_action_is_caught_by_a_run(id: str) -> None:
+    (mutant,) = (m for m in ALL if m.id == id)
+    fate = try_mutant(mutant, SIZES["mtpo"])
+    assert ONE_EACH[id] in fate.killed_by
+    assert not fate.survived
+    assert fate.how == "exhaustive"
+    trace = fate.trace
+    assert trace is not None and not trace.inductive
+    assert trace.instance.assumed(trace.states[0]) == []
+    for before, step, after in zip(trace.states, trace.steps, trace.states[1:], strict=False):
+        cells = list(before)
+        assert trace.instance.enabled(before, step)
+        trace.instance.perform(cells, step)
+        assert bytes(cells) == after
+
+
+def test_a_mutant_that_small_runs_do_not_catch_is_caught_by_a_step() -> None:
+    (mutant,) = (m for m in ALL if m.id == "mtpo.call.closed")
+    fate = try_mutant(mutant, SIZES["mtpo"], timeout_ms=20_000)
+    assert fate.how == "inductive"
+    assert fate.killed_by
+    assert fate.trace is not None and fate.trace.inductive
+    assert [step.action for step in fate.trace.steps] == ["call"]
+
+
+def test_every_conjunct_and_every_update_is_dropped_once() -> None:
+    for spec in (mtpo, kv):
+        made = list(mutants(spec))
+        clauses = sum(len(conjuncts(c.formula)) for a in spec.actions.values() for c in a.guard)
+        updates = sum(len(a.updates) for a in spec.actions.values())
+        assert len(made) == clauses + updates
+        for mutant in made:
+            changed = [name for name in spec.actions if mutant.spec.actions[name] is not spec.actions[name]]
+            assert changed == [mutant.action]
+            was, now = spec.actions[mutant.action], mutant.spec.actions[mutant.action]
+            before = sum(len(conjuncts(c.formula)) for c in was.guard) + len(was.updates)
+            after = sum(len(conjuncts(c.formula)) for c in now.guard) + len(now.updates)
+            assert after == before - 1
+
+
+def test_no_two_mutants_have_one_id() -> None:
+    """An id listed as equivalent must excuse one mutant only."""
+    for spec in (mtpo, kv):
+        twice = [id for id, count in Counter(m.id for m in mutants(spec)).items() if count > 1]
+        assert twice == []
+
+
+def test_what_is_listed_as_equivalent_exists_and_has_a_reason() -> None:
+    known = {m.id for spec in (mtpo, kv) for m in mutants(spec)}
+    assert set(EQUIVALENT) <= known
+    assert all(len(reason.split()) >= 4 for reason in EQUIVALENT.values())
+
+
+def test_the_mutants_of_the_lock(lock: Spec) -> None:
+    fates = mutate(lock)
+    assert {f.mutant.id: f.killed_by for f in fates if "holder" not in f.mutant.id}.keys() == {
+        "lock.acquire.free",
+        "lock.acquire.holds:=",
+        "lock.release.holds:=",
+    }
+    assert not any(f.survived for f in fates)
+    free = fates[0]
+    assert free.mutant.what == "guard: ~(exists q: Process. holds(q))"
+    assert free.as_json()["killed_by"] == ["lock.exclusion"]
+
+
+def test_a_rule_that_no_property_needs_survives(lock: Spec) -> None:
+    """Without its variant the lock does not say that only a holder leaves."""
+    fates = mutate(lock.without(variants={}), only="lock.release.holder")
+    assert [(f.mutant.id, f.survived, f.killed_by) for f in fates] == [("lock.release.holder", True, ())]
+
+
+def test_progress_is_told_and_only_selects(lock: Spec) -> None:
+    told: list[tuple[int, int, str]] = []
+    fates = mutate(lock, only="free", progress=lambda *at: told.append(at))
+    assert [f.mutant.id for f in fates] == ["lock.acquire.free"]
+    assert told == [(0, 1, "lock.acquire.free"), (1, 1, "")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", [*ALL, *mutants(kv)], ids=lambda mutant: mutant.id)
+def test_every_mutant_is_caught_or_listed_as_equivalent(mutant: Mutant) -> None:
+    spec = mutant.id.split(".")[0]
+    sizes = SIZES.get(spec) or dict.fromkeys(mutant.spec.sorts, 3)
+    fate = try_mutant(mutant, sizes, timeout_ms=20_000)
+    assert not fate.survived
+    assert bool(fate.killed_by) != bool(fate.reason)
+    assert (mutant.id in EQUIVALENT) == (not fate.killed_by)
