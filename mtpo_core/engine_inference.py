@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -27,16 +26,21 @@ class LoadedModel:
 
 def load_model(dtype: str = "float32") -> LoadedModel:
     """SmolLM2-135M-Instruct from its package, on the CPU. Raises EngineError when it is not installed."""
+    import mtpo.engine  # noqa: F401 - before torch: it sets how threads wait
+
+    # isort: split
     import torch
 
     from mtpo.engine.model import Llama
+    from mtpo.engine.threads import choose_threads
     from mtpo.engine.tokenizer import ChatTokenizer
     from mtpo.engine.weights import find_smollm2, load_gguf
 
-    torch.set_num_threads(min(os.cpu_count() or 1, 8))
     files = load_gguf(find_smollm2())
     model = Llama(files, getattr(torch, dtype))
-    return LoadedModel(model, ChatTokenizer(files.fields), f"SmolLM2-135M-Instruct, {dtype}, text forced")
+    threads = choose_threads(model)
+    name = f"SmolLM2-135M-Instruct, {dtype}, {threads} thread{'s' if threads > 1 else ''}, text forced"
+    return LoadedModel(model, ChatTokenizer(files.fields), name)
 
 
 class EngineInference:

@@ -102,7 +102,7 @@ def _start_engine(inference: str, say: Any) -> Any:
         assert isinstance(engine, EngineInference)
         text, seconds = sample(engine, "The capital of France is", 12)
         said = f"The capital of France is{text}".splitlines()[0]
-        say(f"   {engine.name.partition(',')[0]} loaded in {time.perf_counter() - begin - seconds:.1f} s")
+        say(f"   {engine.name}; loaded in {time.perf_counter() - begin - seconds:.1f} s")
         say(f"   what it says by itself, greedily: {said}")
     return make
 
