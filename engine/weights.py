@@ -17,6 +17,7 @@ import torch
 
 from mtpo.engine.config import ModelConfig
 from mtpo.engine.errors import EngineError
+from mtpo.engine.gguf_file import read_gguf
 
 SMOLLM2: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -62,25 +63,37 @@ def load_gguf(path: str | Path) -> ModelFiles:
     if not path.is_file():
         raise EngineError(f"{path}: no such model file")
     try:
-        reader = gguf.GGUFReader(path)
-        fields = {name: field.contents() for name, field in reader.fields.items()}
-        tensors = {tensor.name: tensor for tensor in reader.tensors}
-    except (ValueError, IndexError, KeyError, OverflowError, OSError) as error:
+        file = read_gguf(path, _row_bytes)
+    except (ValueError, OverflowError, OSError) as error:
         raise EngineError(f"{path}: not a readable GGUF file ({' '.join(str(error).split())})") from None
+    fields, tensors = file.fields, file.tensors
     if "token_embd.weight" not in tensors:
         raise EngineError(f"{path}: no tensor token_embd.weight")
-    vocab = int(tensors["token_embd.weight"].shape[1])
-    config = ModelConfig.from_gguf(fields, vocab, "output.weight" not in tensors)
+    try:
+        config = ModelConfig.from_gguf(fields, tensors["token_embd.weight"].shape[0], "output.weight" not in tensors)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise EngineError(f"{path}: its metadata make no sense ({error})") from None
     weights = {}
     for name, tensor in tensors.items():
         try:
-            array = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        except (ValueError, NotImplementedError) as error:
+            array = gguf.quants.dequantize(tensor.data, gguf.GGMLQuantizationType(tensor.kind))
+            renamed = _rename(name)
+            plain = np.array(_unpermuted(renamed, array, config), dtype=np.float32, order="C")
+        except (ValueError, NotImplementedError, ZeroDivisionError) as error:
             raise EngineError(f"{path}: tensor {name} can't be read ({error})") from None
-        renamed = _rename(name)
-        weights[renamed] = torch.from_numpy(np.array(_unpermuted(renamed, array, config), dtype=np.float32, order="C"))
+        weights[renamed] = torch.from_numpy(plain)
     _complete(weights, config, str(path))
     return ModelFiles(config, weights, fields, str(path))
+
+
+def _row_bytes(kind: int, elements: int) -> int:
+    """Bytes of one row of a tensor of a ggml type."""
+    import gguf
+
+    per_block, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(kind)]
+    if elements % per_block:
+        raise ValueError(f"rows of {elements} elements, the type has blocks of {per_block}")
+    return int(elements // per_block * size)
 
 
 def load_folder(folder: str | Path) -> ModelFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import pytest
 
@@ -10,9 +11,10 @@ torch = pytest.importorskip("torch")
 
 from mtpo.engine.engine import Engine  # noqa: E402
 from mtpo.engine.errors import EngineError  # noqa: E402
+from mtpo.engine.gguf_file import read_gguf  # noqa: E402
 from mtpo.engine.model import Llama  # noqa: E402
 from mtpo.engine.tokenizer import ChatTokenizer  # noqa: E402
-from mtpo.engine.weights import find_smollm2, load_folder, load_gguf  # noqa: E402
+from mtpo.engine.weights import _row_bytes, find_smollm2, load_folder, load_gguf  # noqa: E402
 
 from .conftest import TINY, random_files  # noqa: E402
 
@@ -55,6 +57,69 @@ def test_a_truncated_file(tmp_path, keep):
     with pytest.raises(EngineError) as error:
         load_gguf(tmp_path / "cut.gguf")
     assert "cut.gguf" in one_line(error)
+
+
+def test_our_reader_of_gguf_reads_what_the_package_reads():
+    gguf = pytest.importorskip("gguf")
+    try:
+        path = find_smollm2()
+    except EngineError as error:
+        pytest.skip(str(error))
+    ours, theirs = read_gguf(path, _row_bytes), gguf.GGUFReader(path)
+    assert len(ours.fields) == theirs.get_field("GGUF.kv_count").contents()
+    words = ("tokenizer.ggml.tokens", "tokenizer.ggml.merges")
+    for name, field in theirs.fields.items():
+        if not name.startswith("GGUF.") and name not in words:
+            assert ours.fields[name] == field.contents()
+    assert list(ours.tensors) == [t.name for t in theirs.tensors]
+    for tensor in theirs.tensors:
+        assert (ours.tensors[tensor.name].data.view(tensor.data.dtype) == tensor.data).all()
+
+
+def small_gguf(path, alignment=32, tensor_bytes=64):
+    """A file with one field of each sort and one fp32 tensor of 4 rows of 4."""
+
+    def text(word):
+        return struct.pack("<Q", len(word.encode())) + word.encode()
+
+    fields = (
+        text("general.alignment") + struct.pack("<II", 4, alignment),
+        text("name") + struct.pack("<I", 8) + text("tiny"),
+        text("words") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("ß"),
+        text("numbers") + struct.pack("<IIQ3i", 9, 5, 3, -1, 0, 7),
+    )
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, len(fields)) + b"".join(fields)
+    head += text("t") + struct.pack("<IQQIQ", 2, 4, 4, 0, 0)
+    head += bytes(-len(head) % alignment)
+    path.write_bytes(head + struct.pack("<16f", *range(16))[:tensor_bytes])
+    return len(head)
+
+
+def test_every_sort_of_metadata_and_every_cut(tmp_path):
+    path = tmp_path / "small.gguf"
+    small_gguf(path)
+    file = read_gguf(path, _row_bytes)
+    assert dict(file.fields) == {"general.alignment": 32, "name": "tiny", "words": ["a", "ß"], "numbers": [-1, 0, 7]}
+    place = file.tensors["t"]
+    assert place.shape == (4, 4) and place.data.view("<f4").ravel().tolist() == list(range(16))
+    whole = path.read_bytes()
+    for keep in range(len(whole)):
+        (tmp_path / "cut.gguf").write_bytes(whole[:keep])
+        with pytest.raises(ValueError, match=r"shorter|cut off|ends after"):
+            read_gguf(tmp_path / "cut.gguf", _row_bytes)
+
+
+def test_damaged_bytes_never_end_in_a_traceback(tmp_path):
+    path = tmp_path / "small.gguf"
+    end = small_gguf(path)
+    whole = path.read_bytes()
+    for at in range(end):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0xFF
+        path.write_bytes(damaged)
+        with pytest.raises(EngineError) as error:
+            load_gguf(path)
+        one_line(error)
 
 
 def test_a_hugging_face_folder_gives_the_same_model(tmp_path, tiny):
