@@ -284,6 +284,8 @@ def _in_scope(spec: Spec, term: Term, what: str, names: Sequence[Term | Function
 
 def _call(body: Any, args: Sequence[Term], what: str, at: str | None = None) -> Any:
     """The body of a declaration applied to its arguments."""
+    if isinstance(body, Function):
+        return body(*args)
     try:
         inspect.signature(body).bind(*args)
     except TypeError:

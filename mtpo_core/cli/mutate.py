@@ -29,12 +29,14 @@ def mutate_command(
     from mtpo.proofs.mutate import mutate
 
     specs = find_specs(spec)
+    if record is not None and only:
+        raise usage("--record is for all mutants of a spec: leave out --only")
     check_ledger(record, spec)
     fates: list[Any] = []
     for one in specs:
         with progress(f"mutants of {one.name}", json) as tell:
             fates += mutate(one, only=only, progress=counted(tell, "mutants"))
-        if record is not None and not only:
+        if record is not None:
             killed = sum(bool(f.killed_by) for f in fates)
             equivalent = {f.mutant.id: f.reason for f in fates if f.reason}
             survived = sorted(f.mutant.id for f in fates if f.survived)

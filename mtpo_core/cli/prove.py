@@ -38,6 +38,8 @@ def prove_command(
     for id in property or ():
         if id not in known:
             raise usage(f"unknown property {id!r}; known: {', '.join(sorted(known))}")
+        if any(p.id == id and p.role in ("reachable", "assumption") for s in specs for p in s.properties.values()):
+            raise usage(f"{id} is not for proof: an assumption is taken, and `mtpo explore` shows what is reachable")
     found: list[Any] = []
     english: dict[str, str] = {}
     for one in specs:
@@ -50,6 +52,8 @@ def prove_command(
                 progress=counted(tell, "obligations"),
                 keep_smt2=_keeper(smt2),
             )
+    if not found:
+        raise usage(f"{', '.join(s.name for s in specs)}: no invariant, step property or variant to prove")
     if record is not None:
         write(record, entries_of([v for v in found if v.status == "PROVED"], english))
     if json:
@@ -63,11 +67,10 @@ def prove_command(
                 out.print(f"         {v.detail['why']}")
             if v.trace:
                 out.print("\n".join(f"         {line}" for line in v.trace.lines()))
-        if found:
-            scope = "any number of elements" if not property else "these properties, assuming the others"
-            out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for {scope}")
-            assumed = sorted({a for v in found for a in v.assumptions})
-            out.print(f"{found[0].detail['solver']}; assumptions: {', '.join(assumed) or 'none'}")
+        scope = "any number of elements" if not property else "these properties, assuming the others"
+        out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for {scope}")
+        assumed = sorted({a for v in found for a in v.assumptions})
+        out.print(f"{found[0].detail['solver']}; assumptions: {', '.join(assumed) or 'none'}")
     raise typer.Exit(exit_code(found))
 
 
