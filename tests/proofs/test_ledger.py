@@ -170,9 +170,9 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
             if name in seen:
                 continue
             seen.add(name)
-            for node in ast.walk(ast.parse((root / name).read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mtpo."):
-                    todo.append("/".join((node.module or "").split(".")[1:]) + ".py")
+            nodes = ast.walk(ast.parse((root / name).read_text(encoding="utf-8")))
+            imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+            todo += ["/".join(m.split(".")[1:]) + ".py" for m in imported if m.startswith("mtpo.")]
         assert seen - shows - specs - only_pictures.get(method, set()) <= set(METHODS[method]), method
 
 

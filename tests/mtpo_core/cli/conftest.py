@@ -1,0 +1,77 @@
+"""Running verbs in this process, and files with specs of every kind."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from mtpo_core.cli import main
+
+BROKEN = '    require("free", ~exists(Process, lambda q: holds(q)))\n'
+
+
+@attrs.frozen
+class Outcome:
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Mtpo = Callable[..., Outcome]
+
+
+@pytest.fixture
+def mtpo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mtpo:
+    """Runs the command in this process."""
+
+    def run(*args: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["mtpo", *map(str, args)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        text = capsys.readouterr()
+        return Outcome(int(stopped.value.code or 0), text.out, text.err)
+
+    return run
+
+
+@pytest.fixture
+def broken(tmp_path: Path, lock_path: Path) -> Path:
+    """The lock's file without the clause that makes it one."""
+    text = lock_path.read_text()
+    assert BROKEN in text
+    path = tmp_path / "broken.py"
+    path.write_text(text.replace(BROKEN, ""))
+    return path
+
+
+@pytest.fixture
+def tall(tmp_path: Path) -> Path:
+    """A spec whose invariant no finite domain refutes and no proof shows."""
+    path = tmp_path / "tall.py"
+    path.write_text(
+        "from mtpo.spec.language import Bool, OrderedSort, Spec, exists, forall\n"
+        "tall = Spec('tall')\n"
+        "class Number(OrderedSort):\n"
+        "    'a number'\n"
+        "mark = tall.var('mark', Number, init=lambda n: False)\n"
+        "@tall.action\n"
+        "def put(n: Number) -> None:\n"
+        "    mark[n] = True\n"
+        "@tall.invariant('tall.greatest')\n"
+        "def greatest() -> Bool:\n"
+        "    'There is a greatest.'\n"
+        "    return exists(Number, lambda n: forall(Number, lambda m: m <= n))\n"
+    )
+    return path

@@ -1,0 +1,111 @@
+"""The verb ``explore``: counts, shortest runs, exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Mtpo = Callable[..., Any]
+
+
+def test_what_holds_is_checked_and_the_code_is_0(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("explore", lock_path, "--size", 3, "--json")
+    assert (said.code, said.err) == (0, "")
+    (found,) = said.json["explorations"]
+    assert (found["sizes"], found["states"], found["transitions"], found["depth"]) == ({"Process": 3}, 4, 6, 1)
+    assert found["complete"] is True
+    assert found["actions"] == {"acquire": 3, "release": 3}
+    assert {v["property"]: v["status"] for v in found["verdicts"]} == {
+        "lock.exclusion": "CHECKED",
+        "lock.no-barging": "CHECKED",
+        "lock.entered": "CHECKED",
+    }
+
+
+def test_what_is_violated_is_shown_with_a_shortest_run_and_the_code_is_1(mtpo: Mtpo, broken: Path) -> None:
+    said = mtpo("explore", broken, "--json")
+    assert (said.code, said.err) == (1, "")
+    (found,) = said.json["explorations"]
+    assert found["complete"] is False
+    (verdict,) = found["verdicts"]
+    assert verdict["property"] == "lock.exclusion"
+    assert verdict["trace"] == [
+        "first state",
+        "step 1: acquire(p=process0)",
+        "  holds(process0): false -> true",
+        "step 2: acquire(p=process1)",
+        "  holds(process1): false -> true",
+    ]
+    said = mtpo("explore", broken)
+    assert said.code == 1
+    assert "FAILED   lock.exclusion" in said.out
+    assert "         step 2: acquire(p=process1)\n" in said.out
+
+
+def test_what_is_cut_short_is_unknown_and_the_code_is_3(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("explore", lock_path, "--size", 4, "--limit", 2)
+    assert (said.code, said.err) == (3, "")
+    assert ", not complete\n" in said.out
+    assert "UNKNOWN  lock.exclusion" in said.out
+    assert "stopped at 2 states" in said.out
+
+
+def test_text_for_people(mtpo: Mtpo, lock_path: Path) -> None:
+    lines = mtpo("explore", lock_path).out.splitlines()
+    assert lines[0] == "lock: 2 Process; 1 initial states"
+    assert lines[1].startswith("3 states, 4 steps, depth 1, ")
+    assert lines[1].endswith(", complete")
+    assert [line.split()[:2] for line in lines[2:]] == [
+        ["CHECKED", "lock.exclusion"],
+        ["CHECKED", "lock.no-barging"],
+        ["CHECKED", "lock.entered"],
+    ]
+
+
+def test_mtpo_at_its_smallest(mtpo: Mtpo) -> None:
+    said = mtpo("explore", "mtpo", "--agents", 2, "--calls", 1, "--objects", 1, "--json")
+    assert said.code == 0
+    (found,) = said.json["explorations"]
+    assert (found["initial_states"], found["states"], found["transitions"]) == (50, 11_416, 16_330)
+    assert found["sizes"] == {"Agent": 2, "Call": 3, "Object": 1, "Value": 2}
+
+
+def test_one_agent_alone_does_not_reach_everything(mtpo: Mtpo) -> None:
+    said = mtpo("explore", "mtpo", "--agents", 1, "--objects", 1, "--json")
+    assert said.code == 1
+    failed = {v["property"]: v["method"] for v in said.json["explorations"][0]["verdicts"] if v["status"] == "FAILED"}
+    assert failed["mtpo.reach-redone-otherwise"] == "never reached"
+    assert failed["mtpo.undone"] == "action never taken"
+    assert set(failed.values()) == {"never reached", "action never taken"}
+
+
+def test_what_holds_is_recorded(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    assert mtpo("explore", "mtpo", "--objects", 1, "--record", path, "--json").code == 0
+    rows = json.loads(path.read_text())["entries"]
+    assert {(row["method"], row["status"]) for row in rows} == {("exhaustive", "CHECKED"), ("reached", "CHECKED")}
+    assert {row["detail"]["states"] for row in rows} == {11_416}
+
+
+@pytest.mark.parametrize("option", [["--size", "0"], ["--limit", "0"], ["--agents", "9"], ["--objects", "many"]])
+def test_sizes_out_of_range(mtpo: Mtpo, lock_path: Path, option: list[str]) -> None:
+    said = mtpo("explore", lock_path, *option)
+    assert (said.code, said.out) == (2, "")
+    assert option[0] in said.err
+    assert "Traceback" not in said.err
+
+
+def test_constants_with_too_many_values_and_sorts_without_end(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "wide.py"
+    text = "from mtpo.spec.language import Int, Sort, Spec\nw = Spec('w')\nclass S(Sort):\n    's'\n"
+    path.write_text(f"{text}k = w.const('k', S, S, to=S)\n")
+    said = mtpo("explore", path, "--size", 6)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "mtpo: w: more than 2,000,000 choices of constants; explore smaller sizes\n"
+    path.write_text(f"{text}k = w.const('k', to=Int)\n")
+    said = mtpo("explore", path)
+    assert (said.code, said.err) == (2, "mtpo: w: Int is not finite\n")

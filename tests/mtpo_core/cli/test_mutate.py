@@ -1,0 +1,79 @@
+"""The verb ``mutate``: survivors are failures, and nothing to try is not a success."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Mtpo = Callable[..., Any]
+
+
+@pytest.fixture
+def loose(tmp_path: Path, lock_path: Path) -> Path:
+    """The lock's file without its variant: nothing says that only a holder leaves."""
+    path = tmp_path / "loose.py"
+    path.write_text(lock_path.read_text().split("@lock.variant")[0])
+    return path
+
+
+def test_every_mutant_of_the_lock_is_killed_and_the_code_is_0(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("mutate", lock_path, "--json")
+    assert (said.code, said.err) == (0, "")
+    assert said.json["survived"] == []
+    assert {m["mutant"]: m["dropped"] for m in said.json["mutants"]} == {
+        "lock.acquire.free": "guard: ~(exists q: Process. holds(q))",
+        "lock.acquire.holds:=": "update: holds := ...",
+        "lock.release.holder": "guard: holds(p)",
+        "lock.release.holds:=": "update: holds := ...",
+    }
+    assert all(m["killed_by"] and m["how"] and m["equivalent"] is None for m in said.json["mutants"])
+
+
+def test_a_survivor_is_a_failure_and_the_code_is_1(mtpo: Mtpo, loose: Path) -> None:
+    said = mtpo("mutate", loose, "--only", "holder")
+    assert (said.code, said.err) == (1, "")
+    assert said.out.startswith("SURVIVED   lock.release.holder")
+    assert said.out.endswith("\n1 mutants, 0 killed, 1 survived\n")
+    assert mtpo("mutate", loose, "--only", "holder", "--json").json["survived"] == ["lock.release.holder"]
+
+
+def test_the_run_that_killed_a_mutant_is_shown(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("mutate", lock_path, "--only", "free", "--traces")
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        f"{'killed':<10} {'lock.acquire.free':<38} lock.exclusion",
+        "           first state",
+        "           step 1: acquire(p=process0)",
+        "             holds(process0): false -> true",
+        "           step 2: acquire(p=process1)",
+        "             holds(process1): false -> true",
+        "",
+        "1 mutants, 1 killed, 0 survived",
+    ]
+
+
+def test_one_that_is_listed_as_equivalent_says_why(mtpo: Mtpo) -> None:
+    said = mtpo("mutate", "kv", "--only", "kv.evict.published")
+    assert said.code == 0
+    guard, update = said.out.splitlines()[:2]
+    assert guard.split()[:2] == ["equivalent", "kv.evict.published"]
+    assert guard.endswith("an unowned block that is not cached is free already")
+    assert update.split()[:2] == ["killed", "kv.evict.published:="]
+
+
+def test_a_mutant_that_does_not_exist_is_a_mistake(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("mutate", lock_path, "--only", "fairness")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("mtpo: no mutant's id contains 'fairness'; an id is ")
+    assert said.err.count("\n") == 1
+
+
+def test_a_few_mutants_are_not_recorded_as_all(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    said = mtpo("mutate", "kv", "--only", "kv.evict.leaf", "--record", path)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "mtpo: --record is for all mutants of a spec: leave out --only\n"
+    assert not path.exists()

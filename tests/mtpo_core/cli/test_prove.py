@@ -1,0 +1,201 @@
+"""The verb ``prove``, and what the verbs that take a spec have in common: exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Mtpo = Callable[..., Any]
+
+# -- exit codes ----------------------------------------------------------------------------------------------------
+
+
+def test_what_holds_is_proved_and_the_code_is_0(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("prove", lock_path, "--json")
+    assert (said.code, said.err) == (0, "")
+    assert said.json["specs"] == ["lock"]
+    found = {v["property"]: v for v in said.json["verdicts"]}
+    assert {id: v["status"] for id, v in found.items()} == {
+        "lock.exclusion": "PROVED",
+        "lock.no-barging": "PROVED",
+        "lock.emptied": "PROVED",
+    }
+    assert found["lock.exclusion"]["obligations"] == 3
+    assert found["lock.exclusion"]["assumptions"] == []
+
+
+def test_what_is_violated_is_shown_and_the_code_is_1(mtpo: Mtpo, broken: Path) -> None:
+    said = mtpo("prove", broken, "--json")
+    assert (said.code, said.err) == (1, "")
+    found = {v["property"]: v for v in said.json["verdicts"]}
+    assert found["lock.exclusion"]["status"] == "FAILED"
+    assert found["lock.exclusion"]["clause"].endswith(", at acquire")
+    assert found["lock.exclusion"]["trace"][0] == "state that every property allows"
+    assert found["lock.emptied"]["status"] == "UNKNOWN"
+
+
+def test_what_is_open_is_unknown_and_the_code_is_3(mtpo: Mtpo, tall: Path) -> None:
+    said = mtpo("prove", tall, "--timeout", "0.2")
+    assert (said.code, said.err) == (3, "")
+    assert said.out.splitlines()[0].startswith("UNKNOWN  tall.greatest")
+    assert "0 of 1 proved" in said.out
+
+
+def test_text_for_people(mtpo: Mtpo, lock_path: Path, broken: Path) -> None:
+    lines = mtpo("prove", lock_path).out.splitlines()
+    assert lines[0].split() == [
+        "PROVED",
+        "lock.exclusion",
+        "3",
+        "obligations",
+        *["At", "most", "one", "process", "is", "inside."],
+    ]
+    assert "3 of 3 proved for any number of elements" in lines
+    assert lines[-1].endswith("; assumptions: none")
+    said = mtpo("prove", broken)
+    assert said.code == 1
+    assert "         false: forall p: Process, q: Process. (holds(p) & holds(q)) -> (p = q), at acquire" in said.out
+    assert "         step 1: acquire(p=process" in said.out
+    assert "preserved only if lock.exclusion holds, which is not shown" in said.out
+
+
+def test_a_few_properties_only(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("prove", lock_path, "-p", "lock.no-barging", "-p", "lock.emptied")
+    assert said.code == 0
+    assert "lock.exclusion" not in said.out
+    assert "2 of 2 proved for these properties, assuming the others" in said.out
+    said = mtpo("prove", "mtpo", "-p", "mtpo.one-way", "--json")
+    assert said.code == 0
+    assert [v["property"] for v in said.json["verdicts"]] == ["mtpo.one-way"]
+    assert set(said.json["verdicts"][0]["assumptions"]) == {"mtpo.pre-order", "mtpo.origin-first"}
+
+
+def test_obligations_are_kept(mtpo: Mtpo, lock_path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "smt2"
+    assert mtpo("prove", lock_path, "--smt2", folder).code == 0
+    files = sorted(folder.iterdir())
+    assert len(files) == 6
+    assert {f.suffix for f in files} == {".smt2"}
+    assert all(f.read_text().startswith("(set-info :status unsat)\n") for f in files)
+
+
+def test_what_holds_is_recorded(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    assert mtpo("prove", "kv", "-p", "kv.conservation", "--record", path).code == 0
+    (entry,) = json.loads(path.read_text())["entries"]
+    assert (entry["property"], entry["method"], entry["status"]) == ("kv.conservation", "inductive", "PROVED")
+
+
+# -- a user's mistakes: one line, code 2, whatever the verb --------------------------------------------------------
+
+FILES = {
+    "no Spec": ("x = 1\n", "mine.py: declares no Spec"),
+    "empty": ("", "mine.py: declares no Spec"),
+    "no Python": ("x = 1\ndef f(:\n", "mine.py:2: invalid syntax"),
+    "no text": (b"\xff\xfe\x00", "mine.py"),
+    "an unknown name": ("import mtpo\n\nboom\n", "mine.py:3: NameError: name 'boom' is not defined"),
+    "an unknown module": (
+        "import nowhere_at_all\n",
+        "mine.py:1: ModuleNotFoundError: No module named 'nowhere_at_all'",
+    ),
+    "an error of its own": ("def f():\n    return 1 / 0\nf()\n", "mine.py:2: ZeroDivisionError: division by zero"),
+    "a mistake in the spec": (
+        "from mtpo.spec.language import Spec, Int\n"
+        "s = Spec('s')\n"
+        "n = s.var('n', to=Int, init=lambda: 0)\n"
+        "s.invariant('s.p')(lambda: n() == True)\n",
+        "mine.py:4: sort mismatch: `n` is Int but `true` is Bool in ==",
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", ["prove", "explore", "mutate"])
+@pytest.mark.parametrize("case", FILES)
+def test_a_file_that_is_no_spec(mtpo: Mtpo, tmp_path: Path, verb: str, case: str) -> None:
+    text, message = FILES[case]
+    path = tmp_path / "mine.py"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    said = mtpo(verb, path)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("mtpo: ")
+    assert message in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["prove", "explore", "mutate"])
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["missing.py"], "mtpo: missing.py: no such file\n"),
+        (["raft"], "mtpo: unknown spec 'raft'; known: mtpo, kv; or give a .py file\n"),
+        (["LOCK", "--record", "ledger.json"], "mtpo: --record is for the built-in specs (mtpo, kv); LOCK is a file\n"),
+        (["kv", "--record", "no/where.json"], "mtpo: --record no/where.json: no such folder\n"),
+        (["kv", "--record", "bad.json"], "mtpo: bad.json: not a ledger (JSONDecodeError: "),
+    ],
+)
+def test_arguments_that_name_nothing(
+    mtpo: Mtpo,
+    tmp_path: Path,
+    lock_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    args: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.json").write_text("{")
+    said = mtpo(verb, *(str(lock_path) if arg == "LOCK" else arg for arg in args))
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(message.replace("LOCK", str(lock_path)))
+    assert said.err.count("\n") == 1
+    assert Path("bad.json").read_text() == "{"
+    assert not Path("ledger.json").exists()
+
+
+def test_an_unknown_property(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("prove", lock_path, "-p", "lock.fair")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        "mtpo: unknown property 'lock.fair'; known: lock.emptied, lock.entered, lock.exclusion, lock.no-barging\n"
+    )
+
+
+def test_a_property_that_is_not_proved_but_reached(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("prove", lock_path, "-p", "lock.entered")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        "mtpo: lock.entered is not for proof: an assumption is taken, and `mtpo explore` shows what is reachable\n"
+    )
+
+
+def test_a_spec_without_anything_to_prove(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "bare.py"
+    path.write_text("from mtpo.spec.language import Spec\nbare = Spec('bare')\n")
+    said = mtpo("prove", path)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "mtpo: bare: no invariant, step property or variant to prove\n"
+
+
+@pytest.mark.parametrize("timeout", ["0", "-1", "soon"])
+def test_a_time_that_is_none(mtpo: Mtpo, lock_path: Path, timeout: str) -> None:
+    said = mtpo("prove", lock_path, "--timeout", timeout)
+    assert (said.code, said.out) == (2, "")
+    assert "--timeout" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_the_installed_command_is_the_same(lock_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from mtpo_core.cli import main; main()", "prove", str(lock_path), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {v["status"] for v in json.loads(done.stdout)["verdicts"]} == {"PROVED"}
