@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from itertools import pairwise
 from typing import Literal
 
 from mtpo.engine.cache import BlockManager
@@ -84,6 +85,7 @@ class KVMonitor:
             ("kv.conservation", lost),
             ("kv.no-double-owner", _differ(counts, manager.references)),
             ("kv.no-double-owner", [b % total for b in _differ(owned, row("owned", owners * total))]),
+            ("kv.one-chain", self._out_of_order(row("first", total), row("prev", total))),
             ("kv.free-xor-owned", _differ(free, row("free", total))),
             ("kv.published-is-computed", _differ(published, row("published", total))),
             ("kv.published-is-computed", _differ([int(c) for c in manager.computed], row("computed", total))),
@@ -93,6 +95,14 @@ class KVMonitor:
             if blocks:
                 self._report(property, f"the engine and the spec differ: {self._dump(blocks[:4])}")
         self.seconds += time.perf_counter() - begin
+
+    def _out_of_order(self, first: list[int], prev: list[int]) -> list[int]:
+        """Blocks that stand in a table elsewhere than after the block that they continue."""
+        found = []
+        for table in self.manager.tables.values():
+            found += [b for b in table[:1] if not first[b]]
+            found += [b for before, b in pairwise(table) if first[b] or prev[b] != before]
+        return found
 
     def _dump(self, blocks: tuple[int, ...] | list[int]) -> str:
         manager = self.manager

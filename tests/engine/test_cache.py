@@ -153,6 +153,10 @@ def forgotten_release(manager):
     del manager.tables[1]
 
 
+def swapped_table(manager):
+    manager.tables[0].reverse()
+
+
 def fill_of_another(manager):
     manager.listener("begin", 1)
     manager.fill(1, manager.tables[0][1])
@@ -180,6 +184,7 @@ def publish_without_prefix(manager):
         (evict_in_use, "kv.eviction-only-unreferenced"),
         (forgotten_release, "kv.conservation"),
         (publish_without_prefix, "kv.prefix-closed"),
+        (swapped_table, "kv.one-chain"),
     ],
 )
 def test_planted_bugs_are_caught_by_what_they_break(bug, property):
