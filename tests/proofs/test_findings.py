@@ -84,7 +84,7 @@ def test_f2_a_redone_call_with_another_result_is_told_to_its_author():
     write(1, "x", reads="x")
     notes = [e for e in write(0, "x") if isinstance(e, m.Notify)]
     assert [(n.agent, n.results) for n in notes] == [(1, (m.Result(Key(1, 0), "changed"),))]
-    assert "mtpo.redo-told" in fate("mtpo.redone.note").killed_by
+    assert "mtpo.redo-told" in fate("mtpo.redone.note:=").killed_by
 
 
 def test_f3_a_non_invertible_call_can_be_late_and_is_never_undone():
@@ -136,7 +136,7 @@ def test_f8_what_made_a_call_fail_is_a_premise():
     machine.step(m.Failed(Key(1, 0)))
     notes = [e for e in write(0, "d") if isinstance(e, m.Notify)]
     assert [(n.agent, n.premises[0].object) for n in notes] == [(1, "d")]
-    assert "mtpo.failure-is-a-premise" in fate("mtpo.failed.sighted").killed_by
+    assert "mtpo.failure-is-a-premise" in fate("mtpo.failed.sighted:=").killed_by
 
 
 @pytest.mark.parametrize("id", sorted(set(re.findall(r"`(mtpo\.[a-z-]+|kv\.[a-z-]+|run\.[a-z-]+)`", TEXT))))
