@@ -96,10 +96,8 @@ class _Names:
             Object: max(1, len(objects)),
             Value: max(1, len(self.values)),
         }
-        rows = [(set[str](), set(objects), True), *(self.footprints[k] for k in calls)]
-        if not objects:
-            rows = [(set(), set(), True)]
-        names: list[str] = objects or [""]
+        names: list[str] = objects or [""]  # a sort has an element, though no call names an object
+        rows = [(set[str](), set(names), True), *(self.footprints[k] for k in calls)]
         return Instance(
             mtpo,
             sizes,
@@ -107,7 +105,7 @@ class _Names:
                 "origin": [0],
                 "author": [0] + [rank for rank, _ in calls],
                 "reads": [int(o in reads) for reads, _, _ in rows for o in names],
-                "writes": [int(o in writes or not objects) for _, writes, _ in rows for o in names],
+                "writes": [int(o in writes) for _, writes, _ in rows for o in names],
                 "invertible": [int(inverse) for _, _, inverse in rows],
                 "given": [self.values[self.given[o]] if objects else 0 for o in names],
                 "replay": [int(self.policy == "replay")],
