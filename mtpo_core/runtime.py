@@ -275,13 +275,12 @@ class Session:
         bound = _Bound(tool, args, footprint)
         if self.mode != "mtpo":
             return await self._plain_write(agent, bound)
+        event = m.Call(agent, footprint.reads, footprint.writes, tool.invertible)
         strangers = self._look_for_strangers() | self._foreign
-        touched = strangers & (footprint.reads | footprint.writes)
+        touched = ", ".join(sorted(strangers & self._reach(event))) if strangers else ""
         if touched:
-            return Answer(
-                "refused", f"{tool.name}: {', '.join(sorted(touched))} was changed by no tool; not overwritten"
-            )
-        effects = self.machine.step(m.Call(agent, footprint.reads, footprint.writes, tool.invertible))
+            return Answer("refused", f"{tool.name}: {touched} was changed by no tool; not overwritten")
+        effects = self.machine.step(event)
         first = effects[0]
         if isinstance(first, m.Gated):
             key = self.machine.next_key(agent)
@@ -291,9 +290,13 @@ class Session:
         self._bound[first.call] = bound
         self._log_call(first.call, bound, first.members)
         await self._perform(effects[1:])
-        if bound.error:
-            return Answer("refused", bound.error, first.call)
-        return Answer("result", bound.result, first.call)
+        return Answer("refused" if bound.error else "result", bound.error or bound.result, first.call)
+
+    def _reach(self, event: m.Call) -> frozenset[str]:
+        """Every object that a call would touch, with those of the calls that it would undo and redo."""
+        first = self.machine.snapshot().step(event)[0]
+        undone = [self._bound[key].footprint for key in first.members] if isinstance(first, m.Accepted) else []
+        return event.reads.union(event.writes, *(f.reads | f.writes for f in undone))
 
     def _log_call(self, key: Key, bound: _Bound, members: Sequence[Key]) -> None:
         body = {
@@ -503,9 +506,9 @@ class Session:
         try:
             await self._run_tool(key, "exec", {})
         except ToolError as error:
-            text = f"{bound.tool.name}: {_line(error)}"
-            self.log.append("failed", agent=agent, call=str(key), body={"error": text})
-            return Answer("refused", text, key)
+            bound.error = f"{bound.tool.name}: {_line(error)}"
+            self.log.append("failed", agent=agent, call=str(key), body={"error": bound.error})
+            return Answer("refused", bound.error, key)
         self.machine.calls[key] = m.CallState(
             bound.footprint.reads, bound.footprint.writes, True, "live", out=bound.out
         )

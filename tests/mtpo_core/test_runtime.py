@@ -673,6 +673,23 @@ def test_a_file_that_no_tool_deleted_is_not_written_again(world: Make) -> None:
     assert not (w.root / "notes.md").exists()
 
 
+def test_what_was_changed_by_hand_is_not_overwritten_by_an_undo_either(world: Make) -> None:
+    def both(resource: Resource, args: Args) -> str:
+        assert isinstance(resource, GitRepository)
+        for path in ("VERSION", "notes.md"):
+            resource.write(path, (resource.read(path) or b"") + b"b\n")
+        return "both"
+
+    w = world(a_tool("both", both, reads=["VERSION", "notes.md"], writes=["VERSION", "notes.md"]))
+    w.done(B, "both")
+    (w.root / "notes.md").write_text("by hand\n")
+    reason = w.refused(A, "append", path="VERSION", content="a\n")
+    assert reason == "append: notes.md was changed by no tool; not overwritten"
+    assert w.text("notes.md") == "by hand\n"
+    w.done(C, "append", path="VERSION", content="above\n")
+    assert w.text("VERSION") == "1.4\nb\nabove\n"
+
+
 # -- from plain code -----------------------------------------------------------------------------------------------
 
 
