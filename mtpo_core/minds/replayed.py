@@ -45,6 +45,8 @@ class Memory:
     mine: dict[str, str] = attrs.Factory(dict)
     """The last own call, by id, on each file it wrote."""
     uncommitted: set[str] = attrs.Factory(set)
+    commits: dict[str, frozenset[str]] = attrs.Factory(dict)
+    """The own commits, by call id: the files that were uncommitted before."""
     told: int = 0
     """Notifications consumed."""
 
@@ -92,6 +94,7 @@ class Memory:
             self.mine[path] = call
             self.uncommitted.add(path)
         elif asked.name == "git_commit" and status == "result":
+            self.commits[call] = frozenset(self.uncommitted)
             self.uncommitted.clear()
 
     def _written(self, tool: str, path: str, args: Mapping[str, Any]) -> None:
@@ -117,6 +120,8 @@ class Memory:
             elif name in self.beliefs:
                 self.beliefs[name] = change["now"]
         for result in notice.get("your_calls", ()):
+            if result["status"] != "changed":
+                self.uncommitted |= self.commits.pop(result["call"], frozenset())
             for path in [p for p, call in self.mine.items() if call == result["call"]]:
                 self.beliefs.pop(path, None)
                 if result["status"] != "changed":
