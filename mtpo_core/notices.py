@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -47,7 +48,8 @@ class Notice:
                 {"call": call, "tool": tool, "status": status, "result": result if status == "changed" else None}
                 for call, tool, status, result in self.results
             ]
-        body = json.dumps(data, ensure_ascii=False)
+        # A value may hold the closing tag: it is escaped, as JSON allows, so that it ends nothing.
+        body = json.dumps(data, ensure_ascii=False).replace("notification>", "notification\\u003e")
         return (
             f"<notification>{body}</notification>\n"
             "Earlier-ranked work changed what you saw. Go on if it is irrelevant; else redo only what depends on it."
@@ -59,6 +61,9 @@ def _text(value: bytes | None) -> str | None:
 
 
 def parse_notices(text: str) -> Iterator[dict[str, Any]]:
-    """The notifications in a message, as the data that :meth:`Notice.text` wrote."""
+    """The notifications in a message, as the data that :meth:`Notice.text` wrote; what only looks like one is none."""
     for found in _FORM.finditer(text):
-        yield json.loads(found.group(1))
+        with contextlib.suppress(ValueError):
+            data = json.loads(found.group(1))
+            if isinstance(data, dict) and isinstance(data.get("changed"), list):
+                yield data

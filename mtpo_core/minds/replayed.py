@@ -55,17 +55,18 @@ class Memory:
         """Replay the messages into beliefs."""
         memory, asked = cls(), None
         for message in messages:
+            # Only a bounce carries notifications in a result: a file that holds the like of one is just a file.
+            found = parse_result(message) if message.role == "tool" else None
             if message.role == "assistant":
                 try:
                     asked = parse_call(message.text)
                 except ToolError:
                     asked = None
-            elif message.role == "tool" and asked is not None:
-                found = parse_result(message)
-                if found is not None:
-                    memory._learn(asked, *found)
-            for notice in parse_notices(message.text):
-                memory._told(notice)
+            elif found is not None and asked is not None:
+                memory._learn(asked, *found)
+            if message.role == "user" or (found is not None and found[0] == "bounced"):
+                for notice in parse_notices(message.text):
+                    memory._told(notice)
         return memory
 
     def file(self, path: str) -> str | None:
@@ -78,7 +79,7 @@ class Memory:
         """The names in a directory ``path/``; raises :class:`Unknown` when it has to be listed first."""
         if path not in self.beliefs:
             raise Unknown(ToolCall("list_dir", {"path": path}))
-        return tuple((self.beliefs[path] or "").split())
+        return tuple(name for name in (self.beliefs[path] or "").split("\n") if name)
 
     def _learn(self, asked: ToolCall, status: str, call: str, text: str) -> None:
         path = str(asked.args.get("path", ""))
