@@ -112,6 +112,10 @@ class _Names:
             },
         )
 
+    def noted(self, instance: Instance, state: list[int]) -> set[tuple[int, int]]:
+        """The calls whose authors are to be told of a change."""
+        return {key for key, call in self.calls.items() if instance.value(state, "note", call)}
+
 
 def parse_key(text: str) -> tuple[int, int]:
     """A call id as (rank, issue number)."""
@@ -135,7 +139,16 @@ def replay(records: Sequence[Record]) -> Replay:
     state = instance.initial()
     steps = looked = 0
     problems: list[Problem] = []
+    noted: set[tuple[int, int]] = set()
+    owed: set[int] = set()
     for record in records:
+        if record.kind == "notify":
+            owed.discard(record.agent if record.agent is not None else -1)
+        elif owed and (record.kind in _STEPS or record.kind == "close"):
+            ranks = ", ".join(map(str, sorted(owed)))
+            what = f"the repair before it is to be told to rank {ranks}, and no notification is logged"
+            problems.append(Problem("mtpo.settled-told", f"record {record.seq} ({record.kind})", what))
+            break
         if record.kind not in _STEPS:
             continue
         step = _step(record, names)
@@ -152,7 +165,11 @@ def replay(records: Sequence[Record]) -> Replay:
         problems += [
             Problem(p.id, where, f"the step violates it: {p.doc}") for p in instance.violated_step(before, state)
         ]
-        problems += _outcome(record, names, instance, before, state, where)
+        if record.kind == "call":
+            noted = names.noted(instance, state)
+        problems += _outcome(record, names, instance, before, state, noted, where)
+        if record.kind == "settle":
+            owed = {parse_key(k)[0] for k in record.body["stale"]}
         if record.kind in ("settle", "commit"):
             looked += 1
             problems += [Problem(p.id, where, f"violated in the state: {p.doc}") for p in instance.violated(state)]
@@ -189,9 +206,15 @@ def _step(record: Record, names: _Names) -> Step:
 
 
 def _outcome(
-    record: Record, names: _Names, instance: Instance, before: list[int], state: list[int], where: str
+    record: Record,
+    names: _Names,
+    instance: Instance,
+    before: list[int],
+    state: list[int],
+    noted: set[tuple[int, int]],
+    where: str,
 ) -> list[Problem]:
-    """What the record says came of the step, against what the spec says."""
+    """What the record says came of the step, against what the spec says; ``noted`` when the open repair began."""
     found = []
     if record.kind in ("read", "applied", "redone"):
         call = names.calls[parse_key(str(record.call))]
@@ -205,14 +228,15 @@ def _outcome(
                 found.append(
                     Problem("mtpo.top-only-undo", where, f"{o} was not restored to what the call had replaced")
                 )
+    if record.kind == "redone":
+        call = names.calls[parse_key(str(record.call))]
+        note = bool(instance.value(state, "note", call))
+        if not instance.value(before, "note", call) and bool(record.body["changed"]) != note:
+            found.append(Problem("mtpo.redo-told", where, f"`changed` is {record.body['changed']}, by the spec {note}"))
     if record.kind == "settle":
-        notes = {k for k, c in names.calls.items() if instance.value(state, "note", c)}
+        notes = names.noted(instance, state)
         logged = {parse_key(k) for k in record.body["stale"]}
-        untold = {
-            k
-            for k, c in names.calls.items()
-            if instance.value(state, "note", c) and not instance.value(before, "note", c)
-        }
+        untold = notes - noted
         if not logged <= notes or not untold <= logged:
             odd = ", ".join(f"{a}.{b}" for a, b in sorted((logged - notes) | (untold - logged)))
             found.append(
