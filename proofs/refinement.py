@@ -23,12 +23,16 @@ from mtpo_core import machine as m
 from mtpo_core.machine import Effect, Event, Key, Machine, MachineError, Policy
 
 
+def _names(objects: Iterable[str]) -> frozenset[str]:
+    return frozenset(objects)
+
+
 @attrs.frozen
 class Use:
     """One planned call: a read if it writes nothing."""
 
-    reads: frozenset[str] = attrs.field(default=(), converter=frozenset)
-    writes: frozenset[str] = attrs.field(default=(), converter=frozenset)
+    reads: frozenset[str] = attrs.field(default=(), converter=_names)
+    writes: frozenset[str] = attrs.field(default=(), converter=_names)
     invertible: bool = True
 
 

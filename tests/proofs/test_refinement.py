@@ -35,6 +35,15 @@ def test_every_interleaving_of_two_calls_on_one_object() -> None:
 
 
 def test_every_interleaving_of_two_calls_on_two_objects() -> None:
+    """Every third of the plans; all of them in the slow set."""
+    plans, found = total(itertools.islice(small_plans(agents=2, calls=1, objects=2), 0, None, 3))
+    assert plans == 140
+    assert found.states > 10_000
+    assert found.ends > 2_000
+
+
+@pytest.mark.slow
+def test_every_interleaving_of_two_calls_on_two_objects_in_full() -> None:
     plans, found = total(small_plans(agents=2, calls=1, objects=2))
     assert plans == 420
     assert found.states > 30_000
@@ -49,9 +58,9 @@ def test_every_interleaving_of_four_calls_on_one_object() -> None:
 
 
 def test_every_interleaving_of_three_agents_on_one_object() -> None:
-    """Every thirteenth of the plans; all of them in the slow set."""
-    plans, found = total(itertools.islice(small_plans(agents=3, calls=1, objects=1), 0, None, 13))
-    assert plans == 12
+    """Every twenty-fifth of the plans; all of them in the slow set."""
+    plans, found = total(itertools.islice(small_plans(agents=3, calls=1, objects=1), 0, None, 25))
+    assert plans == 6
     assert found.states > 5_000
 
 
