@@ -125,26 +125,38 @@ class Session:
             return rank
 
     async def call(self, agent: int, request: ToolCall) -> Answer:
-        """Run a tool for an agent, at its place in the serial order. A call without an inverse may wait here."""
+        """Run a tool for an agent, at its place in the serial order. A call without an inverse may wait here.
+
+        A call that has begun is finished even when its caller is cancelled: a repair is never left open.
+        """
         while True:
-            async with self._lock:
-                self._check()
-                if self.mode == "mtpo" and self.machine.agents[agent].noted:
-                    return await self._bounce(agent, request)
-                try:
-                    tool, args = self.tools.bind(request)
-                except ToolError as error:
-                    return Answer("refused", str(error))
-                try:
-                    if tool.write_class is WriteClass.READ:
-                        return self._read(agent, tool, args)
-                    answer = await self._write(agent, tool, args)
-                except ToolError as error:
-                    return Answer("refused", f"{tool.name}: {error}")
-                if answer is not None:
-                    return answer
-                self._moved.clear()
+            await self._lock.acquire()
+            answer = await asyncio.shield(asyncio.ensure_future(self._held(agent, request)))
+            if answer is not None:
+                return answer
             await self._moved.wait()
+
+    async def _held(self, agent: int, request: ToolCall) -> Answer | None:
+        """One attempt at a call, under the lock, which it releases; None: the call is held at the gate."""
+        try:
+            self._check()
+            if self.mode == "mtpo" and self.machine.agents[agent].noted:
+                return await self._bounce(agent, request)
+            try:
+                tool, args = self.tools.bind(request)
+            except ToolError as error:
+                return Answer("refused", str(error))
+            try:
+                if tool.write_class is WriteClass.READ:
+                    return self._read(agent, tool, args)
+                answer = await self._write(agent, tool, args)
+            except ToolError as error:
+                return Answer("refused", f"{tool.name}: {error}")
+            if answer is None:
+                self._moved.clear()
+            return answer
+        finally:
+            self._lock.release()
 
     async def drain(self, agent: int) -> tuple[Notice, ...]:
         """Hand an agent its notifications, before its next inference; they count as consumed."""
@@ -342,7 +354,7 @@ class Session:
         self.log.append("undo", agent=key.rank, call=str(key), body={"by": str(by)})
         before = self._seen
         try:
-            await asyncio.to_thread(bound.tool.reverse, self.resource, bound.args, bound.undo)
+            await _foreign(bound.tool.reverse, self.resource, bound.args, bound.undo)
         except Exception as error:  # noqa: BLE001 - a tool is foreign code
             raise self._inverse_failed(key, error) from None
         undeclared = self.resource.changed_since(before) - bound.footprint.writes
@@ -384,14 +396,14 @@ class Session:
         bound, tool = self._bound[key], self._bound[key].tool
         if tool.invertible:
             try:
-                bound.undo = await asyncio.to_thread(tool.prepare, self.resource, bound.args, bound.footprint)
+                bound.undo = await _foreign(tool.prepare, self.resource, bound.args, bound.footprint)
             except Exception as error:  # noqa: BLE001 - a tool is foreign code
                 raise ToolError(f"prepare failed: {_line(error)}") from None
             self.log.append("prepared", agent=key.rank, call=str(key), body={"undo": self.log.put(bound.undo)})
         self.log.append(kind, agent=key.rank, call=str(key), body=dict(body), durable=not tool.invertible)
         before = self._seen
         try:
-            bound.result = await asyncio.to_thread(tool.exec, self.resource, bound.args)
+            bound.result = _text(await _foreign(tool.exec, self.resource, bound.args))
             failure = ""
         except Exception as error:  # noqa: BLE001 - a tool is foreign code
             failure = _line(error)
@@ -416,7 +428,7 @@ class Session:
                 "core.failed-has-no-effect", f"{bound.tool.name}: call {key} failed after changing {where}"
             )
         try:
-            await asyncio.to_thread(bound.tool.reverse, self.resource, bound.args, bound.undo)
+            await _foreign(bound.tool.reverse, self.resource, bound.args, bound.undo)
         except Exception as error:  # noqa: BLE001 - a tool is foreign code
             raise self._inverse_failed(key, error) from None
         left = self.resource.changed_since(self._seen)
@@ -541,9 +553,35 @@ def _saw_json(saw: Mapping[str, Sight]) -> dict[str, Any]:
     }
 
 
+async def _foreign(work: Callable[..., T], *args: Any) -> T:
+    """Run a tool's code in a thread. Whatever it raises, an exit or an interrupt too, comes back as an Exception."""
+
+    def guarded() -> T:
+        try:
+            return work(*args)
+        except ToolError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a tool is foreign code
+            raise ToolError(_line(error)) from None
+
+    return await asyncio.to_thread(guarded)
+
+
+def _text(result: object) -> str:
+    """A tool's result, which must be text that can be written down."""
+    if not isinstance(result, str):
+        raise ToolError(f"exec returned {type(result).__name__}, not text")
+    try:
+        result.encode()
+    except UnicodeEncodeError:
+        raise ToolError("exec returned a text with a lone surrogate") from None
+    return result
+
+
 def _line(error: BaseException) -> str:
-    """An error as one line."""
+    """An error as one line that can be written down."""
     text = " ".join(str(error).split()) or type(error).__name__
+    text = text.encode(errors="backslashreplace").decode()
     return text if isinstance(error, ToolError) else f"{type(error).__name__}: {text}"
 
 

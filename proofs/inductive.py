@@ -1,9 +1,9 @@
 """Inductive proofs: a property holds initially and every action preserves it, for any number of elements.
 
 Every obligation is one conjunct of one property against one action, so a failure names both. An obligation that z3
-leaves open is tried again with one step property after the other as a hypothesis (each has its own obligation), then on
-small finite domains, where a real failure is found fast and becomes a picture: a state that satisfies every property
-and a step out of it that breaks one.
+leaves open is tried on small finite domains, where a real failure is found fast and becomes a picture: a state that
+satisfies every property and a step out of it that breaks one; then again with one step property after the other as a
+hypothesis, each proven of that action first.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ class Prover:
         self.axioms = self.symbolic.axioms()
         self.invariants = spec.role("invariant", "lemma")
         self.induction = self.symbolic.hypotheses(self.invariants)
+        self._holds: dict[tuple[str, str], bool] = {}
+        """Step properties by action, as far as they were needed as cuts."""
 
     # -- obligations -------------------------------------------------------------------------------------------
 
@@ -94,24 +96,30 @@ class Prover:
         """Prove or refute one obligation."""
         start = time.perf_counter()
         answer = self._solve(obligation, [], min(self.timeout_ms, QUICK_MS))
-        for cut in self._shown_steps(obligation) if answer == z3.unknown else ():
-            answer = self._solve(obligation, [cut], min(self.timeout_ms, QUICK_MS))
-            if answer == z3.unsat:
-                break
-        trace = None
-        if answer != z3.unsat:
-            trace = self.refute(obligation)
-            if trace is None and answer == z3.unknown:
+        trace = None if answer == z3.unsat else self.refute(obligation)
+        if trace is None and answer == z3.unknown:
+            for cut in self._shown_steps(obligation):
+                answer = self._solve(obligation, [cut], min(self.timeout_ms, QUICK_MS))
+                if answer == z3.unsat:
+                    break
+            else:
                 answer = self._solve(obligation, [], self.timeout_ms, seed=7)
         status = Status.PROVED if answer == z3.unsat else Status.FAILED if trace else Status.UNKNOWN
         return Outcome(obligation, status, time.perf_counter() - start, trace)
 
-    def _shown_steps(self, obligation: Obligation) -> list[z3.BoolRef]:
-        """Step properties of this very step: proven from the same hypotheses, by obligations of their own."""
-        if obligation.action is None or any(obligation.property == p.id for p in self.spec.role("step")):
-            return []
-        after = self.symbolic.after(obligation.action, self.symbolic.before, obligation.env)
-        return [self.symbolic.formula(p.formula, self.symbolic.before, after) for p in self.spec.role("step")]
+    def _shown_steps(self, obligation: Obligation) -> Iterator[z3.BoolRef]:
+        """Step properties that hold of this very step: each is proven from the same hypotheses before it is used."""
+        action = obligation.action
+        if action is None or any(obligation.property == p.id for p in self.spec.role("step")):
+            return
+        after = self.symbolic.after(action, self.symbolic.before, obligation.env)
+        for p in self.spec.role("step"):
+            cut = self.symbolic.formula(p.formula, self.symbolic.before, after)
+            if (p.id, action.name) not in self._holds:
+                own = attrs.evolve(obligation, property=p.id, goal=cut)
+                self._holds[p.id, action.name] = self._solve(own, [], min(self.timeout_ms, QUICK_MS)) == z3.unsat
+            if self._holds[p.id, action.name]:
+                yield cut
 
     def _solve(self, obligation: Obligation, extra: list[z3.BoolRef], timeout_ms: int, seed: int = 0) -> Any:
         solver = z3.Solver(ctx=self.symbolic.context)

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import typer
@@ -27,8 +28,8 @@ _EXTRAS = {
     "numpy": "engine",
 }
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(stderr=True, highlight=False, markup=False)
 
 
 def usage(message: str) -> typer.Exit:
@@ -96,3 +97,11 @@ def counted(tell: Callable[[str], None], what: str) -> Callable[[int, int, str],
 def frontier(tell: Callable[[str], None]) -> Callable[[int, int], None]:
     """Progress of an exploration."""
     return lambda states, left: tell(f"{states:,} states, {left:,} to go on this level")
+
+
+def writable(path: Path) -> Path:
+    """A place for output; raises for an existing run log, which is never overwritten."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(15) == b"SQLite format 3":
+            raise usage(f"{path}: is a run log or another database; it is not overwritten, choose another name")
+    return path

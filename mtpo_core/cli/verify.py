@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mtpo_core.cli.common import out, print_json, verb
+from mtpo_core.cli.common import out, print_json, verb, writable
 
 NEEDS_ARGUMENTS = True
 
@@ -35,7 +35,7 @@ def verify_command(
     found = judge(run)
     differs = compare(run, expected) if expected else []
     if save is not None:
-        found.certificate.save(save)
+        found.certificate.save(writable(save))
     code = 1 if differs else found.exit_code
     if json:
         data = found.certificate.as_json() | {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mtpo_core.cli.common import out, verb
+from mtpo_core.cli.common import out, verb, writable
 
 NEEDS_ARGUMENTS = True
 
@@ -21,5 +21,5 @@ def view_command(
     from mtpo_core.cli.pages import page_of
     from mtpo_core.log import read_log
 
-    output.write_text(page_of([read_log(path) for path in logs]), encoding="utf-8")
+    writable(output).write_text(page_of([read_log(path) for path in logs]), encoding="utf-8")
     out.print(f"page: {output}")

@@ -11,6 +11,7 @@ import z3
 from mtpo.proofs.inductive import Prover, broken_by, prove
 from mtpo.proofs.verdicts import Status, Trace, Verdict, exit_code
 from mtpo.spec.language import (
+    Bool,
     OrderedSort,
     Sort,
     Spec,
@@ -243,3 +244,41 @@ def test_two_updates_of_one_variable_and_orders_are_understood() -> None:
     spec.step_property("two.up")(lambda: top() < top.next())
     assert {str(v.status) for v in prove(spec)} == {"PROVED"}
     assert prove(spec)[0].assumptions == ("two.low",)
+
+
+class Place(Sort):
+    "a place"
+
+
+def test_a_step_property_that_is_not_shown_is_no_hypothesis() -> None:
+    """The invariant is false in two steps, and follows from a step property that is false as well."""
+    cut = Spec("cut", "A token walks along an injective function; the invariant says that it stays near the start.")
+
+    start = cut.const("start", to=Place)
+    after = cut.const("after", Place, to=Place)
+    seen = cut.var("seen", Place, init=lambda n: n == start())
+
+    @cut.assume("cut.injective")
+    def injective() -> Bool:
+        return forall(Place, Place, lambda m, n: implies(after(m) == after(n), m == n))
+
+    @cut.assume("cut.no-return")
+    def no_return() -> Bool:
+        return forall(Place, lambda n: after(n) != start())
+
+    @cut.action
+    def go(n: Place) -> None:
+        require("here", seen(n))
+        seen[after(n)] = True
+
+    @cut.invariant("cut.near")
+    def near() -> Bool:
+        return forall(Place, lambda n: implies(seen(n), (n == start()) | (n == after(start()))))
+
+    @cut.step_property("cut.still")
+    def still() -> Bool:
+        return forall(Place, lambda n: implies(seen.next(n), seen(n)))
+
+    for properties in (None, frozenset({"cut.near"})):
+        verdicts = prove(cut, properties=properties, timeout_ms=2_000)
+        assert all(v.status is not Status.PROVED for v in verdicts), verdicts
