@@ -23,7 +23,8 @@ def log_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.spec.records import KINDS
-    from mtpo_core.log import export_jsonl, read_log
+    from mtpo_core.log import read_log
+    from mtpo_core.loglines import export_jsonl
 
     for name in kind or ():
         if name not in KINDS:

@@ -20,17 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtpo.spec.records import GENESIS, Record, RecordError, canonical, digest, parse
-from mtpo_core.log import (
-    LogError,
-    LoggedRun,
-    RunLog,
-    check_chain,
-    digests_of,
-    export_jsonl,
-    import_jsonl,
-    read_log,
-    redact,
-)
+from mtpo_core.log import LogError, LoggedRun, RunLog, check_chain, read_log, redact
+from mtpo_core.logchain import digests_of
+from mtpo_core.loglines import export_jsonl, import_jsonl
 
 SECRET = b"a secret value that is long enough to be looked for in the file"
 HEAD_OF: dict[str, str] = {}
@@ -427,7 +419,7 @@ def test_what_is_no_log_is_one_line(tmp_path: Path) -> None:
 
 def test_a_log_of_another_version_is_named(path: Path) -> None:
     edit(path, "UPDATE meta SET value = '9' WHERE key = 'version'")
-    with pytest.raises(LogError, match="log version b'9', this program reads 1"):
+    with pytest.raises(LogError, match="log version '9', this program reads 1"):
         read_log(path)
 
 

@@ -1,0 +1,90 @@
+"""Whether a log is the one that was written: the chain of its records, and the values that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mtpo.spec.records import GENESIS, Record, value_digest
+from mtpo_core.logfile import LoggedRun, record_of, sha
+from mtpo_core.problems import Problem
+
+_VALUE_FIELDS: Final = frozenset({"args", "result", "text", "undo", "digest", "was", "now", "expected", "found"})
+_VALUE_MAPS: Final = frozenset({"initial", "out", "restored", "final"})
+
+
+def check_chain(run: LoggedRun, head: str | None = None) -> list[Problem]:
+    """Every way in which a log is not the one that was written; ``head`` is the one on the run certificate.
+
+    Properties: ``log.chain`` (a record was altered: it is malformed, or does not carry the digest of the one before
+    it), ``log.gap`` (a record is missing or out of place), ``log.value`` (a value does not match its digest, or is
+    neither kept nor redacted), ``log.incomplete`` (no close), ``log.head`` (not the log that the certificate is for).
+    """
+    problems: list[Problem] = []
+
+    def report(property: str, where: str, what: str) -> None:
+        problems.append(Problem(property, where, what))
+
+    before, expected, last = GENESIS, 0, None
+    for row in run.rows:
+        where, found = f"record {row.seq}", sha(row.text)
+        gap = row.seq != expected
+        if row.seq < expected:
+            report("log.gap", where, "out of place: its number is negative, or there is another of the same number")
+        elif gap:
+            lost = f"record {expected}" if row.seq == expected + 1 else f"records {expected} to {row.seq - 1}"
+            report("log.gap", where, f"{lost} missing before it")
+        record = record_of(row)
+        if found != row.digest and not row.fault:
+            report("log.chain", where, "altered: its text does not match the digest stored with it")
+        if isinstance(record, str):
+            report("log.chain", where, f"not a canonical record: {record}")
+        else:
+            if record.seq != row.seq:
+                report("log.gap", where, f"out of place: it is record {record.seq} of its run")
+            elif record.prev != before and not gap:
+                report(
+                    "log.chain", where, f"prev is not the digest of record {row.seq - 1}: one of the two was altered"
+                )
+            if record.run != run.run:
+                report("log.chain", where, f"belongs to run {record.run!r}, not to {run.run!r}")
+            if last is not None and last.kind == "close":
+                report("log.chain", where, "follows the close of the run")
+            last = record
+        before, expected = found, row.seq + 1
+    faulty = dict(run.faults)
+    for name, what in faulty.items():
+        report("log.value", f"value {name[:12]}", what)
+    for digest, value in run.values.items():
+        if value_digest(run.salt, value) != digest:
+            report("log.value", f"value {digest[:12]}", "does not match its digest: it was altered")
+    named = {digest: record.seq for record in reversed(run.records) for digest in digests_of(record)}
+    missing = named.keys() - run.values.keys() - run.redacted - faulty.keys()
+    for digest in sorted(missing, key=lambda digest: (named[digest], digest)):
+        report(
+            "log.value", f"value {digest[:12]}", f"record {named[digest]} names it, and it is neither kept nor redacted"
+        )
+    if last is None or last.kind != "close":
+        report("log.incomplete", f"record {expected - 1}" if run.rows else "log", "the last; the run has no close")
+    if head is not None and run.head != head:
+        report("log.head", f"record {expected - 1}", f"head is {run.head[:12]}, the certificate says {head[:12]}")
+    return problems
+
+
+def digests_of(record: Record) -> frozenset[str]:
+    """The digests of values that a record's body names (see the table of bodies in ``docs/records.md``)."""
+    found: set[str] = set()
+    nodes: list[tuple[Any, str]] = [(record.body, "")]
+    while nodes:
+        node, name = nodes.pop()
+        if isinstance(node, Mapping):
+            nodes += ((value, name if name in _VALUE_MAPS else key) for key, value in node.items())
+        elif isinstance(node, list | tuple):
+            nodes += ((value, name) for value in node)
+        elif isinstance(node, str) and (name in _VALUE_FIELDS or name in _VALUE_MAPS) and _is_digest(node):
+            found.add(node)
+    return frozenset(found)
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
