@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -22,7 +23,7 @@ from mtpo_core.minds.base import Message, Mind, notice_message, result_message, 
 from mtpo_core.notices import Notice
 from mtpo_core.runtime import Mode, Session
 from mtpo_core.scenarios.base import AgentSpec, Scenario, final_files
-from mtpo_core.tools import ToolError, parse_call
+from mtpo_core.tools import ToolCall, ToolError, parse_call
 
 MAX_TURNS = 60
 
@@ -53,7 +54,9 @@ class _Agent:
     text: str = ""
     turns: int = 0
     judging: tuple[int, ...] = ()
-    resting: bool = False
+    state: Literal["waiting", "inferring", "held", "resting"] = "waiting"
+    """Not begun; generating; its call is held at the gate; finished."""
+    held: ToolCall | None = None
 
 
 class Driver:
@@ -90,6 +93,9 @@ class Driver:
                 started += 1
             if started == len(self.agents) and all(map(self.session.committed, range(started))):
                 return
+            if not any(agent.state == "inferring" for agent in self.agents):
+                stuck = ", ".join(f"{a.spec.name} is {a.state}" for a in self.agents if a.state != "resting")
+                raise DriverError(f"nobody can go on: {stuck or 'all have finished and not committed'}")
             ended = self.inference.advance()
             self.steps += 1
             for generated in sorted(ended, key=lambda g: g.agent):
@@ -103,7 +109,7 @@ class Driver:
         if agent.turns > MAX_TURNS:
             raise DriverError(f"agent {rank} ({agent.spec.name}) is not done after {MAX_TURNS} turns")
         self._tell(agent, await self.session.drain(rank))
-        agent.resting = False
+        agent.state = "inferring"
         agent.text = agent.mind.next(agent.messages)
         self._began[rank] = time.monotonic() - self._start
         self.inference.begin(rank, agent.messages, agent.text)
@@ -124,15 +130,25 @@ class Driver:
             agent.messages.append(Message("tool", f'<result status="refused" call="">\n{error}\n</result>'))
             await self._infer(rank)
             return
-        writes = call is not None and (tool := self.session.tools.get(call.name)) is not None and bool(tool.exec)
-        answer = await (self.session.finish(rank) if call is None else self.session.call(rank, call))
+        await self._submit(rank, call)
+
+    async def _submit(self, rank: int, call: ToolCall | None) -> None:
+        """Make a call, or finish (None), and go on with what comes of it. A call that is held is made again later."""
+        agent = self.agents[rank]
+        writes = call is not None and self.session.tools.writes(call.name)
+        answer = await (self.session.finish(rank) if call is None else self.session.call(rank, call, wait=0))
+        if answer.kind != "held" or agent.held is None:
+            self.progress(f"{agent.spec.name}: {call.name if call else 'finish'} {answer.kind}")
+        agent.held = call if answer.kind == "held" else None
+        if answer.kind == "held":
+            agent.state = "held"
+            return
         if answer.kind == "bounced":
             agent.judging += tuple(id for notice in answer.notices for id in notice.ids)
         elif agent.judging and (call is None or writes):
             self._judge(rank, agent, "ignore" if call is None else "repair")
-        self.progress(f"{agent.spec.name}: {call.name if call else 'finish'} {answer.kind}")
         if call is None and answer.kind == "result":
-            agent.resting = True
+            agent.state = "resting"
             return
         agent.messages.append(result_message(answer))
         await self._infer(rank)
@@ -157,14 +173,17 @@ class Driver:
         agent.judging = ()
 
     async def _wake(self) -> None:
-        """Agents that are to be told of a change: a finished one goes back to work, an inference is ended."""
+        """Let those go on whom something has reached: a call at the gate is made again, a finished agent goes back to
+        work, an inference is ended. One pass in rank order is enough: an agent's calls concern only later ones."""
         for rank, agent in enumerate(self.agents):
+            if agent.held is not None:
+                await self._submit(rank, agent.held)
             if not self.session.notified(rank):
                 continue
             stopped = self.inference.stop(rank)
             if stopped is not None:
                 self._log_inference(stopped, None)
-            if agent.resting or stopped is not None:
+            if agent.state == "resting" or stopped is not None:
                 await self._infer(rank)
 
 

@@ -1,9 +1,9 @@
-"""The runtime: the machine's effects, performed and logged.
+"""The runtime: a run on one resource, its agents' calls put into the serial order, logged and performed.
 
-A :class:`Session` is one run on one resource. Every phase is logged before it acts; tools run in worker threads; one
-repair is open at a time. An adapter maps an agent framework's hooks onto four calls: :meth:`Session.call` around every
-tool call, :meth:`Session.drain` before every inference, :meth:`Session.finish` on a final answer, and
-:meth:`Session.committed`, which is when the answer may be shown.
+A :class:`Session` is one run. Every phase is logged before it acts; tools run in worker threads; one repair is open at
+a time. An adapter maps an agent framework's hooks onto four calls: :meth:`Session.call` around every tool call,
+:meth:`Session.drain` before every inference, :meth:`Session.finish` on a final answer, and :meth:`Session.committed`,
+which is when the answer may be shown. :class:`mtpo_core.sync.SyncSession` is the same for code without asyncio.
 
 The modes ``naive`` and ``serial`` run the same tools with the same log and no coordination: they are what the protocol
 is compared with.
@@ -12,64 +12,48 @@ is compared with.
 from __future__ import annotations
 
 import asyncio
-import json
+import math
 import secrets
-import threading
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import attrs
 
 from mtpo_core import machine as m
+from mtpo_core.errors import SessionError
+from mtpo_core.foreign import footprint_of, guarded, one_line, text_of
 from mtpo_core.log import RunLog
-from mtpo_core.machine import Key, Machine, Policy, Sight
+from mtpo_core.machine import AgentState, Key, Machine, Policy, Sight
 from mtpo_core.notices import Change, Notice
-from mtpo_core.resources.base import Fingerprint, Resource
-from mtpo_core.tools import Args, Footprint, RecordingView, Tool, Toolbox, ToolCall, ToolError, WriteClass
+from mtpo_core.performer import Bound, Performer, saw_json
+from mtpo_core.resources.base import Resource
+from mtpo_core.tools import Args, RecordingView, Tool, Toolbox, ToolCall, ToolError, WriteClass, brief, encodable
 
 Mode = Literal["mtpo", "naive", "serial"]
-T = TypeVar("T")
-
-
-class RunHalted(RuntimeError):
-    """The run can't go on: an inverse failed, or the state is not what the log says. The log keeps all so far.
-
-    ``property`` is the id of what does not hold.
-    """
-
-    def __init__(self, property: str, message: str) -> None:
-        super().__init__(f"{property}: {message}")
-        self.property = property
 
 
 @attrs.frozen
 class Answer:
-    """What a tool call came to. ``kind`` result, refused (the tool did not act, ``text`` says why) or bounced (the call
-    was inferred without ``notices``, which are now consumed; nothing ran)."""
+    """What a tool call came to.
 
-    kind: Literal["result", "refused", "bounced"]
+    ``kind`` result; refused (the tool did not act, ``text`` says why); bounced (the call was inferred without
+    ``notices``, which are now consumed; nothing ran); or held (a call without an inverse: earlier ranks have not
+    committed yet, nothing ran, make it again). ``call`` is its place in the serial order, None when it got none.
+    """
+
+    kind: Literal["result", "refused", "bounced", "held"]
     text: str
     call: Key | None = None
     notices: tuple[Notice, ...] = ()
 
 
-@attrs.define
-class _Bound:
-    """A write call that may have to be undone and redone."""
-
-    tool: Tool
-    args: Args
-    footprint: Footprint
-    undo: bytes = b""
-    error: str = ""
-    result: str = ""
-    out: dict[str, str] = attrs.Factory(dict)
-
-
 class Session:
-    """One run. Build it with :meth:`open`; close it, or the log stays INCOMPLETE."""
+    """One run. Build it with :meth:`open`; close it, or the log stays INCOMPLETE.
+
+    Every method raises :class:`SessionError` when it is misused (an unknown rank, a finished agent, a closed session)
+    and :class:`RunHalted` when the run can't go on.
+    """
 
     def __init__(self, resource: Resource, tools: Toolbox, log: RunLog, mode: Mode, policy: Policy) -> None:
         self.resource = resource
@@ -79,12 +63,11 @@ class Session:
         initial = {o: log.put(resource.read(o)) for o in sorted(resource.objects())}
         self.machine = Machine(initial, log.put(None), policy)
         self.names: list[str] = []
-        self._bound: dict[Key, _Bound] = {}
+        self._performer = Performer(resource, log, self.machine)
         self._lock = asyncio.Lock()
         self._moved = asyncio.Event()
-        self._seen: Fingerprint = resource.fingerprint()
-        self._foreign: set[str] = set()
-        self._halted: RunHalted | None = None
+        self._gated: dict[Key, tuple[int, ...]] = {}
+        self._outcome: str | None = None
 
     @classmethod
     def open(
@@ -116,32 +99,48 @@ class Session:
 
     async def launch(self, name: str, task: str = "") -> int:
         """An agent enters; returns its rank."""
+        for what, text in (("name", name), ("task", task)):
+            if not isinstance(text, str) or not encodable(text):
+                raise SessionError(f"launch: the {what} must be text, got {brief(text)}")
         async with self._lock:
-            self._check()
+            self._check("launch")
             rank = len(self.names)
             self.log.append("launch", agent=rank, body={"name": name, "task": task})
             self.machine.step(m.Launch())
             self.names.append(name)
             return rank
 
-    async def call(self, agent: int, request: ToolCall) -> Answer:
-        """Run a tool for an agent, at its place in the serial order. A call without an inverse may wait here.
+    async def call(self, agent: int, request: ToolCall, *, wait: float = math.inf) -> Answer:
+        """Run a tool for an agent, at its place in the serial order.
 
-        A call that has begun is finished even when its caller is cancelled: a repair is never left open.
+        A call without an inverse has to wait until every earlier rank has committed: ``wait`` is for how long at most
+        (s); when that is over, the answer is ``held``. Code that drives several agents from one thread passes 0 and
+        makes the call again after others have moved. A call that has begun is finished even when its caller is
+        cancelled: a repair is never left open.
         """
+        if not isinstance(request, ToolCall) or not isinstance(request.name, str) or not encodable(request.name):
+            raise SessionError(f"call: the request must be a ToolCall with a tool's name, got {brief(request)}")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
         while True:
             await self._lock.acquire()
-            answer = await asyncio.shield(asyncio.ensure_future(self._held(agent, request)))
-            if answer is not None:
+            answer = await asyncio.shield(asyncio.ensure_future(self._attempt(agent, request)))
+            left = deadline - loop.time()
+            if answer.kind != "held" or left <= 0:
                 return answer
-            await self._moved.wait()
+            try:
+                await asyncio.wait_for(self._moved.wait(), None if left == math.inf else left)
+            except TimeoutError:
+                return answer
 
-    async def _held(self, agent: int, request: ToolCall) -> Answer | None:
-        """One attempt at a call, under the lock, which it releases; None: the call is held at the gate."""
+    async def _attempt(self, agent: int, request: ToolCall) -> Answer:
+        """One attempt at a call, under the lock, which it releases."""
         try:
-            self._check()
-            if self.mode == "mtpo" and self.machine.agents[agent].noted:
+            state = self._at_work("call", agent)
+            if self.mode == "mtpo" and state.noted:
                 return await self._bounce(agent, request)
+            if state.finished:
+                raise SessionError(f"call: agent {agent} ({self.names[agent]}) has finished; launch another for more")
             try:
                 tool, args = self.tools.bind(request)
             except ToolError as error:
@@ -151,45 +150,53 @@ class Session:
                     return self._read(agent, tool, args)
                 answer = await self._write(agent, tool, args)
             except ToolError as error:
-                return Answer("refused", f"{tool.name}: {error}")
-            if answer is None:
+                return Answer("refused", f"{tool.name}: {one_line(error)}")
+            if answer.kind == "held":
                 self._moved.clear()
+            else:
+                self._moved.set()
             return answer
+        except BaseException:
+            self._moved.set()
+            raise
         finally:
             self._lock.release()
 
     async def drain(self, agent: int) -> tuple[Notice, ...]:
         """Hand an agent its notifications, before its next inference; they count as consumed."""
         async with self._lock:
+            self._at_work("drain", agent)
             return self._deliver(agent)
 
     async def finish(self, agent: int) -> Answer:
         """An agent reports its task complete; it is reopened if it is told of a change before it commits."""
         async with self._lock:
-            self._check()
-            if self.mode != "mtpo":
-                self.log.append("finish", agent=agent)
-                self.machine.agents[agent].finished = True
-                return Answer("result", "finished")
-            if self.machine.agents[agent].noted:
+            state = self._at_work("finish", agent)
+            if self.mode == "mtpo" and state.noted:
                 return await self._bounce(agent, ToolCall("finish"))
-            await self._perform(self.machine.step(m.Finish(agent)))
+            if state.finished:
+                raise SessionError(f"finish: agent {agent} ({self.names[agent]}) has finished already")
+            if self.mode == "mtpo":
+                await self._performer.perform(self.machine.step(m.Finish(agent)))
+            else:
+                self.log.append("finish", agent=agent)
+                state.finished = True
+            self._moved.set()
             return Answer("result", "finished")
 
     def notified(self, agent: int) -> bool:
         """Whether notifications wait for the agent."""
-        return bool(self.machine.agents[agent].noted)
+        return bool(self._agent("notified", agent).noted)
 
     def committed(self, agent: int) -> bool:
         """Whether everything the agent did is final."""
-        state = self.machine.agents[agent]
+        state = self._agent("committed", agent)
         return state.finished if self.mode != "mtpo" else state.committed
 
     async def wait(self, agent: int) -> Literal["committed", "notified"]:
         """After :meth:`finish`: wait until the agent has committed, or must be reopened."""
         while True:
-            if self._halted:
-                raise self._halted
+            self._at_work("wait", agent)
             if self.committed(agent):
                 return "committed"
             if self.notified(agent):
@@ -197,26 +204,48 @@ class Session:
             self._moved.clear()
             await self._moved.wait()
 
-    def record(self, kind: str, agent: int, body: Mapping[str, Any]) -> None:
+    def record(self, kind: Literal["infer", "judge"], agent: int, body: Mapping[str, Any]) -> None:
         """Log an inference or a judgment of an agent."""
+        self._at_work("record", agent)
         self.log.append(kind, agent=agent, body=dict(body))
 
     async def close(self) -> str:
-        """End the run; returns the outcome, ``complete`` or ``halted``."""
+        """End the run; returns the outcome, ``complete`` or ``halted``. A second time it only returns it again."""
         async with self._lock:
-            error = str(self._halted) if self._halted else ""
-            if not self._halted:
-                self._look_for_strangers()
+            if self._outcome is not None:
+                return self._outcome
+            halted = self._performer.halted
+            error = str(halted) if halted else ""
+            if not halted:
+                self._performer.look_for_strangers(self.mode == "mtpo")
                 if not all(self.committed(a) for a in range(len(self.names))):
                     error = "closed before every agent had committed"
             final = {o: self.log.put(self.resource.read(o)) for o in sorted(self.resource.objects())}
-            gone = (self.machine.objects | self._foreign) - final.keys()
+            gone = (self.machine.objects | self._performer.strange) - final.keys()
             final |= dict.fromkeys(sorted(gone), self.machine.absent)
             outcome = "halted" if error else "complete"
             self.log.append("close", body={"final": final, "outcome": outcome, "error": error or None})
             self.log.close()
+            self._outcome = outcome
             self._moved.set()
             return outcome
+
+    def _check(self, what: str) -> None:
+        if self._performer.halted:
+            raise self._performer.halted
+        if self._outcome is not None:
+            raise SessionError(f"{what}: the session is closed; open another, with another log")
+
+    def _at_work(self, what: str, agent: int) -> AgentState:
+        """The agent's state, once it is clear that the session can do something for it."""
+        self._check(what)
+        return self._agent(what, agent)
+
+    def _agent(self, what: str, agent: int) -> AgentState:
+        if isinstance(agent, bool) or not isinstance(agent, int) or not 0 <= agent < len(self.names):
+            known = f"0 to {len(self.names) - 1}" if self.names else "none: launch one first"
+            raise SessionError(f"{what}: no agent has rank {brief(agent)}; known: {known}")
+        return self.machine.agents[agent]
 
     # -- reads and notifications -------------------------------------------------------------------------------
 
@@ -230,9 +259,9 @@ class Session:
         view = self._view(agent)
         kind: Literal["result", "refused"] = "result"
         try:
-            text = tool.read(view, args)
-        except ToolError as error:
-            kind, text = "refused", f"{tool.name}: {error}"
+            text = text_of("read", guarded(tool.read, view, args))
+        except ToolError as error:  # a refusal is a result too: it rests on what was looked at
+            kind, text = "refused", f"{tool.name}: {one_line(error)}"
         if self.mode == "mtpo":
             served = self.machine.step(m.Read(agent, tuple(view.reads)))[0]
             assert isinstance(served, m.Served)
@@ -241,8 +270,8 @@ class Session:
             key, saw, filtered = self._plain_key(agent), self._live(view.reads), False
         body = {
             "tool": tool.name,
-            "args": self._put_json(dict(args)),
-            "saw": _saw_json(saw),
+            "args": self._performer.put_json(dict(args)),
+            "saw": saw_json(saw),
             "filtered": filtered,
             "result": self.log.put(text.encode()),
         }
@@ -251,7 +280,7 @@ class Session:
 
     async def _bounce(self, agent: int, request: ToolCall) -> Answer:
         ids = self.machine.agents[agent].unread
-        body = {"tool": request.name, "args": self._put_json(dict(request.args)), "ids": list(ids)}
+        body = {"tool": request.name, "args": self._performer.put_json(dict(request.args)), "ids": list(ids)}
         self.log.append("bounce", agent=agent, body=body)
         notices = self._deliver(agent)
         text = "\n".join(["Not executed: you had unread notifications.", *(n.text() for n in notices)])
@@ -274,223 +303,50 @@ class Session:
         for p in effect.premises:
             by = "" if p.now.write is None else self.names[p.now.write.rank]
             merged[p.object] = Change(p.object, self.log.get(p.was), self.log.get(p.now.digest), by)
-        results = tuple(
-            (str(r.call), self._bound[r.call].tool.name, r.status, self._bound[r.call].result) for r in effect.results
-        )
+        calls = self._performer.bound
+        results = tuple((str(r.call), calls[r.call].tool.name, r.status, calls[r.call].result) for r in effect.results)
         return Notice(effect.agent, effect.ids, tuple(merged.values()), results)
 
     # -- writes ------------------------------------------------------------------------------------------------
 
-    async def _write(self, agent: int, tool: Tool, args: Args) -> Answer | None:
-        """None: the call is held at the gate."""
-        footprint = tool.footprint(self._view(agent), args)
-        bound = _Bound(tool, args, footprint)
+    async def _write(self, agent: int, tool: Tool, args: Args) -> Answer:
+        footprint = footprint_of(tool, self._view(agent), args)
+        for o in footprint.writes - self.machine.objects:
+            self.resource.read(o)  # refuses what is no object, before anything is done
+        bound = Bound(tool, args, footprint)
+        strangers = self._performer.look_for_strangers(self.mode == "mtpo") | self._performer.strange
         if self.mode != "mtpo":
-            return await self._plain_write(agent, bound)
+            key = self._plain_key(agent)
+            self._performer.accept(key, bound, ())
+            applied = await self._performer.uncoordinated(key, self._live(footprint.reads))
+            return Answer("result" if applied else "refused", bound.result if applied else bound.error, key)
         event = m.Call(agent, footprint.reads, footprint.writes, tool.invertible)
-        strangers = self._look_for_strangers() | self._foreign
         touched = ", ".join(sorted(strangers & self._reach(event))) if strangers else ""
         if touched:
-            return Answer("refused", f"{tool.name}: {touched} was changed by no tool; not overwritten")
+            raise ToolError(f"{touched} was changed by no tool; not overwritten")
         effects = self.machine.step(event)
         first = effects[0]
         if isinstance(first, m.Gated):
-            key = self.machine.next_key(agent)
-            self.log.append("gate", agent=agent, call=str(key), body={"waits_for": list(first.waits_for)})
-            return None
+            return self._hold(agent, tool, first)
         assert isinstance(first, m.Accepted)
-        self._bound[first.call] = bound
-        self._log_call(first.call, bound, first.members)
-        await self._perform(effects[1:])
+        self._performer.accept(first.call, bound, first.members)
+        await self._performer.perform(effects[1:])
         return Answer("refused" if bound.error else "result", bound.error or bound.result, first.call)
+
+    def _hold(self, agent: int, tool: Tool, gated: m.Gated) -> Answer:
+        """A call that waits at the gate; logged when what it waits for changes."""
+        key = self.machine.next_key(agent)
+        if self._gated.get(key) != gated.waits_for:
+            self._gated[key] = gated.waits_for
+            self.log.append("gate", agent=agent, call=str(key), body={"waits_for": list(gated.waits_for)})
+        others = ", ".join(self.names[b] for b in gated.waits_for)
+        return Answer("held", f"{tool.name}: held: it has no inverse, and {others} may still come before it; try again")
 
     def _reach(self, event: m.Call) -> frozenset[str]:
         """Every object that a call would touch, with those of the calls that it would undo and redo."""
         first = self.machine.snapshot().step(event)[0]
-        undone = [self._bound[key].footprint for key in first.members] if isinstance(first, m.Accepted) else []
+        undone = [self._performer.bound[k].footprint for k in first.members] if isinstance(first, m.Accepted) else []
         return event.reads.union(event.writes, *(f.reads | f.writes for f in undone))
-
-    def _log_call(self, key: Key, bound: _Bound, members: Sequence[Key]) -> None:
-        body = {
-            "tool": bound.tool.name,
-            "args": self._put_json(dict(bound.args)),
-            "reads": sorted(bound.footprint.reads),
-            "writes": sorted(bound.footprint.writes),
-            "class": bound.tool.write_class.value,
-            "invertible": bound.tool.invertible,
-            "members": [str(k) for k in members],
-        }
-        self.log.append("call", agent=key.rank, call=str(key), body=body)
-
-    async def _perform(self, effects: Iterable[m.Effect]) -> None:
-        """Perform effects until none is left: what one brings about comes before what was queued."""
-        queue = deque(effects)
-        by: Key | None = None
-        while queue:
-            effect = queue.popleft()
-            match effect:
-                case m.Undo(call=key):
-                    by = self.machine.repair.acting if self.machine.repair else by
-                    queue.extendleft(reversed(await self._undo(key, by)))
-                case m.Exec(call=key, saw=saw):
-                    by = key
-                    queue.extendleft(reversed(await self._exec(key, saw)))
-                case m.Redo(call=key):
-                    queue.extendleft(reversed(await self._redo(key, by)))
-                case m.Resolved():
-                    self._log_resolved(effect, by)
-                case m.Settled(call=key, stale=stale):
-                    self.log.append("settle", agent=key.rank, call=str(key), body={"stale": [str(k) for k in stale]})
-                case m.Notify():
-                    self._log_notify(effect)
-                case m.Finished(agent=agent):
-                    self.log.append("finish", agent=agent)
-                case m.Committed(agent=agent):
-                    self.log.append("commit", agent=agent)
-        self._moved.set()
-
-    async def _undo(self, key: Key, by: Key | None) -> list[m.Effect]:
-        bound = self._bound[key]
-        self.log.append("undo", agent=key.rank, call=str(key), body={"by": str(by)})
-        before = self._seen
-        try:
-            await _foreign(bound.tool.reverse, self.resource, bound.args, bound.undo)
-        except Exception as error:  # noqa: BLE001 - a tool is foreign code
-            raise self._inverse_failed(key, error) from None
-        undeclared = self.resource.changed_since(before) - bound.footprint.writes
-        effects = self.machine.step(m.Undone(key))
-        restored = {o: self.log.put(self.resource.read(o)) for o in sorted(bound.footprint.writes)}
-        wrong = [o for o, digest in restored.items() if digest != self.machine.materialized(o)]
-        if wrong or undeclared:
-            where = ", ".join(sorted({*wrong, *undeclared}))
-            raise self._halt(
-                "core.inverse-restores", f"{bound.tool.name}: the inverse of call {key} did not restore {where}"
-            )
-        self._seen = self.resource.fingerprint()
-        self.log.append("undone", agent=key.rank, call=str(key), body={"by": str(by), "restored": restored})
-        return effects
-
-    async def _exec(self, key: Key, saw: Mapping[str, Sight]) -> list[m.Effect]:
-        bound = self._bound[key]
-        try:
-            await self._run_tool(key, "exec", {})
-        except ToolError as error:
-            bound.error = f"{bound.tool.name}: {_line(error)}"
-            self.log.append("failed", agent=key.rank, call=str(key), body={"error": bound.error})
-            return self.machine.step(m.Failed(key))
-        body = {"saw": _saw_json(saw), "out": bound.out, "result": self.log.put(bound.result.encode())}
-        self.log.append("applied", agent=key.rank, call=str(key), body=body)
-        return self.machine.step(m.Applied(key, bound.out))
-
-    async def _redo(self, key: Key, by: Key | None) -> list[m.Effect]:
-        bound = self._bound[key]
-        try:
-            await self._run_tool(key, "redo", {"by": str(by)})
-        except ToolError as error:
-            bound.error = f"{bound.tool.name}: {_line(error)}"
-            return self.machine.step(m.Stranded(key))
-        return self.machine.step(m.Redone(key, bound.out))
-
-    async def _run_tool(self, key: Key, kind: str, body: Mapping[str, Any]) -> None:
-        """Prepare and run a call; ToolError when it had no effect (put back if it had)."""
-        bound, tool = self._bound[key], self._bound[key].tool
-        if tool.invertible:
-            try:
-                bound.undo = await _foreign(tool.prepare, self.resource, bound.args, bound.footprint)
-            except Exception as error:  # noqa: BLE001 - a tool is foreign code
-                raise ToolError(f"prepare failed: {_line(error)}") from None
-            self.log.append("prepared", agent=key.rank, call=str(key), body={"undo": self.log.put(bound.undo)})
-        self.log.append(kind, agent=key.rank, call=str(key), body=dict(body), durable=not tool.invertible)
-        before = self._seen
-        try:
-            bound.result = _text(await _foreign(tool.exec, self.resource, bound.args))
-            failure = ""
-        except Exception as error:  # noqa: BLE001 - a tool is foreign code
-            failure = _line(error)
-        changed = self.resource.changed_since(before)
-        undeclared = changed - bound.footprint.writes
-        if undeclared and not failure:
-            failure = f"wrote outside its footprint: {', '.join(sorted(undeclared))} [core.footprint-honest]"
-        if failure:
-            await self._put_back(key, changed)
-            raise ToolError(failure)
-        self._seen = self.resource.fingerprint()
-        bound.out = {o: self.log.put(self.resource.read(o)) for o in sorted(bound.footprint.writes)}
-
-    async def _put_back(self, key: Key, changed: frozenset[str]) -> None:
-        """Undo what a failed call left behind: its inverse, then whatever is still not as the machine knows it."""
-        bound = self._bound[key]
-        if not changed:
-            return
-        if not bound.tool.invertible:
-            where = ", ".join(sorted(changed))
-            raise self._halt(
-                "core.failed-has-no-effect", f"{bound.tool.name}: call {key} failed after changing {where}"
-            )
-        try:
-            await _foreign(bound.tool.reverse, self.resource, bound.args, bound.undo)
-        except Exception as error:  # noqa: BLE001 - a tool is foreign code
-            raise self._inverse_failed(key, error) from None
-        left = self.resource.changed_since(self._seen)
-        values = {o: self.log.get(self.machine.materialized(o)) for o in left}
-        self.resource.repair(left, values)
-        still = self.resource.changed_since(self._seen)
-        if still:
-            where = ", ".join(sorted(still))
-            raise self._halt("core.inverse-restores", f"{bound.tool.name}: call {key} failed and left {where} changed")
-        self._seen = self.resource.fingerprint()
-
-    def _look_for_strangers(self) -> frozenset[str]:
-        """Objects that changed since the last look though no tool ran: logged once each, and never overwritten."""
-        changed = self.resource.changed_since(self._seen)
-        for o in sorted(changed):
-            if self.mode == "mtpo":
-                body = {
-                    "object": o,
-                    "expected": self.machine.materialized(o),
-                    "found": self.log.put(self.resource.read(o)),
-                }
-                self.log.append("external", body=body)
-        self._foreign |= changed
-        self._seen = self.resource.fingerprint()
-        return changed
-
-    # -- records -----------------------------------------------------------------------------------------------
-
-    def _log_resolved(self, effect: m.Resolved, by: Key | None) -> None:
-        bound = self._bound[effect.call]
-        body: dict[str, Any] = {"by": str(by)}
-        if effect.status == "redone":
-            body |= {
-                "saw": _saw_json(effect.saw),
-                "out": bound.out,
-                "result": self.log.put(bound.result.encode()),
-                "changed": effect.changed,
-            }
-        elif effect.status == "stranded":
-            body["error"] = bound.error
-        self.log.append(effect.status, agent=effect.call.rank, call=str(effect.call), body=body)
-
-    def _log_notify(self, effect: m.Notify) -> None:
-        body = {
-            "id": effect.id,
-            "by": str(effect.by),
-            "premises": [
-                {
-                    "call": str(p.call),
-                    "object": p.object,
-                    "was": p.was,
-                    "now": p.now.digest,
-                    "write": None if p.now.write is None else str(p.now.write),
-                }
-                for p in effect.premises
-            ],
-            "results": [{"call": str(r.call), "status": r.status} for r in effect.results],
-        }
-        self.log.append("notify", agent=effect.agent, body=body)
-
-    def _put_json(self, value: Any) -> str:
-        return self.log.put(json.dumps(value, sort_keys=True, ensure_ascii=False).encode())
 
     # -- no coordination ---------------------------------------------------------------------------------------
 
@@ -508,131 +364,3 @@ class Session:
             )
             for o in sorted(objects)
         }
-
-    async def _plain_write(self, agent: int, bound: _Bound) -> Answer:
-        key = self._plain_key(agent)
-        self._bound[key] = bound
-        self._look_for_strangers()
-        self._log_call(key, bound, ())
-        saw = self._live(bound.footprint.reads)
-        try:
-            await self._run_tool(key, "exec", {})
-        except ToolError as error:
-            bound.error = f"{bound.tool.name}: {_line(error)}"
-            self.log.append("failed", agent=agent, call=str(key), body={"error": bound.error})
-            return Answer("refused", bound.error, key)
-        self.machine.calls[key] = m.CallState(
-            bound.footprint.reads, bound.footprint.writes, True, "live", out=bound.out
-        )
-        for o in bound.footprint.writes:
-            self.machine.trajectory.setdefault(o, []).append(key)
-        body = {"saw": _saw_json(saw), "out": bound.out, "result": self.log.put(bound.result.encode())}
-        self.log.append("applied", agent=agent, call=str(key), body=body)
-        return Answer("result", bound.result, key)
-
-    # -- trouble -----------------------------------------------------------------------------------------------
-
-    def _check(self) -> None:
-        if self._halted:
-            raise self._halted
-
-    def _inverse_failed(self, key: Key, error: Exception) -> RunHalted:
-        tool = self._bound[key].tool.name
-        return self._halt("core.inverse-runs", f"{tool}: the inverse of call {key} failed: {_line(error)}")
-
-    def _halt(self, property: str, message: str) -> RunHalted:
-        self._halted = RunHalted(property, message)
-        self._moved.set()
-        return self._halted
-
-
-def _saw_json(saw: Mapping[str, Sight]) -> dict[str, Any]:
-    return {
-        o: {"write": None if sight.write is None else str(sight.write), "digest": sight.digest}
-        for o, sight in saw.items()
-    }
-
-
-async def _foreign(work: Callable[..., T], *args: Any) -> T:
-    """Run a tool's code in a thread. Whatever it raises, an exit or an interrupt too, comes back as an Exception."""
-
-    def guarded() -> T:
-        try:
-            return work(*args)
-        except ToolError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a tool is foreign code
-            raise ToolError(_line(error)) from None
-
-    return await asyncio.to_thread(guarded)
-
-
-def _text(result: object) -> str:
-    """A tool's result, which must be text that can be written down."""
-    if not isinstance(result, str):
-        raise ToolError(f"exec returned {type(result).__name__}, not text")
-    try:
-        result.encode()
-    except UnicodeEncodeError:
-        raise ToolError("exec returned a text with a lone surrogate") from None
-    return result
-
-
-def _line(error: BaseException) -> str:
-    """An error as one line that can be written down."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = text.encode(errors="backslashreplace").decode()
-    return text if isinstance(error, ToolError) else f"{type(error).__name__}: {text}"
-
-
-class SyncSession:
-    """A :class:`Session` for code without asyncio: the same calls, blocking, from any thread."""
-
-    def __init__(self, make: Callable[[], Session]) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="mtpo-session", daemon=True)
-        self._thread.start()
-
-        async def build() -> Session:
-            return make()
-
-        try:
-            self.session = self._run(build())
-        except BaseException:
-            self._stop()
-            raise
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def launch(self, name: str, task: str = "") -> int:
-        """See :meth:`Session.launch`."""
-        return self._run(self.session.launch(name, task))
-
-    def call(self, agent: int, request: ToolCall) -> Answer:
-        """See :meth:`Session.call`."""
-        return self._run(self.session.call(agent, request))
-
-    def drain(self, agent: int) -> tuple[Notice, ...]:
-        """See :meth:`Session.drain`."""
-        return self._run(self.session.drain(agent))
-
-    def finish(self, agent: int) -> Answer:
-        """See :meth:`Session.finish`."""
-        return self._run(self.session.finish(agent))
-
-    def wait(self, agent: int) -> Literal["committed", "notified"]:
-        """See :meth:`Session.wait`."""
-        return self._run(self.session.wait(agent))
-
-    def close(self) -> str:
-        """See :meth:`Session.close`."""
-        try:
-            return self._run(self.session.close())
-        finally:
-            self._stop()

@@ -175,7 +175,7 @@ class Tool:
                 raise ToolError(f"{self.name}: parameter {param.name!r} {wanted}, got {brief(value)}")
             bound[param.name] = tuple(value) if isinstance(value, list) else value
             for text in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(text, str) and not _encodable(text):
+                if isinstance(text, str) and not encodable(text):
                     raise ToolError(f"{self.name}: parameter {param.name!r} holds a lone surrogate, which is not text")
         return MappingProxyType(bound)
 
@@ -311,6 +311,11 @@ class Toolbox(Mapping[str, Tool]):
             raise ToolError(f"unknown tool {brief(call.name)}; known: {', '.join(self._tools) or 'none'}")
         return tool, tool.bind(call.args)
 
+    def writes(self, name: str) -> bool:
+        """Whether that is a tool that writes."""
+        tool = self._tools.get(name)
+        return tool is not None and tool.write_class is not WriteClass.READ
+
     def describe(self) -> str:
         """Every tool and how to call one, as text for a prompt."""
         form = f'{OPEN}{{"name": "TOOL", "args": {{"PARAMETER": VALUE}}}}{CLOSE}'
@@ -360,7 +365,8 @@ def _refuse_constant(name: str) -> object:
     raise ToolError(f"tool call holds {name}, which is not JSON")
 
 
-def _encodable(text: str) -> bool:
+def encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no lone surrogate."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -14,11 +14,12 @@ from mtpo_core.driver import MAX_TURNS, Driver, DriverError
 from mtpo_core.inference import Generated, NoInference
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.minds import Message, Mind
+from mtpo_core.resources.base import Resource
 from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.filetools import file_tools
 from mtpo_core.runtime import Mode, Session
 from mtpo_core.scenarios.base import AgentSpec, Scenario
-from mtpo_core.tools import Toolbox, ToolCall
+from mtpo_core.tools import Args, Footprint, Tool, Toolbox, ToolCall, WriteClass, write_tool
 
 
 @attrs.define
@@ -55,6 +56,7 @@ class Stage:
     """Runs scripts, one per agent, on a tree with one file."""
 
     folder: Path
+    tools: tuple[Tool, ...] = ()
     log: LoggedRun | None = None
 
     def play(self, minds: Sequence[Mind], mode: Mode = "mtpo", **lengths: list[int]) -> str:
@@ -66,7 +68,9 @@ class Stage:
         times = Times(lengths={"abc".index(name): steps for name, steps in lengths.items()})
 
         async def main() -> str:
-            session = Session.open(FileSystem(root), Toolbox(file_tools()), self.folder / "run.mtpo", mode=mode)
+            session = Session.open(
+                FileSystem(root), Toolbox([*file_tools(), *self.tools]), self.folder / "run.mtpo", mode=mode
+            )
             try:
                 await Driver(Scenario("case", "", "", {}, agents, {}), session, times).run()
             finally:
@@ -86,11 +90,11 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Callable[[], Stage]:
-    return lambda: Stage(tmp_path)
+def stage(tmp_path: Path) -> Callable[..., Stage]:
+    return lambda *tools: Stage(tmp_path, tools)
 
 
-Make = Callable[[], Stage]
+Make = Callable[..., Stage]
 
 
 def test_an_agent_sees_its_task_its_tools_and_its_results(stage: Make) -> None:
@@ -158,6 +162,26 @@ def test_in_series_an_agent_starts_when_the_one_before_it_is_done(stage: Make) -
     (first, *_), (second, *_) = one.of("infer", 0), one.of("infer", 1)
     assert first["steps"] == [0, 9]
     assert second["steps"] == [18, 19]
+
+
+def test_a_call_at_the_gate_waits_while_the_others_go_on(stage: Make) -> None:
+    """B's call has no inverse: it is held until A has committed, and A is not kept from working by that."""
+    sent: list[str] = []
+
+    def send(resource: Resource, args: Args) -> str:
+        sent.append((resource.read("x") or b"").decode())
+        return "sent"
+
+    tool = write_tool("send", "", [], WriteClass.RMW, lambda v, a: Footprint(reads=["x"]), send, invertible=False)
+    a = Scripted([line("write_file", path="x", content="a1\n"), line("write_file", path="x", content="a2\n")])
+    b, c = Scripted([line("send")]), Scripted([line("send")])
+    one = stage(tool)
+    assert one.play([a, b, c], a=[5, 5, 5]) == "complete"
+    assert sent == ["a2\n"] * 2
+    assert one.log is not None
+    gates = [(r.agent, r.body["waits_for"]) for r in one.log.records if r.kind == "gate"]
+    assert gates == [(1, [0]), (2, [0, 1]), (2, [1])]
+    assert judge(one.log).exit_code == 0
 
 
 def test_an_agent_that_never_ends_is_named_and_the_log_is_closed(stage: Make) -> None:

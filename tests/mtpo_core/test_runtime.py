@@ -15,6 +15,7 @@ import pytest
 
 from mtpo.proofs.judge import judge
 from mtpo.spec.records import Record
+from mtpo_core.errors import RunHalted
 from mtpo_core.log import LogError, LoggedRun, read_log
 from mtpo_core.machine import Key, Policy
 from mtpo_core.notices import Change
@@ -22,7 +23,8 @@ from mtpo_core.resources.base import Resource
 from mtpo_core.resources.filetools import file_tools
 from mtpo_core.resources.git import GitRepository
 from mtpo_core.resources.gittools import git_tools
-from mtpo_core.runtime import Answer, RunHalted, Session, SyncSession
+from mtpo_core.runtime import Answer, Session
+from mtpo_core.sync import SyncSession
 from mtpo_core.tools import Args, Footprint, Param, Tool, Toolbox, ToolCall, ToolError, View, WriteClass, write_tool
 
 FILES = {"VERSION": "1.4\n", "notes.md": "start\n", "deploy/api.yaml": "image: a\nreplicas: 2\n"}

@@ -15,7 +15,8 @@ from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.machine import Policy
 from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.filetools import file_tools
-from mtpo_core.runtime import Session, SyncSession
+from mtpo_core.runtime import Session
+from mtpo_core.sync import SyncSession
 from mtpo_core.tools import Toolbox, ToolCall
 
 A, B, C = 0, 1, 2

@@ -1,0 +1,18 @@
+"""What a session raises: misuse by the code that embeds it, and a run that can't go on."""
+
+from __future__ import annotations
+
+
+class SessionError(ValueError):
+    """The session was asked for something that it can't do: which call, for whom, and what to do. Nothing happened."""
+
+
+class RunHalted(RuntimeError):
+    """The run can't go on: an inverse failed, or the state is not what the log says. The log keeps all so far.
+
+    ``property`` is the id of what does not hold.
+    """
+
+    def __init__(self, property: str, message: str) -> None:
+        super().__init__(f"{property}: {message}")
+        self.property = property

@@ -1,0 +1,302 @@
+"""Performs the machine's effects on a resource, one after the other, each phase logged before it acts."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from mtpo_core import machine as m
+from mtpo_core.errors import RunHalted
+from mtpo_core.foreign import in_thread, one_line, text_of
+from mtpo_core.log import LogError, RunLog
+from mtpo_core.machine import Key, Machine, Sight
+from mtpo_core.resources.base import Fingerprint, Resource
+from mtpo_core.tools import Args, Footprint, Tool, ToolError, brief
+
+
+@attrs.define
+class Bound:
+    """A write call that may have to be undone and redone: what it runs, and what came of it last."""
+
+    tool: Tool
+    args: Args
+    footprint: Footprint
+    undo: bytes = b""
+    error: str = ""
+    result: str = ""
+    out: dict[str, str] = attrs.Factory(dict)
+    undeclared: dict[str, str] = attrs.Factory(dict)
+    """What was found on objects outside the footprint after a failed attempt: digests of values that the log keeps."""
+
+
+class Performer:
+    """Runs tools and inverses, and audits what they change: ``seen`` is the state as it was last accounted for."""
+
+    def __init__(self, resource: Resource, log: RunLog, machine: Machine) -> None:
+        self.resource, self.log, self.machine = resource, log, machine
+        self.bound: dict[Key, Bound] = {}
+        self.seen: Fingerprint = resource.fingerprint()
+        self.strange: set[str] = set()
+        """Objects that changed though no tool ran."""
+        self.halted: RunHalted | None = None
+
+    async def perform(self, effects: Iterable[m.Effect]) -> None:
+        """Perform effects until none is left: what one brings about comes before what was queued.
+
+        Raises :class:`RunHalted` when that is not possible; the log says how far it got.
+        """
+        try:
+            await self._perform(deque(effects))
+        except (ToolError, LogError, OSError) as error:
+            id = "log.written" if isinstance(error, LogError) else "core.performed"
+            raise self.halt(id, one_line(error)) from None
+
+    async def _perform(self, queue: deque[m.Effect]) -> None:
+        by: Key | None = None
+        while queue:
+            effect = queue.popleft()
+            match effect:
+                case m.Undo(call=key):
+                    by = self.machine.repair.acting if self.machine.repair else by
+                    queue.extendleft(reversed(await self._undo(key, by)))
+                case m.Exec(call=key, saw=saw):
+                    by = key
+                    queue.extendleft(reversed(await self._exec(key, saw)))
+                case m.Redo(call=key):
+                    queue.extendleft(reversed(await self._redo(key, by)))
+                case m.Resolved():
+                    self._log_resolved(effect, by)
+                case m.Settled(call=key, stale=stale):
+                    self.log.append("settle", agent=key.rank, call=str(key), body={"stale": [str(k) for k in stale]})
+                case m.Notify():
+                    self._log_notify(effect)
+                case m.Finished(agent=agent):
+                    self.log.append("finish", agent=agent)
+                case m.Committed(agent=agent):
+                    self.log.append("commit", agent=agent)
+
+    def accept(self, key: Key, bound: Bound, members: Sequence[Key]) -> None:
+        """Log a call that got its key, before anything is done for it."""
+        self.bound[key] = bound
+        body = {
+            "tool": bound.tool.name,
+            "args": self.put_json(dict(bound.args)),
+            "reads": sorted(bound.footprint.reads),
+            "writes": sorted(bound.footprint.writes),
+            "class": bound.tool.write_class.value,
+            "invertible": bound.tool.invertible,
+            "members": [str(k) for k in members],
+        }
+        self.log.append("call", agent=key.rank, call=str(key), body=body)
+
+    async def _undo(self, key: Key, by: Key | None) -> list[m.Effect]:
+        bound = self.bound[key]
+        self.log.append("undo", agent=key.rank, call=str(key), body={"by": str(by)})
+        before = self.seen
+        try:
+            await in_thread(bound.tool.reverse, self.resource, bound.args, bound.undo)
+        except ToolError as error:
+            raise self._inverse_failed(key, error) from None
+        self.seen = self._audit(key)
+        undeclared = self.seen.differing(before) - bound.footprint.writes
+        effects = self.machine.step(m.Undone(key))
+        restored = {o: self.log.put(self.resource.read(o)) for o in sorted(bound.footprint.writes)}
+        wrong = [o for o, digest in restored.items() if digest != self.machine.materialized(o)]
+        if wrong or undeclared:
+            where = ", ".join(sorted({*wrong, *undeclared}))
+            raise self.halt(
+                "core.inverse-restores", f"{bound.tool.name}: the inverse of call {key} did not restore {where}"
+            )
+        self.log.append("undone", agent=key.rank, call=str(key), body={"by": str(by), "restored": restored})
+        return effects
+
+    async def _exec(self, key: Key, saw: Mapping[str, Sight]) -> list[m.Effect]:
+        bound = self.bound[key]
+        try:
+            await self._run(key, "exec", {})
+        except ToolError as error:
+            self._log_failed(key, error)
+            return self.machine.step(m.Failed(key))
+        self._log_applied(key, saw)
+        return self.machine.step(m.Applied(key, bound.out))
+
+    async def _redo(self, key: Key, by: Key | None) -> list[m.Effect]:
+        bound = self.bound[key]
+        try:
+            await self._run(key, "redo", {"by": str(by)})
+        except ToolError as error:
+            bound.error = f"{bound.tool.name}: {one_line(error)}"
+            return self.machine.step(m.Stranded(key))
+        return self.machine.step(m.Redone(key, bound.out))
+
+    async def uncoordinated(self, key: Key, saw: Mapping[str, Sight]) -> bool:
+        """Run an accepted call at once, wherever it stands in the order; False when it failed."""
+        bound = self.bound[key]
+        try:
+            await self._run(key, "exec", {})
+        except ToolError as error:
+            self._log_failed(key, error)
+            return False
+        footprint = bound.footprint
+        self.machine.calls[key] = m.CallState(footprint.reads, footprint.writes, True, "live", out=bound.out)
+        for o in footprint.writes:
+            self.machine.trajectory.setdefault(o, []).append(key)
+        self._log_applied(key, saw)
+        return True
+
+    async def _run(self, key: Key, kind: str, body: Mapping[str, Any]) -> None:
+        """Prepare and run a call; ToolError when it had no effect (put back if it had)."""
+        bound, tool = self.bound[key], self.bound[key].tool
+        bound.undeclared = {}
+        if tool.invertible:
+            try:
+                bound.undo = await in_thread(tool.prepare, self.resource, bound.args, bound.footprint)
+                if not isinstance(bound.undo, bytes):
+                    raise ToolError(f"it returned {type(bound.undo).__name__}, not bytes")
+            except ToolError as error:
+                raise ToolError(f"prepare failed: {one_line(error)}") from None
+            self.log.append("prepared", agent=key.rank, call=str(key), body={"undo": self.log.put(bound.undo)})
+        self.log.append(kind, agent=key.rank, call=str(key), body=dict(body), durable=not tool.invertible)
+        failure = ""
+        try:
+            bound.result = text_of("exec", await in_thread(tool.exec, self.resource, bound.args))
+        except ToolError as error:
+            failure = one_line(error)
+        now = self._audit(key)
+        changed = now.differing(self.seen)
+        undeclared = sorted(changed - bound.footprint.writes)
+        if undeclared:
+            failure = failure or f"wrote outside its footprint: {', '.join(undeclared)} [core.footprint-honest]"
+        try:
+            # Perhaps not the tool's doing but a user's: what was found is kept, whatever becomes of it now.
+            bound.undeclared = {o: self.log.put(self.resource.read(o)) for o in undeclared}
+            out = {o: self.log.put(self.resource.read(o)) for o in sorted(bound.footprint.writes)}
+        except ToolError as error:
+            failure = failure or one_line(error)
+        if failure:
+            await self._put_back(key, changed)
+            raise ToolError(failure)
+        self.seen, bound.out = now, out
+
+    async def _put_back(self, key: Key, changed: frozenset[str]) -> None:
+        """Undo what a failed call left behind: its inverse, then whatever is still not as the machine knows it."""
+        bound = self.bound[key]
+        if not changed:
+            return
+        if not bound.tool.invertible:
+            where = ", ".join(sorted(changed))
+            raise self.halt("core.failed-has-no-effect", f"{bound.tool.name}: call {key} failed after changing {where}")
+        try:
+            await in_thread(bound.tool.reverse, self.resource, bound.args, bound.undo)
+        except ToolError as error:
+            raise self._inverse_failed(key, error) from None
+        left = self._audit(key).differing(self.seen)
+        values = {o: self.log.get(self.machine.materialized(o)) for o in left}
+        self.resource.repair(left, values)
+        now = self._audit(key)
+        still = now.differing(self.seen)
+        if still:
+            where = ", ".join(sorted(still))
+            raise self.halt("core.inverse-restores", f"{bound.tool.name}: call {key} failed and left {where} changed")
+        self.seen = now
+
+    def _audit(self, key: Key) -> Fingerprint:
+        try:
+            return self.resource.fingerprint()
+        except (ToolError, OSError) as error:
+            tool = self.bound[key].tool.name
+            raise self.halt(
+                "core.footprint-honest", f"{tool}: what call {key} changed can't be seen: {one_line(error)}"
+            ) from None
+
+    def look_for_strangers(self, coordinated: bool) -> frozenset[str]:
+        """Objects that changed since the last look though no tool ran: logged once each, and never overwritten."""
+        now = self.resource.fingerprint()
+        changed = now.differing(self.seen)
+        for o in sorted(changed):
+            if coordinated:
+                body = {
+                    "object": o,
+                    "expected": self.machine.materialized(o),
+                    "found": self.log.put(self.resource.read(o)),
+                }
+                self.log.append("external", body=body)
+        self.strange |= changed
+        self.seen = now
+        return changed
+
+    # -- records -----------------------------------------------------------------------------------------------
+
+    def put_json(self, value: Any) -> str:
+        """Keep a value as JSON; returns its digest."""
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=brief)
+        return self.log.put(text.encode(errors="backslashreplace"))
+
+    def _log_failed(self, key: Key, error: ToolError) -> None:
+        bound = self.bound[key]
+        bound.error = f"{bound.tool.name}: {one_line(error)}"
+        self.log.append("failed", agent=key.rank, call=str(key), body=_trouble(bound))
+
+    def _log_applied(self, key: Key, saw: Mapping[str, Sight]) -> None:
+        bound = self.bound[key]
+        body = {"saw": saw_json(saw), "out": bound.out, "result": self.log.put(bound.result.encode())}
+        self.log.append("applied", agent=key.rank, call=str(key), body=body)
+
+    def _log_resolved(self, effect: m.Resolved, by: Key | None) -> None:
+        bound = self.bound[effect.call]
+        body: dict[str, Any] = {"by": str(by)}
+        if effect.status == "redone":
+            body |= {
+                "saw": saw_json(effect.saw),
+                "out": bound.out,
+                "result": self.log.put(bound.result.encode()),
+                "changed": effect.changed,
+            }
+        elif effect.status == "stranded":
+            body |= _trouble(bound)
+        self.log.append(effect.status, agent=effect.call.rank, call=str(effect.call), body=body)
+
+    def _log_notify(self, effect: m.Notify) -> None:
+        body = {
+            "id": effect.id,
+            "by": str(effect.by),
+            "premises": [
+                {
+                    "call": str(p.call),
+                    "object": p.object,
+                    "was": p.was,
+                    "now": p.now.digest,
+                    "write": None if p.now.write is None else str(p.now.write),
+                }
+                for p in effect.premises
+            ],
+            "results": [{"call": str(r.call), "status": r.status} for r in effect.results],
+        }
+        self.log.append("notify", agent=effect.agent, body=body)
+
+    # -- trouble -----------------------------------------------------------------------------------------------
+
+    def halt(self, property: str, message: str) -> RunHalted:
+        """The error to raise; from now on the run is halted."""
+        self.halted = RunHalted(property, message)
+        return self.halted
+
+    def _inverse_failed(self, key: Key, error: ToolError) -> RunHalted:
+        tool = self.bound[key].tool.name
+        return self.halt("core.inverse-runs", f"{tool}: the inverse of call {key} failed: {one_line(error)}")
+
+
+def saw_json(saw: Mapping[str, Sight]) -> dict[str, Any]:
+    """What a call saw, as a record holds it."""
+    return {
+        o: {"write": None if sight.write is None else str(sight.write), "digest": sight.digest}
+        for o, sight in saw.items()
+    }
+
+
+def _trouble(bound: Bound) -> dict[str, Any]:
+    return {"error": bound.error, **({"undeclared": bound.undeclared} if bound.undeclared else {})}

@@ -1,0 +1,259 @@
+"""What a session answers to code that misuses it and to tools that misbehave: one clear line, and nothing half done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from mtpo.proofs.judge import judge
+from mtpo_core.errors import RunHalted, SessionError
+from mtpo_core.log import LoggedRun, read_log
+from mtpo_core.machine import Key
+from mtpo_core.resources.base import Fingerprint, Resource, ResourceError
+from mtpo_core.resources.filesystem import FileSystem
+from mtpo_core.resources.filetools import file_tools
+from mtpo_core.runtime import Session
+from mtpo_core.sync import SyncSession
+from mtpo_core.tools import Args, Footprint, Tool, Toolbox, ToolCall, View, WriteClass, read_tool, write_tool
+
+A, B = 0, 1
+READ = ToolCall("read_file", {"path": "x"})
+APPEND = ToolCall("append", {"path": "x", "content": "a\n"})
+
+
+@attrs.define
+class Bench:
+    """A tree with the file ``x``, and a session on it with agents A and B."""
+
+    root: Path
+    log: Path
+    sync: SyncSession
+
+    def end(self) -> LoggedRun:
+        """Both finish; the log holds."""
+        for agent in (A, B):
+            self.sync.drain(agent)
+            if not self.sync.committed(agent):
+                self.sync.finish(agent)
+        assert self.sync.close() == "complete"
+        run = read_log(self.log)
+        assert not judge(run).problems
+        return run
+
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Make]:
+    made: list[Bench] = []
+
+    def make(*tools: Tool, resource: type[FileSystem] = FileSystem) -> Bench:
+        root = tmp_path / "tree"
+        root.mkdir()
+        (root / "x").write_text("start\n")
+        tree, log = resource(root), tmp_path / "run.mtpo"
+        sync = SyncSession(lambda: Session.open(tree, Toolbox([*file_tools(), *tools]), log))
+        made.append(Bench(root, log, sync))
+        for name in "AB":
+            sync.launch(name)
+        return made[0]
+
+    yield make
+    for one in made:
+        one.sync.close()
+
+
+# -- misuse --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rank", [9, -1, True, None, "0"])
+def test_an_unknown_rank_is_named_with_the_known_ones(bench: Make, rank: Any) -> None:
+    sync = bench().sync
+    for ask in (lambda: sync.call(rank, READ), lambda: sync.drain(rank), lambda: sync.finish(rank)):
+        with pytest.raises(SessionError, match=rf"no agent has rank '?{rank}'?; known: 0 to 1$"):
+            ask()
+    with pytest.raises(SessionError, match="committed: no agent has rank"):
+        sync.committed(rank)
+
+
+@pytest.mark.parametrize("name", [None, 7, "\ud800"])
+def test_a_name_that_is_no_text_is_refused(bench: Make, name: Any) -> None:
+    one = bench()
+    with pytest.raises(SessionError, match="launch: the name must be text"):
+        one.sync.launch(name)
+    assert [r.agent for r in one.end().records if r.kind == "launch"] == [A, B]
+
+
+@pytest.mark.parametrize("request_", ["read_file", None, ToolCall(7), ToolCall("\ud800")])  # type: ignore[arg-type]
+def test_a_request_that_is_no_tool_call_is_refused(bench: Make, request_: Any) -> None:
+    with pytest.raises(SessionError, match="call: the request must be a ToolCall with a tool's name"):
+        bench().sync.call(A, request_)
+
+
+def test_a_call_of_a_finished_agent_is_refused_and_logged_nowhere(bench: Make) -> None:
+    one = bench()
+    one.sync.finish(B)
+    for request in (READ, APPEND, ToolCall("no_such_tool")):
+        with pytest.raises(SessionError, match=r"call: agent 1 \(B\) has finished"):
+            one.sync.call(B, request)
+    with pytest.raises(SessionError, match=r"finish: agent 1 \(B\) has finished already"):
+        one.sync.finish(B)
+    one.sync.finish(A)
+    one.sync.close()
+    assert not [r for r in read_log(one.log).records if r.call is not None]
+
+
+def test_a_closed_session_says_so(tmp_path: Path) -> None:
+    async def main() -> None:
+        session = Session.open(FileSystem(tmp_path), Toolbox(file_tools()), tmp_path / "run.mtpo")
+        await session.launch("A")
+        await session.finish(A)
+        assert await session.close() == "complete"
+        assert await session.close() == "complete"
+        with pytest.raises(SessionError, match="call: the session is closed; open another"):
+            await session.call(A, READ)
+        with pytest.raises(SessionError, match="launch: the session is closed"):
+            await session.launch("B")
+        with pytest.raises(SessionError, match="record: the session is closed"):
+            session.record("judge", A, {})
+
+    (tmp_path / "tree").mkdir()
+    tmp_path = tmp_path / "tree"
+    asyncio.run(main())
+
+
+def test_a_closed_session_of_plain_code_says_so_too(bench: Make) -> None:
+    one = bench()
+    one.end()
+    assert one.sync.close() == "complete"
+    with pytest.raises(SessionError, match="the session is closed; open another"):
+        one.sync.call(A, READ)
+
+
+def test_a_call_without_inverse_need_not_block_its_thread(bench: Make) -> None:
+    """One thread drives both agents: it asks again after the other has moved."""
+    tool = write_tool("send", "for tests", [], WriteClass.BLIND, lambda v, a: Footprint(), _sent, invertible=False)
+    one = bench(tool)
+    for wait in (0, 0.01, 0):
+        held = one.sync.call(B, ToolCall("send"), wait=wait)
+        assert (held.kind, held.call) == ("held", None)
+        assert held.text == "send: held: it has no inverse, and A may still come before it; try again"
+    one.sync.finish(A)
+    assert one.sync.call(B, ToolCall("send"), wait=0).text == "sent"
+    run = one.end()
+    (gate,) = [r for r in run.records if r.kind == "gate"]
+    assert (gate.call, gate.body["waits_for"]) == ("1.0", [A])
+
+
+def _sent(resource: Resource, args: Args) -> str:
+    return "sent"
+
+
+# -- tools that misbehave ------------------------------------------------------------------------------------------
+
+
+def _reads(what: Callable[[View], Any]) -> Tool:
+    return read_tool("odd", "for tests", [], lambda view, args: what(view))
+
+
+def _leave() -> Any:
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize(
+    ("read", "reason"),
+    [
+        (lambda view: {}["key"], "odd: KeyError: 'key'"),
+        (lambda view: _leave(), "odd: SystemExit: 0"),
+        (lambda view: view.get("x"), "odd: read returned bytes, not text"),
+        (lambda view: "\ud800", "odd: read returned a text with a lone surrogate"),
+    ],
+)
+def test_a_read_tool_that_misbehaves_is_refused_and_what_it_saw_is_a_premise(
+    bench: Make, read: Callable[[View], Any], reason: str
+) -> None:
+    one = bench(_reads(read))
+    answer = one.sync.call(A, ToolCall("odd"))
+    assert (answer.kind, answer.text, answer.call) == ("refused", reason, Key(A, 0))
+    record = next(r for r in one.end().records if r.kind == "read")
+    assert set(record.body["saw"]) == ({"x"} if "bytes" in reason else set())
+
+
+@pytest.mark.parametrize(
+    ("footprint", "reason"),
+    [
+        (lambda view, args: 1 / 0, "odd: ZeroDivisionError: division by zero"),
+        (lambda view, args: None, "odd: footprint returned NoneType, not a Footprint"),
+        (lambda view, args: Footprint(writes=[7]), "odd: footprint writes 7, which is no object's name"),  # type: ignore[list-item]
+        (lambda view, args: Footprint(reads=[""]), "odd: footprint reads '', which is no object's name"),
+        (lambda view, args: Footprint(writes=["../x"]), "odd: path '../x' has a '..'; give it relative to the root"),
+    ],
+)
+def test_a_footprint_that_misbehaves_is_refused_before_anything_is_issued(
+    bench: Make, footprint: Callable[[View, Args], Any], reason: str
+) -> None:
+    one = bench(write_tool("odd", "for tests", [], WriteClass.RMW, footprint, _sent))
+    answer = one.sync.call(A, ToolCall("odd"))
+    assert (answer.kind, answer.text, answer.call) == ("refused", reason, None)
+    assert not [r for r in one.end().records if r.call is not None]
+
+
+def test_a_prepare_that_returns_no_bytes_is_refused(bench: Make) -> None:
+    one = bench(
+        write_tool(
+            "odd",
+            "for tests",
+            [],
+            WriteClass.BLIND,
+            lambda v, a: Footprint(writes=["x"]),
+            _sent,
+            prepare=lambda resource, args, footprint: "text",  # type: ignore[return-value, arg-type]
+            reverse=lambda resource, args, undo: None,
+        )
+    )
+    assert one.sync.call(A, ToolCall("odd")).text == "odd: prepare failed: it returned str, not bytes"
+    assert not [r for r in one.end().records if r.kind == "exec"]
+
+
+def test_an_edit_by_hand_while_a_tool_runs_is_kept_in_the_log(bench: Make, tmp_path: Path) -> None:
+    """It can't be told from a write of the tool's own, so it is put back; but nothing is lost."""
+
+    def slow(resource: Resource, args: Args) -> str:
+        assert isinstance(resource, FileSystem)
+        (resource.root / "mine").write_text("an hour of work\n")
+        resource.write("x", b"written\n")
+        return "written"
+
+    one = bench(write_tool("slow", "for tests", [], WriteClass.BLIND, lambda v, a: Footprint(writes=["x"]), slow))
+    answer = one.sync.call(A, ToolCall("slow"))
+    assert answer.text == "slow: wrote outside its footprint: ./, mine [core.footprint-honest]"
+    assert not (one.root / "mine").exists()
+    run = one.end()
+    (failed,) = [r for r in run.records if r.kind == "failed"]
+    assert run.values[failed.body["undeclared"]["mine"]] == b"an hour of work\n"
+
+
+class Flickering(FileSystem):
+    """A tree that can't be looked at once ``x`` is gone."""
+
+    def fingerprint(self) -> Fingerprint:
+        if self.read("x") is None:
+            raise ResourceError("the disk is gone")
+        return super().fingerprint()
+
+
+def test_a_resource_that_fails_while_a_call_is_open_halts_the_run(bench: Make) -> None:
+    one = bench(resource=Flickering)
+    with pytest.raises(RunHalted, match=r"delete_file: what call 0\.0 changed can't be seen: the disk is gone"):
+        one.sync.call(A, ToolCall("delete_file", {"path": "x"}))
+    with pytest.raises(RunHalted, match=r"core\.footprint-honest"):
+        one.sync.call(B, READ)
+    assert one.sync.close() == "halted"
+    kinds = [r.kind for r in read_log(one.log).records]
+    assert kinds[-3:] == ["prepared", "exec", "close"]
