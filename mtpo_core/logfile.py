@@ -36,6 +36,7 @@ DEEPEST: Final = 64
 """No body is nested deeper."""
 
 _MAGIC: Final = b"SQLite format 3\x00"
+_MARK: Final = 68  # where the application id stands in a SQLite file
 
 
 class LogError(ValueError):
@@ -98,9 +99,11 @@ def read_log(path: str | Path) -> LoggedRun:
     can't be read.
     """
     path = Path(path)
-    _look(path)
+    marked = _look(path)
     with reading(path) as db:
         if _one(db, "PRAGMA application_id") != APPLICATION_ID:
+            if marked:
+                raise LogDamage(f"{path}: damaged: {path.name}-wal beside it belongs to another database")
             raise LogError(f"{path}: a SQLite file, but not a run log")
         db.execute("BEGIN")  # one moment of a log that may be growing
         meta = _meta(path, db)
@@ -111,7 +114,8 @@ def read_log(path: str | Path) -> LoggedRun:
         for number, (digest, state, value) in enumerate(db.execute(_VALUES)):
             wrong = _value_fault(digest, state, value)
             if wrong:
-                faults.append((digest if isinstance(digest, str) else f"in row {number}", wrong))
+                named = isinstance(digest, str) and _DIGEST.fullmatch(digest)
+                faults.append((digest if named else f"in row {number}", wrong))
             elif state == "redacted":
                 redacted.add(digest)
             else:
@@ -132,8 +136,9 @@ _ROWS: Final = "SELECT seq, record, digest FROM records ORDER BY seq"
 _VALUES: Final = 'SELECT digest, state, value FROM "values"'
 
 
-def _look(path: Path) -> None:
-    """That the path is a SQLite file, before SQLite sees it: :class:`LogError` when it is not."""
+def _look(path: Path) -> bool:
+    """That the path is a SQLite file, before SQLite sees it: :class:`LogError` when it is not. True when the file
+    itself, without what SQLite keeps beside it, is marked as a run log."""
     try:
         if path.is_dir():
             raise LogError(f"{path}: a folder, not a run log")
@@ -142,15 +147,16 @@ def _look(path: Path) -> None:
         if not path.is_file():
             raise LogError(f"{path}: not a file, so no run log")
         with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
+            start = file.read(_MARK + 4)
     except (OSError, ValueError) as error:
         if isinstance(error, LogError):
             raise
         raise LogError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not start:
         raise LogError(f"{path}: an empty file, not a run log")
-    if start != _MAGIC:
+    if not start.startswith(_MAGIC):
         raise LogError(f"{path}: not a SQLite file, so no run log")
+    return int.from_bytes(start[_MARK:]) == APPLICATION_ID
 
 
 @contextlib.contextmanager
@@ -203,6 +209,7 @@ def _out_of_range(record: Record, text: str) -> str:
     return ""
 
 
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _LONG: Final = re.compile(r"\d{16}|\d[eE]\+?\d")
 
 
@@ -231,6 +238,8 @@ def _meta(path: Path, db: sqlite3.Connection) -> dict[str, bytes]:
 def _value_fault(digest: object, state: object, value: object) -> str:
     if not isinstance(digest, str):
         return f"its digest is {_kind(digest)}, not text"
+    if not _DIGEST.fullmatch(digest):
+        return "its digest is no SHA-256 in hexadecimal"
     if state not in ("kept", "absent", "redacted"):
         said = repr(state) if isinstance(state, str) else _kind(state)
         return f"its state is {said}, not kept, absent or redacted"

@@ -15,9 +15,13 @@ from mtpo_core.logfile import FORMAT, LogError, LoggedRun, sha
 
 
 def export_jsonl(run: LoggedRun, *, values: bool = True) -> Iterator[str]:
-    """The log as lines of JSON without line ends: a header, the records as they are stored, then the values."""
+    """The log as lines of JSON without line ends: a header, the records as they are stored, then the values.
+
+    Rows that are no records (:meth:`LoggedRun.unreadable`) have no line.
+    """
     yield _line({"format": FORMAT, "v": VERSION, "run": run.run, "salt": run.salt.hex()})
-    yield from (row.text for row in run.rows)
+    unreadable = {seq for seq, _ in run.unreadable()}
+    yield from (row.text for row in run.rows if row.seq not in unreadable)
     if values:
         for digest, value in run.values.items():
             yield _line({"digest": digest, **_value_fields(value)})

@@ -1,4 +1,7 @@
-"""Print the log of a run: a line for each record, or with --json the records and values as JSON lines."""
+"""Print the log of a run: a line for each record, or with --json the records and values as JSON lines.
+
+What is damaged in the log is named on standard error, and the rest is printed; exit code 1 then.
+"""
 
 from __future__ import annotations
 
@@ -23,24 +26,25 @@ def log_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.spec.records import KINDS
-    from mtpo_core.log import read_log
+    from mtpo_core.cli.logs import one_line, opened, tell_unreadable
     from mtpo_core.loglines import export_jsonl
 
     for name in kind or ():
         if name not in KINDS:
             raise usage(f"unknown kind {name!r}; known: {', '.join(KINDS)}")
-    run = read_log(path)
+    run = opened(path)
     if json:
         for line in export_jsonl(run):
             typer.echo(line)
-        return
-    for r in run.records:
-        if (kind and r.kind not in kind) or (agent is not None and r.agent != agent):
-            continue
-        who = "" if r.agent is None else f"agent {r.agent}"
-        out.print(
-            f"{r.seq:>5}  {r.t:>9.3f} s  {who:<9} {r.call or '':<6} {r.kind:<10} {_summary(r.body)}", markup=False
-        )
+    else:
+        for r in run.records:
+            if (kind and r.kind not in kind) or (agent is not None and r.agent != agent):
+                continue
+            who = "" if r.agent is None else f"agent {r.agent}"
+            line = f"{r.seq:>5}  {r.t:>9.3f} s  {who:<9} {r.call or '':<6} {r.kind:<10} {_summary(r.body)}"
+            out.print(one_line(line), markup=False)
+    if tell_unreadable(run):
+        raise typer.Exit(1)
 
 
 def _summary(body: object) -> str:

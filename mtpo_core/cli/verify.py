@@ -28,9 +28,9 @@ def verify_command(
 
     from mtpo.proofs.certificate import RunCertificate, compare
     from mtpo.proofs.judge import judge
-    from mtpo_core.log import read_log
+    from mtpo_core.cli.logs import opened
 
-    run = read_log(log)
+    run = opened(log)
     expected = RunCertificate.load(certificate) if certificate else None
     found = judge(run)
     differs = compare(run, expected) if expected else []

@@ -1,0 +1,209 @@
+"""Damaged logs: every verb that opens one says what is damaged in one line, with exit code 1, and never fails on it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from mtpo_core.log import LogDamage, LogError, LoggedRun, read_log
+from mtpo_core.resources.filesystem import FileSystem
+from mtpo_core.resources.filetools import file_tools
+from mtpo_core.runtime import Session
+from mtpo_core.tools import Toolbox, ToolCall
+
+Mtpo = Callable[..., Any]
+
+
+async def play(folder: Path) -> None:
+    """B reads and writes x, then A, of lower rank, writes it: a repair and a notification."""
+    (folder / "tree").mkdir()
+    (folder / "tree" / "x").write_text("x0\n")
+    session = Session.open(FileSystem(folder / "tree"), Toolbox(file_tools()), folder / "run.mtpo", run="r")
+    for name in "AB":
+        await session.launch(name)
+    await session.call(1, ToolCall("read_file", {"path": "x"}))
+    for agent, text in ((1, "b\n"), (0, "a\n")):
+        await session.call(agent, ToolCall("append", {"path": "x", "content": text}))
+    await session.drain(1)
+    for agent in (0, 1):
+        await session.finish(agent)
+    assert await session.close() == "complete"
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a log of a real run."""
+    import asyncio
+
+    folder = tmp_path_factory.mktemp("logs")
+    asyncio.run(play(folder))
+    return folder
+
+
+def edited(logs: Path, folder: Path, *statements: str) -> Path:
+    copy = folder / "copy.mtpo"
+    shutil.copy(logs / "run.mtpo", copy)
+    db = sqlite3.connect(copy)
+    for statement in statements:
+        db.execute(statement)
+    db.commit()
+    db.close()
+    return copy
+
+
+def loose(name: str, columns: str) -> tuple[str, ...]:
+    """The same table without its constraints, as a careless copy has it."""
+    made = f'CREATE TABLE "{name}" ({columns})'
+    return f'ALTER TABLE "{name}" RENAME TO old', made, f'INSERT INTO "{name}" SELECT * FROM old'
+
+
+RECORDS, VALUES, META = (
+    loose("records", "seq, record, digest"),
+    loose("values", "digest, state, value"),
+    loose("meta", "key, value"),
+)
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        ((*RECORDS, "UPDATE records SET record = NULL WHERE seq = 4"), "record 4: "),
+        ((*RECORDS, "UPDATE records SET digest = NULL WHERE seq = 4"), "record 4: "),
+        ((*RECORDS, "UPDATE records SET record = 7 WHERE seq = 4"), "record 4: "),
+        (("UPDATE records SET record = '{\"v\":' WHERE seq = 4",), "record 4: "),
+        (("UPDATE records SET record = CAST(x'7bff7d' AS TEXT) WHERE seq = 4",), "record 4: "),
+        (("UPDATE records SET record = CAST(record AS BLOB) WHERE seq = 4",), "record 4: "),
+        (('UPDATE records SET record = replace(record, \'"t":\', \'"t":1e308,"t":\') WHERE seq = 4',), "record 4: "),
+        ((f"UPDATE records SET record = '{'[' * 900}{']' * 900}' WHERE seq = 4",), "record 4: "),
+        ((*VALUES, "UPDATE \"values\" SET state = 'lost'"), "state is 'lost'"),
+        ((*VALUES, 'UPDATE "values" SET value = NULL'), "its value is NULL"),
+        ((*VALUES, 'UPDATE "values" SET digest = NULL'), "its digest is NULL"),
+        ((*VALUES, "UPDATE \"values\" SET digest = CAST(x'ff' AS TEXT)"), "no SHA-256"),
+        (("UPDATE \"values\" SET state = 'redacted'",), "a value is stored with it"),
+    ],
+)
+def test_what_is_damaged_is_named_and_the_rest_is_shown(
+    logs: Path, tmp_path: Path, mtpo: Mtpo, statements: tuple[str, ...], said: str
+) -> None:
+    copy = edited(logs, tmp_path, *statements)
+    found = mtpo("verify", copy)
+    assert found.code == 1 and said in found.out and found.err == ""
+    for arguments in (("log", copy), ("log", copy, "--json"), ("view", copy, "-o", tmp_path / "page.html")):
+        found = mtpo(*arguments)
+        assert found.code == 1 and found.out, arguments
+        for line in found.err.splitlines():
+            assert line.startswith(f"mtpo: {copy}: ") and "damaged" in line
+        assert said in found.err
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("DROP TABLE records",),
+        ('DROP TABLE "values"',),
+        ("DROP TABLE meta",),
+        ("DELETE FROM meta WHERE key = 'salt'",),
+        (*META, "UPDATE meta SET value = NULL WHERE key = 'run'"),
+        (*RECORDS, "UPDATE records SET seq = 'four' WHERE seq = 4"),
+        (*RECORDS, "UPDATE records SET seq = NULL WHERE seq = 4"),
+        ("ALTER TABLE records RENAME COLUMN digest TO hash",),
+    ],
+)
+def test_a_log_that_can_not_be_read_is_damaged_in_one_line(
+    logs: Path, tmp_path: Path, mtpo: Mtpo, statements: tuple[str, ...]
+) -> None:
+    copy = edited(logs, tmp_path, *statements)
+    with pytest.raises(LogDamage):
+        read_log(copy)
+    said_by_each(mtpo, tmp_path, copy, 1, "damaged")
+
+
+def said_by_each(mtpo: Mtpo, folder: Path, path: Path, code: int, said: str) -> None:
+    """Each verb ends with the code and one line that names the file."""
+    for arguments in (("verify", path), ("log", path), ("view", path, "-o", folder / "page.html")):
+        found = mtpo(*arguments)
+        assert (found.code, found.out) == (code, ""), arguments
+        assert found.err.startswith(f"mtpo: {path}: ") and said in found.err and found.err.count("\n") == 1
+
+
+def test_a_cut_file_is_damaged(logs: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    whole = (logs / "run.mtpo").read_bytes()
+    for length in (100, 4096, len(whole) // 2, len(whole) - 1):
+        copy = tmp_path / f"{length}.mtpo"
+        copy.write_bytes(whole[:length])
+        found = mtpo("verify", copy)
+        assert found.code == 1 and (found.out + found.err).count("Traceback") == 0, length
+
+
+def test_what_is_no_log_is_a_usage_error(logs: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    for name, content in (("empty", b""), ("text", b"no log\n" * 100), ("short", b"SQLite")):
+        (tmp_path / name).write_bytes(content)
+    sqlite3.connect(tmp_path / "other").execute("CREATE TABLE t (x)").connection.close()
+    for name, said in (
+        ("empty", "empty file"),
+        ("text", "not a SQLite file"),
+        ("short", "not a SQLite file"),
+        ("other", "not a run log"),
+        ("missing", "no such file"),
+        (".", "a folder"),
+    ):
+        said_by_each(mtpo, tmp_path, tmp_path / name, 2, said)
+
+
+def same(one: LoggedRun, other: LoggedRun) -> bool:
+    return attrs.evolve(one, path="") == attrs.evolve(other, path="")
+
+
+def test_a_side_file_that_is_not_its_own(logs: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    """A -wal of nothing, or of another database: an error or no matter, never another log."""
+    run = read_log(logs / "run.mtpo")
+    other = sqlite3.connect(tmp_path / "other")
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("CREATE TABLE records (x)")
+    foreign = (tmp_path / "other-wal").read_bytes()
+    other.close()
+    for content in (b"", b"nothing" * 1000, foreign):
+        copy = tmp_path / "copy.mtpo"
+        shutil.copy(logs / "run.mtpo", copy)
+        copy.with_name("copy.mtpo-wal").write_bytes(content)
+        found = mtpo("verify", copy)
+        assert found.code in (0, 1) and "Traceback" not in found.err
+        assert found.code == 1 or same(read_log(copy), run)
+
+
+def test_a_flipped_byte_is_found_or_does_no_harm(logs: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    whole, chance = (logs / "run.mtpo").read_bytes(), random.Random(20)
+    run, certificate = read_log(logs / "run.mtpo"), tmp_path / "certificate.json"
+    assert mtpo("verify", logs / "run.mtpo", "--save", certificate).code == 0
+    used = [place for place, byte in enumerate(whole) if byte]
+    codes = dict.fromkeys(range(4), 0)
+    for turn in range(200):
+        place = chance.choice(used) if turn % 4 else chance.randrange(len(whole))
+        copy = tmp_path / "copy.mtpo"
+        copy.write_bytes(whole[:place] + bytes([whole[place] ^ chance.randrange(1, 256)]) + whole[place + 1 :])
+        try:
+            harmless = same(read_log(copy), run)  # then the same verdict follows, which is a function of what was read
+        except LogError:
+            harmless = False
+        if turn % 20 == 0 or not harmless:
+            found = mtpo("verify", copy, "--certificate", certificate)
+            codes[found.code] += 1
+            assert (found.code == 0) == harmless and found.err.count("\n") <= 1, place
+        if turn % 20 == 0:
+            for arguments in (("log", copy, "--json"), ("log", copy), ("view", copy, "-o", tmp_path / "page.html")):
+                assert mtpo(*arguments).code in (0, 1, 2), place
+        for side in ("-wal", "-shm", "-journal"):
+            copy.with_name(copy.name + side).unlink(missing_ok=True)
+    assert codes[1] > 60 and codes[2] <= 3
+
+
+def test_read_log_refuses_with_its_own_error(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="no such file"):
+        read_log(tmp_path / "none\0")
