@@ -18,6 +18,7 @@ import attrs
 
 from mtpo.proofs.runform import fault, name_of
 from mtpo.proofs.rungraph import anomaly, cycles_of, graph_of, premises_of
+from mtpo.proofs.runrules import take
 from mtpo.proofs.runstate import AT_REST, Trajectories
 from mtpo.proofs.runwalk import Mode, Walk
 from mtpo.spec.records import value_digest
@@ -174,7 +175,7 @@ def _walk(run: LoggedRun, problems: list[Problem]) -> Walk | None:
     world = Trajectories(opened.body["initial"], value_digest(run.salt, None))
     walk = Walk(opened.body["mode"], opened.body["policy"], world)
     for record in run.records[1:]:
-        walk.take(record)
+        take(walk, record)
     _end(walk)
     return walk
 

@@ -1,0 +1,110 @@
+"""Which rule judges which kind of record, and what is asked of every record alike.
+
+Nothing here or in the rules comes from the code that wrote the log: they follow the papers and ``docs/records.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from mtpo.proofs import runcalls, runtold
+from mtpo.proofs.runform import FORMS, fault, name_of
+from mtpo.proofs.runwalk import Walk
+from mtpo.spec.records import Record
+
+_ONLY_MTPO: Final = frozenset(
+    {
+        "undo",
+        "undone",
+        "redo",
+        "redone",
+        "cancelled",
+        "stranded",
+        "settle",
+        "notify",
+        "deliver",
+        "bounce",
+        "gate",
+        "reopen",
+        "commit",
+    }
+)
+_INSIDE_REPAIR: Final = frozenset(
+    {
+        "undo",
+        "undone",
+        "prepared",
+        "exec",
+        "applied",
+        "failed",
+        "redo",
+        "redone",
+        "cancelled",
+        "stranded",
+        "settle",
+        "infer",
+        "judge",
+        "external",
+    }
+)
+_NEW_CALL: Final = frozenset({"read", "call", "gate"})
+
+
+def take(walk: Walk, record: Record) -> None:
+    """Judge one record, and take over what it says."""
+    wrong = fault(record) or _misplaced(walk, record)
+    if wrong:
+        walk.report("log.body", record, wrong)
+        return
+    if record.kind not in FORMS:
+        walk.skipped.setdefault(record.kind, record.seq)
+        return
+    if walk.repair and record.kind not in _INSIDE_REPAIR:
+        walk.report("run.repair-atomic", record, f"in the middle of the repair of call {name_of(walk.repair.acting)}")
+    handler = _HANDLERS.get(record.kind)
+    if handler:
+        handler(walk, record)
+
+
+def _misplaced(walk: Walk, record: Record) -> str | None:
+    kind, rank, form = record.kind, record.agent, FORMS.get(record.kind)
+    if form is None:
+        return None
+    if kind == "run-open":
+        return "the run is opened a second time"
+    if walk.mode != "mtpo" and kind in _ONLY_MTPO:
+        return f"does not occur in mode {walk.mode}"
+    if form.agent and kind != "launch" and rank is not None and rank >= len(walk.agents):
+        return f"agent {rank} was not launched"
+    if form.call and kind not in _NEW_CALL and walk.key(record) not in walk.world.operations:
+        return "the call was not issued before"
+    return None
+
+
+_HANDLERS: Final[Mapping[str, Callable[[Walk, Record], None]]] = {
+    "launch": runcalls.launch,
+    "read": runcalls.read,
+    "call": runcalls.call,
+    "prepared": runcalls.prepared,
+    "exec": runcalls.begun,
+    "applied": runcalls.applied,
+    "failed": runcalls.failed,
+    "undo": runcalls.undo,
+    "undone": runcalls.undone,
+    "redo": runcalls.redo,
+    "redone": runcalls.redone,
+    "cancelled": runcalls.withdrawn,
+    "stranded": runcalls.withdrawn,
+    "settle": runcalls.settle,
+    "notify": runtold.notify,
+    "deliver": runtold.deliver,
+    "bounce": runtold.bounce,
+    "judge": runtold.judge,
+    "finish": runtold.finish,
+    "reopen": runtold.reopen,
+    "commit": runtold.commit,
+    "gate": runtold.gate,
+    "external": runtold.external,
+    "close": runtold.close,
+}

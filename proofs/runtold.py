@@ -1,0 +1,141 @@
+"""The rules for what agents are told, and for how they and the run end. See :mod:`mtpo.proofs.runcalls`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mtpo.proofs.runform import Key, key_of, name_of
+from mtpo.proofs.runstate import Agent
+from mtpo.proofs.runwalk import Walk, text_of
+from mtpo.spec.records import Record
+
+# -- notifications -----------------------------------------------------------------------------------------
+
+
+def notify(walk: Walk, record: Record) -> None:
+    """An agent is told of a change."""
+    body, agent = record.body, walk.agent(record)
+    walk.unknown(record, [body["by"]])
+    if body["id"] in walk.notices:
+        walk.report("log.body", record, f"notification {body['id']} exists already")
+        return
+    if key_of(body["by"])[0] >= agent.rank:
+        walk.report(
+            "run.one-way", record, f"{walk.who(agent.rank)} is told of call {body['by']}, which is not below it"
+        )
+    for premise in body["premises"]:
+        _check_premise(walk, record, agent, premise)
+    for result in body["results"]:
+        key = key_of(result["call"])
+        if key[0] != agent.rank or key not in walk.world.operations:
+            walk.report("log.body", record, f"call {result['call']} is no call of {walk.who(agent.rank)}")
+        elif agent.owed.get(key) == result["status"]:
+            del agent.owed[key]
+    walk.notices[body["id"]] = record
+    agent.inbox.append(body["id"])
+
+
+def _check_premise(walk: Walk, record: Record, agent: Agent, premise: Mapping[str, str]) -> None:
+    key, o = key_of(premise["call"]), premise["object"]
+    operation = walk.world.operations.get(key)
+    if operation is None or key[0] != agent.rank or o not in operation.saw:
+        walk.report("log.body", record, f"call {premise['call']} of {walk.who(agent.rank)} read no {o}")
+        return
+    right = walk.world.below(key, o)
+    told = (key_of(premise["write"]) if premise["write"] else None, premise["now"])
+    if told != right:
+        what = f"{walk.who(agent.rank)} is told that {o} is {text_of(told)}; at {name_of(key)} it is {text_of(right)}"
+        walk.report("run.premise-told", record, what)
+    if operation.held.get(o, premise["was"]) != premise["was"]:
+        what = f"says that {name_of(key)} had {o} as {premise['was'][:8]}, it had {operation.held[o][:8]}"
+        walk.report("run.premise-told", record, what)
+
+
+def deliver(walk: Walk, record: Record) -> None:
+    """An agent consumed notifications."""
+    agent, ids = walk.agent(record), record.body["ids"]
+    if agent.finished:
+        walk.report("run.commit-order", record, f"{walk.who(agent.rank)} consumes though it has finished")
+    if ids != agent.inbox[: len(ids)]:
+        expected = ", ".join(map(str, agent.inbox)) or "none"
+        walk.report("run.consumed-before-action", record, f"consumed {ids} out of order; unread: {expected}")
+    told: dict[tuple[Key, str], str] = {}
+    for number in ids:
+        if number in agent.inbox:
+            agent.inbox.remove(number)
+            agent.delivered.add(number)
+            for premise in walk.notices[number].body["premises"]:
+                told[key_of(premise["call"]), premise["object"]] = premise["now"]
+    for (key, o), now in told.items():
+        operation = walk.world.operations.get(key)
+        # A value that went back to what the author had is no news: its notifications cancel out.
+        if operation is not None and o in operation.held and operation.held[o] != walk.world.below(key, o)[1]:
+            operation.held[o] = now
+
+
+def bounce(walk: Walk, record: Record) -> None:
+    """A call was refused for unread notifications."""
+    agent = walk.agent(record)
+    if record.body["ids"] != agent.inbox:
+        walk.report("run.consumed-before-action", record, f"refused for {record.body['ids']}, unread: {agent.inbox}")
+
+
+def judge(walk: Walk, record: Record) -> None:
+    """What an agent made of notifications."""
+    agent = walk.agent(record)
+    for number in record.body["ids"]:
+        if number not in agent.delivered:
+            walk.report("log.body", record, f"judges notification {number}, which {walk.who(agent.rank)} was not given")
+
+
+# -- the ends ----------------------------------------------------------------------------------------------
+
+
+def finish(walk: Walk, record: Record) -> None:
+    """An agent reported its task complete."""
+    walk.acts(record).finished = True
+
+
+def reopen(walk: Walk, record: Record) -> None:
+    """A finished agent is at work again."""
+    agent = walk.agent(record)
+    if agent.committed or not agent.finished:
+        stands = "has committed" if agent.committed else "has not finished"
+        walk.report("run.commit-order", record, f"{walk.who(agent.rank)} is reopened though it {stands}")
+    agent.finished = False
+
+
+def commit(walk: Walk, record: Record) -> None:
+    """What an agent did is final."""
+    agent = walk.agent(record)
+    reasons = [f"{walk.who(a.rank)} has not committed" for a in walk.agents[: agent.rank] if not a.committed]
+    reasons += ["it has committed already"] if agent.committed else []
+    reasons += [] if agent.finished else ["it has not finished"]
+    reasons += [f"it has unread notifications {agent.inbox}"] if agent.inbox else []
+    for reason in reasons:
+        walk.report("run.commit-order", record, f"{walk.who(agent.rank)} commits though {reason}")
+    walk.settle_debts(agent, record)
+    agent.committed = True
+
+
+def gate(walk: Walk, record: Record) -> None:
+    """A call without an inverse is held."""
+    agent, key = walk.acts(record), walk.key(record)
+    if key != (agent.rank, agent.issued):
+        walk.report("log.call-order", record, f"held as {name_of(key)}; the next call is {agent.rank}.{agent.issued}")
+    for rank in record.body["waits_for"]:
+        if rank >= min(agent.rank, len(walk.agents)) or walk.agents[rank].committed:
+            walk.report("run.gate", record, f"waits for agent {rank}, which is not below it or has committed")
+
+
+def external(walk: Walk, record: Record) -> None:
+    """An object was changed by no tool."""
+    o, found, left = (record.body[field] for field in ("object", "found", "expected"))
+    walk.foreign.add(o)
+    what = f"{o} was changed by no tool: it holds {found[:8]}, the run left {left[:8]}"
+    walk.report("run.external", record, what)
+
+
+def close(walk: Walk, record: Record) -> None:
+    """The run ended."""
+    walk.closed = record
