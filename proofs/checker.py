@@ -18,7 +18,7 @@ import attrs
 
 from mtpo.proofs.runform import fault, name_of
 from mtpo.proofs.rungraph import anomaly, cycles_of, graph_of, premises_of
-from mtpo.proofs.runrules import take
+from mtpo.proofs.runrules import clock, take
 from mtpo.proofs.runstate import AT_REST, Trajectories
 from mtpo.proofs.runwalk import Mode, Walk
 from mtpo.spec.records import value_digest
@@ -46,10 +46,15 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             Check("log.chain", "No record was altered, and each carries the digest of the one before it."),
             Check("log.gap", "No record is missing or out of place."),
             Check("log.value", "Every value matches its digest and is kept or redacted."),
+            Check("log.time", "Time does not run backwards: not from record to record, nor in an agent's inferences."),
             Check("log.body", "Every record has the documented form and names only what the log knows."),
             Check("log.launch-order", "Agents are launched with ranks 0, 1, 2, ..."),
             Check("log.call-order", "The calls of an agent are numbered 0, 1, 2, ... in issue order."),
             Check("run.phases", "Every phase of a call was logged before it acted, and none was skipped."),
+            Check(
+                "run.captured",
+                "What undo needs is captured once for an effect, and from the state that the effect acts on.",
+            ),
             Check(
                 "run.order-respected",
                 "Live writes lie on every object in serial order at every moment: what is above is undone first.",
@@ -174,6 +179,7 @@ def _walk(run: LoggedRun, problems: list[Problem]) -> Walk | None:
         return None
     world = Trajectories(opened.body["initial"], value_digest(run.salt, None))
     walk = Walk(opened.body["mode"], opened.body["policy"], world)
+    clock(walk, opened)
     for record in run.records[1:]:
         take(walk, record)
     _end(walk)

@@ -104,7 +104,10 @@ def _phase(walk: Walk, record: Record, *wanted: str) -> Operation:
 
 def prepared(walk: Walk, record: Record) -> None:
     """What undo needs was captured."""
-    _phase(walk, record, "called", "undone").prepared = True
+    operation = _phase(walk, record, "called", "undone")
+    if operation.prepared and operation.phase in ("called", "undone"):
+        walk.report("run.captured", record, "captured a second time for one effect")
+    operation.prepared, walk.captured = True, operation.key
 
 
 def _needs_undo_data(walk: Walk, record: Record, operation: Operation) -> None:

@@ -48,11 +48,22 @@ _INSIDE_REPAIR: Final = frozenset(
         "external",
     }
 )
+_ASIDE: Final = frozenset({"infer", "judge", "external"})
 _NEW_CALL: Final = frozenset({"read", "call", "gate"})
+
+
+def clock(walk: Walk, record: Record) -> None:
+    """Time goes on from record to record, from 0."""
+    if record.t < 0:
+        walk.report("log.time", record, f"at {record.t} s, before the run was opened")
+    elif record.t < walk.time:
+        walk.report("log.time", record, f"at {record.t} s, before the record that it follows ({walk.time} s)")
+    walk.time = record.t
 
 
 def take(walk: Walk, record: Record) -> None:
     """Judge one record, and take over what it says."""
+    clock(walk, record)
     wrong = fault(record) or _misplaced(walk, record)
     if wrong:
         walk.report("log.body", record, wrong)
@@ -62,9 +73,23 @@ def take(walk: Walk, record: Record) -> None:
         return
     if walk.repair and record.kind not in _INSIDE_REPAIR:
         walk.report("run.repair-atomic", record, f"in the middle of the repair of call {name_of(walk.repair.acting)}")
+    _uncaptured(walk, record)
     handler = _HANDLERS.get(record.kind)
     if handler:
         handler(walk, record)
+
+
+def _uncaptured(walk: Walk, record: Record) -> None:
+    """What is captured must be the state on which the effect acts: nothing comes between the two. Without
+    coordination it may be another state, which is one of the things that make such a run wrong."""
+    key, kind = walk.captured, record.kind
+    if key is None or walk.mode == "naive" or kind in _ASIDE:
+        return
+    walk.captured = None
+    again = kind == "prepared" and walk.key(record) == key  # its own rule says so
+    halted = kind == "close" and record.body["outcome"] == "halted"
+    if not again and not halted and not (kind in ("exec", "redo") and walk.key(record) == key):
+        walk.report("run.captured", record, f"comes between what was captured for call {name_of(key)} and its effect")
 
 
 def _misplaced(walk: Walk, record: Record) -> str | None:
@@ -97,6 +122,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Walk, Record], None]]] = {
     "cancelled": runcalls.withdrawn,
     "stranded": runcalls.withdrawn,
     "settle": runcalls.settle,
+    "infer": runtold.infer,
     "notify": runtold.notify,
     "deliver": runtold.deliver,
     "bounce": runtold.bounce,

@@ -41,15 +41,18 @@ class Operation:
 
 @attrs.define
 class Agent:
-    """An agent. ``inbox`` unread notification ids in order; ``owed`` own calls it must be told of, with the status."""
+    """An agent. ``inbox`` unread notification ids in order; ``owed`` own calls it must be told of, with the status;
+    ``steps`` the engine step with which its last inference ended."""
 
     rank: int
     name: str
     issued: int = 0
+    steps: int = 0
     finished: bool = False
     committed: bool = False
     inbox: list[int] = attrs.Factory(list)
     delivered: set[int] = attrs.Factory(set)
+    judged: set[int] = attrs.Factory(set)
     owed: dict[Key, str] = attrs.Factory(dict)
 
 

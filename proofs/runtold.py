@@ -9,6 +9,18 @@ from mtpo.proofs.runstate import Agent
 from mtpo.proofs.runwalk import Walk, text_of
 from mtpo.spec.records import Record
 
+
+def infer(walk: Walk, record: Record) -> None:
+    """An inference of an agent ended."""
+    agent, began, (first, last) = walk.agent(record), record.body["began"], record.body["steps"]
+    if not 0 <= began <= record.t:
+        walk.report("log.time", record, f"an inference that began at {began} s and ended at {record.t} s")
+    if not agent.steps <= first <= last:
+        what = f"an inference of steps {first} to {last}; {walk.who(agent.rank)}'s last one ended with {agent.steps}"
+        walk.report("log.time", record, what)
+    agent.steps = last
+
+
 # -- notifications -----------------------------------------------------------------------------------------
 
 
@@ -84,6 +96,9 @@ def judge(walk: Walk, record: Record) -> None:
     """What an agent made of notifications."""
     agent = walk.agent(record)
     for number in record.body["ids"]:
+        if number in agent.judged:
+            walk.report("log.body", record, f"judges notification {number} a second time")
+        agent.judged.add(number)
         if number not in agent.delivered:
             walk.report("log.body", record, f"judges notification {number}, which {walk.who(agent.rank)} was not given")
 

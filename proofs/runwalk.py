@@ -20,7 +20,8 @@ Mode = Literal["mtpo", "naive", "serial"]
 
 @attrs.define
 class Walk:
-    """The state of the pass. ``skipped`` are kinds that the checker has no rules for."""
+    """The state of the pass. ``skipped`` are kinds that the checker has no rules for; ``time`` is that of the last
+    record; ``captured`` the call whose undo data was captured and whose effect must come next."""
 
     mode: Mode
     policy: str
@@ -30,6 +31,8 @@ class Walk:
     problems: list[Problem] = attrs.Factory(list)
     skipped: dict[str, int] = attrs.Factory(dict)
     foreign: set[str] = attrs.Factory(set)
+    time: float = 0.0
+    captured: Key | None = None
     repair: Repair | None = None
     closed: Record | None = None
 

@@ -57,6 +57,18 @@ def no_undo_data(s: Any) -> None:
     s.drop(s.of("prepared", "0.1"))
 
 
+def captured_twice(s: Any) -> None:
+    s.lines.insert(s.lines.index(s.of("prepared", "0.1")), s.of("prepared", "0.1"))
+
+
+def captured_too_early(s: Any) -> None:
+    s.lines.insert(s.lines.index(s.of("undo")), s.lines.pop(s.lines.index(s.of("prepared", "0.1"))))
+
+
+def ended_before_it_began(s: Any) -> None:
+    s.of("infer").body["began"] = 1e6
+
+
 def not_a_member(s: Any) -> None:
     s.of("call", "0.1").body["members"] = []
 
@@ -200,7 +212,10 @@ BAD = [
     (told_of_nothing, {"log.body"}),
     (misnumbered_launch, {"log.launch-order"}),
     (skipped_number, {"log.call-order"}),
+    (ended_before_it_began, {"log.time"}),
     (no_undo_data, {"run.phases"}),
+    (captured_twice, {"run.captured"}),
+    (captured_too_early, {"run.captured"}),
     (not_a_member, {"run.order-respected"}),
     # the low write lands on the high one: it did not read what is below it, and what lies on top is no serial outcome
     (member_not_undone, {"run.order-respected", "run.final-state", "run.premise-told", "run.serializable"}),
