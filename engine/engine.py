@@ -21,7 +21,7 @@ from mtpo.engine.monitor import KVMonitor, Level
 from mtpo.engine.sampler import Sampling, logprob, sample
 from mtpo.engine.worker import Chunk, Worker
 from mtpo.schedulers.sarathi import Sarathi
-from mtpo.schedulers.types import RequestView, StepObservation, StepPolicy, Work
+from mtpo.schedulers.types import RequestView, StepDecision, StepObservation, StepPolicy, Work
 
 
 @attrs.frozen
@@ -60,6 +60,8 @@ class _Turn:
     emitted: list[int] = attrs.Factory(list)
     logprobs: list[float] = attrs.Factory(list)
     computed: int = 0
+    ttft_slo: float | None = None
+    tpot_slo: float | None = None
 
 
 @attrs.define(eq=False)
@@ -101,6 +103,7 @@ class Engine:
         self._open: dict[int, _Conversation] = {}
         self._running: list[_Conversation] = []
         self._waiting: list[_Conversation] = []
+        self._broken = ""
 
     # -- conversations -----------------------------------------------------------------------------------------
 
@@ -121,10 +124,19 @@ class Engine:
         forced: Sequence[int] | None = None,
         stop: Sequence[int] = (),
         sampling: Sampling | None = None,
+        ttft_slo: float | None = None,
+        tpot_slo: float | None = None,
     ) -> None:
         """Append tokens to a conversation and generate: until a token in ``stop``, ``max_new`` tokens, or, when
-        ``forced`` is given, exactly those tokens, one per step, through the same path as sampled ones."""
+        ``forced`` is given, exactly those tokens, one per step, through the same path as sampled ones.
+
+        ``ttft_slo`` and ``tpot_slo`` (s) are objectives for a policy to look at. Raises :class:`EngineError`, and has
+        then changed nothing.
+        """
         found = self._find(conversation)
+        for what, objective in (("ttft_slo", ttft_slo), ("tpot_slo", tpot_slo)):
+            if objective is not None and not objective > 0:
+                raise EngineError(f"conversation {conversation}: {what} must be positive, got {objective}")
         if found.turn is not None:
             raise EngineError(f"conversation {conversation} is generating; stop that turn first")
         wanted = len(forced) if forced is not None else max_new
@@ -152,6 +164,8 @@ class Engine:
             frozenset(stop),
             sampling,
             sampling.generator(),
+            ttft_slo=ttft_slo,
+            tpot_slo=tpot_slo,
         )
         if self.manager.tables.get(found.id):
             self._running.append(found)
@@ -187,10 +201,52 @@ class Engine:
     # -- steps -------------------------------------------------------------------------------------------------
 
     def step(self) -> StepReport:
-        """Run one batch. Does nothing when no turn is under way."""
-        begin = time.perf_counter()
-        self.number += 1
+        """Run one batch. Does nothing when no turn is under way.
+
+        Raises :class:`EngineError` for a decision that can't be carried out, before anything is done for it. If
+        something fails in the middle of a step (the model, a monitor), the books no longer say what is in the cache:
+        every later step raises, and names what happened.
+        """
+        if self._broken:
+            raise EngineError(f"the engine stopped in step {self.number} and can't go on: {self._broken}; open another")
         decision = self.policy.decide(self._observe())
+        self._check(decision)
+        self.number += 1
+        try:
+            return self._run(decision)
+        except BaseException as error:
+            self._broken = f"{type(error).__name__}: {error}"
+            raise
+
+    def _check(self, decision: StepDecision) -> None:
+        """That a decision names turns under way, each once, with work that they have, within the engine's caps."""
+        seen = set[int]()
+        for work in decision.work:
+            conversation = self._open.get(work.id)
+            if conversation is None or conversation.turn is None or work.id in seen:
+                what = "twice" if work.id in seen else "which has no turn under way"
+                raise EngineError(f"the policy scheduled request {work.id} {what}")
+            seen.add(work.id)
+            computed = conversation.computed
+            if conversation in self._waiting:
+                computed = len(self._found(conversation)) * self.manager.block_size
+            left = len(conversation.tokens) - computed
+            if not 1 <= work.tokens <= left:
+                raise EngineError(f"the policy gave request {work.id} {work.tokens} tokens, it has {left} to compute")
+        tokens = sum(work.tokens for work in decision.work)
+        if tokens > self.max_tokens or len(seen) > self.max_requests:
+            raise EngineError(
+                f"the policy scheduled {tokens} tokens of {len(seen)} requests; "
+                f"the engine's caps are {self.max_tokens} and {self.max_requests}"
+            )
+        for id in decision.preempt:
+            if id in seen or self._open.get(id) not in self._running:
+                raise EngineError(f"the policy preempted request {id}, which is not running or scheduled too")
+        if self.busy and not decision.work and not decision.preempt:
+            raise EngineError(f"the policy scheduled nothing though {len(self._running + self._waiting)} turns wait")
+
+    def _run(self, decision: StepDecision) -> StepReport:
+        begin = time.perf_counter()
         for id in decision.preempt:
             self._preempt(self._open[id])
         # Every prefix is taken before any block is allocated, since an allocation may evict.
@@ -199,8 +255,6 @@ class Engine:
                 self._admit(self._open[work.id])
         chunks = [self._prepare(work) for work in decision.work]
         if not chunks:
-            if self.busy and not decision.preempt:
-                raise EngineError(f"the policy scheduled nothing though {len(self._open)} conversations are open")
             return StepReport(self.number, 0, time.perf_counter() - begin, decision.preempt, ())
         for conversation, _ in chunks:
             self.manager.listener("begin", conversation.id)
@@ -255,7 +309,17 @@ class Engine:
         table = self.manager.tables.get(conversation.id, ())
         shared = sum(self.manager.references[block] - idle[block] > 1 for block in table)
         known, emitted = len(conversation.tokens), len(turn.emitted)
-        return RequestView(conversation.id, turn.arrival, known, conversation.computed, emitted, len(table), shared)
+        return RequestView(
+            conversation.id,
+            turn.arrival,
+            known,
+            conversation.computed,
+            emitted,
+            len(table),
+            shared,
+            ttft_slo=turn.ttft_slo,
+            tpot_slo=turn.tpot_slo,
+        )
 
     def _view_waiting(self, conversation: _Conversation, idle: Counter[int]) -> RequestView:
         turn = conversation.turn
@@ -263,14 +327,21 @@ class Engine:
         found = self._found(conversation)
         cached = sum(self.manager.references[block] == idle[block] for block in found)
         known, emitted, computed = len(conversation.tokens), len(turn.emitted), len(found) * self.manager.block_size
-        return RequestView(conversation.id, turn.arrival, known, computed, emitted, len(found), cached=cached)
+        return RequestView(
+            conversation.id,
+            turn.arrival,
+            known,
+            computed,
+            emitted,
+            len(found),
+            cached=cached,
+            ttft_slo=turn.ttft_slo,
+            tpot_slo=turn.tpot_slo,
+        )
 
     def _prepare(self, work: Work) -> tuple[_Conversation, Chunk]:
         conversation = self._open[work.id]
         stop = conversation.computed + work.tokens
-        if not conversation.computed < stop <= len(conversation.tokens):
-            left = len(conversation.tokens) - conversation.computed
-            raise EngineError(f"the policy gave request {work.id} {work.tokens} tokens, it has {left} to compute")
         while len(self.manager.tables.get(conversation.id, ())) * self.manager.block_size < stop:
             while not self.manager.available:
                 self._reclaim()

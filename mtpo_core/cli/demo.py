@@ -30,7 +30,10 @@ def demo_command(
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
+    from mtpo_core.cli.engines import check_engine
+
     start = time.perf_counter()
+    check_engine(inference)
     output.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=time.strftime("demo-%Y%m%d-%H%M%S-"), dir=output))
 
