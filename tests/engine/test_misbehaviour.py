@@ -67,9 +67,7 @@ def test_an_engine_whose_model_failed_says_so_ever_after(tiny, monkeypatch):
         engine.step()
     monkeypatch.undo()
     for _ in range(2):
-        with pytest.raises(
-            EngineError, match="stopped in step 2 and can.t go on: ZeroDivisionError: division"
-        ):
+        with pytest.raises(EngineError, match=r"stopped in step 2 and can.t go on: ZeroDivisionError"):
             engine.step()
 
 
