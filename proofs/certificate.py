@@ -8,7 +8,6 @@ cut, or that was rewritten, does not match its certificate.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,16 +16,13 @@ from typing import Any, Final, Self
 import attrs
 
 from mtpo.proofs.checker import Report, check
+from mtpo.proofs.runfacts import A1, A2, A3, Held, assumptions_of, counts_of, held_of, sentence_of
 from mtpo.proofs.runform import FORMS, fault
-from mtpo.spec.records import Record
-from mtpo_core.log import LoggedRun, check_chain
+from mtpo_core.log import LoggedRun
+from mtpo_core.logchain import digests_of
 from mtpo_core.problems import Problem
 
 FORMAT: Final = "mtpo-run-certificate"
-
-A1: Final = "A1 individual success"
-A2: Final = "A2 footprints"
-A3: Final = "A3 judgments"
 
 
 class CertificateError(ValueError):
@@ -35,20 +31,21 @@ class CertificateError(ValueError):
 
 @attrs.frozen
 class Property:
-    """A check and how it came out: ``verdict`` holds, violated, incomplete or not asked."""
+    """A check and how it came out: ``verdict`` holds, violated, incomplete or not asked; ``note`` to what extent, or
+    why it was not decided."""
 
     id: str
     english: str
     verdict: str
+    note: str = ""
 
 
 @attrs.frozen
-class Held:
-    """A call without an inverse, and the ranks that it was held for (none when they had all committed)."""
+class Redaction:
+    """A value that was dropped from the log: its digest, and the records that name it."""
 
-    call: str
-    tool: str
-    waited_for: tuple[int, ...]
+    digest: str
+    records: tuple[int, ...]
 
 
 @attrs.frozen
@@ -57,9 +54,10 @@ class RunCertificate:
 
     ``order`` names by rank; ``claimed`` whether the run claims that order (a naive run claims none); ``status`` holds,
     violated or incomplete; ``verdict`` one sentence; ``properties`` every check; ``problems`` what does not hold;
-    ``assumptions`` counts by name; ``held`` calls without an inverse; ``redacted`` values dropped from the log;
-    ``counts`` of what happened; ``tokens`` read and written; ``seconds`` from the opening to the last record; ``head``
-    SHA-256 of the last record; ``records`` how many; ``version`` of the program that certified.
+    ``assumptions`` counts by name; ``held`` calls without an inverse; ``redacted`` values that were dropped from the
+    log before it was certified; ``counts`` of what happened; ``tokens`` read and written; ``seconds`` from the opening
+    to the last record; ``head`` SHA-256 of the last record; ``records`` how many; ``version`` of the program that
+    certified.
     """
 
     run: str
@@ -73,13 +71,23 @@ class RunCertificate:
     problems: tuple[str, ...]
     assumptions: Mapping[str, Mapping[str, int]]
     held: tuple[Held, ...]
-    redacted: int
+    redacted: tuple[Redaction, ...]
     counts: Mapping[str, int]
     tokens: Mapping[str, int]
     seconds: float
     head: str
     records: int
     version: str
+
+    @property
+    def redacted_digests(self) -> frozenset[str]:
+        """The digests of the values that it lists as redacted."""
+        return frozenset(r.digest for r in self.redacted)
+
+    def assumed(self) -> tuple[str, ...]:
+        """What the verdict rests on, a sentence for each assumption."""
+        names = (A1, A2, A3) if self.mode == "mtpo" else (A2,)
+        return tuple(sentence_of(name, counts) for name, counts in self.assumptions.items() if name in names)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, as it is saved."""
@@ -117,35 +125,39 @@ class RunCertificate:
                     "problems": tuple(map(str, data["problems"])),
                     "properties": tuple(Property(**row) for row in data["properties"]),
                     "held": tuple(Held(r["call"], r["tool"], tuple(r["waited_for"])) for r in data["held"]),
+                    "redacted": tuple(Redaction(str(r["digest"]), tuple(r["records"])) for r in data["redacted"]),
                 }
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise CertificateError(f"{path}: a field is not of its type ({error})") from None
 
 
-def certify(run: LoggedRun, report: Report, *, extra: Sequence[Property] = ()) -> RunCertificate:
+def certify(
+    run: LoggedRun, report: Report, *, extra: Sequence[Property] = (), found: Sequence[Problem] = ()
+) -> RunCertificate:
     """The certificate of a run by the checker's report.
 
     ``extra``: further checks of the same run (its replay against the spec, say); one that is violated makes the run so.
+    ``found``: what those found.
     """
     records = [r for r in run.records if r.kind in FORMS and fault(r) is None]
     opened = next((r for r in records if r.kind == "run-open"), None)
-    failed = [row for row in extra if row.verdict == "violated"]
-    status = "violated" if failed else report.status
+    failed = [f"{row.id}: {row.english}" for row in extra if row.verdict == "violated"]
+    further = [str(p) for p in found] or failed
     return RunCertificate(
         run=run.run,
         mode=report.mode or "unknown",
         scenario=str(opened.body["scenario"]) if opened else "",
         order=report.agents,
         claimed=report.mode in ("mtpo", "serial"),
-        status=status,
-        verdict=_verdict(report, failed),
-        properties=(*(Property(f.check.id, f.check.english, f.verdict) for f in report.findings), *extra),
-        problems=tuple(map(str, (*report.problems, *report.unfinished))),
-        assumptions=_assumptions(records, report),
-        held=_held(records),
-        redacted=len(run.redacted),
-        counts=_counts(records),
+        status="violated" if further else report.status,
+        verdict=verdict_of(report, further),
+        properties=(*(Property(f.check.id, f.check.english, f.verdict, f.note) for f in report.findings), *extra),
+        problems=(*map(str, (*report.problems, *report.unfinished)), *further),
+        assumptions=assumptions_of(records, len(report.agents)),
+        held=held_of(records),
+        redacted=_redacted(run),
+        counts=counts_of(records),
         tokens={
             name: sum(r.body[field] for r in records if r.kind == "infer")
             for name, field in (("read", "prompt_tokens"), ("written", "new_tokens"))
@@ -157,25 +169,58 @@ def certify(run: LoggedRun, report: Report, *, extra: Sequence[Property] = ()) -
     )
 
 
-def compare(run: LoggedRun, certificate: RunCertificate) -> list[Problem]:
-    """How a log differs from the one that a saved certificate is for: the chain, its head (a cut tail, a rewritten
-    record), and a verdict that the checker does not come to again."""
-    problems = [p for p in check_chain(run, certificate.head) if p.property != "log.incomplete"]
+def compare(run: LoggedRun, certificate: RunCertificate, now: RunCertificate | None = None) -> list[Problem]:
+    """How a log differs from the one that a saved certificate is for: its head (a cut tail, a rewritten record), what
+    the certificate says of the run, and a verdict that the checker does not come to again.
+
+    ``now``: the log's own certificate, if it is at hand. What is wrong with the log by itself is not repeated, and
+    values redacted since are the checker's matter (:func:`mtpo.proofs.checker.check`).
+    """
+    problems = []
+    if run.head != certificate.head:
+        where = f"record {run.rows[-1].seq}" if run.rows else "log"
+        what = f"head is {run.head[:12]}, the certificate says {certificate.head[:12]}"
+        problems.append(Problem("log.head", where, what))
     if run.run != certificate.run:
         what = f"the log is of run {run.run!r}, the certificate of {certificate.run!r}"
         problems.append(Problem("log.head", "certificate", what))
-    if problems:
+    now = now or certify(run, check(run))
+    if problems or now.status == "violated" != certificate.status:
         return problems
-    report = check(run)
-    found = {f.check.id: f.verdict for f in report.findings}
+    verdicts = {row.id: row.verdict for row in now.properties}
     for row in certificate.properties:
-        if found.get(row.id, row.verdict) != row.verdict:
-            what = f"the certificate says {row.verdict}, the checker now says {found[row.id]}"
+        verdict = verdicts.get(row.id, row.verdict)
+        if verdict != row.verdict and not (row.id == "log.value" and verdict == "incomplete"):
+            what = f"the certificate says {row.verdict}, the checker now says {verdict}"
             problems.append(Problem("certificate.verdict", row.id, what))
+    if certificate.version == now.version:
+        for name in _FACTS:
+            said, is_so = getattr(certificate, name), getattr(now, name)
+            if said != is_so:
+                what = f"the certificate says {_short(said)}, the log {_short(is_so)}"
+                problems.append(Problem("certificate.content", name, what))
     return problems
 
 
-def _verdict(report: Report, failed: Sequence[Property]) -> str:
+_FACTS: Final = (
+    "mode",
+    "scenario",
+    "order",
+    "claimed",
+    "held",
+    "assumptions",
+    "counts",
+    "tokens",
+    "seconds",
+    "records",
+)
+
+
+def verdict_of(report: Report, further: Sequence[str] = (), differences: Sequence[Problem] = ()) -> str:
+    """The verdict in one sentence: yes, no or not known, and of what.
+
+    ``further``: what other checks found; ``differences``: how the log differs from a certificate. Either makes it no.
+    """
     asked = [f for f in report.findings if f.verdict != "not asked"]
     kept = sum(f.verdict == "holds" for f in asked)
     order = " < ".join(report.agents) or "no agent"
@@ -184,73 +229,33 @@ def _verdict(report: Report, failed: Sequence[Property]) -> str:
         "serial": f"serial in the order {order}",
         "naive": "serializable in some order (none is claimed)",
     }.get(report.mode or "", "a run of a known mode")
-    if report.problems or failed:
-        first = str(report.problems[0]) if report.problems else f"{failed[0].id}: {failed[0].english}"
-        more = len(report.problems) + len(failed) - 1
-        return f"{claim}: no ({first}{f'; and {more} more' if more else ''})"
+    wrong = [*map(str, report.problems), *further]
+    others = len(wrong) + len(differences) - 1
+    more = f"; and {others} more" if others else ""
+    if wrong:
+        return f"{claim}: no ({wrong[0]}{more})"
+    if differences:
+        return f"{claim}: no, the log is not the one that was certified ({differences[0]}{more})"
     if not report.complete:
         committed = ", ".join(report.agents[rank] for rank in report.committed) or "nobody"
-        return f"{claim}: not known ({report.unfinished[0]}; nothing violated so far; committed: {committed})"
+        why = "; ".join(map(str, report.unfinished))
+        so_far = f"nothing violated so far, {kept} of {len(asked)} checks decided; committed: {committed}"
+        return f"{claim}: not known ({why}; {so_far})"
     under = "under A1, A2, A3 as counted" if report.mode == "mtpo" else "under A2 as counted"
     return f"{claim}: yes (checked from the log alone, {kept} of {len(asked)} checks hold, {under})"
 
 
-def _counts(records: Sequence[Record]) -> dict[str, int]:
-    kinds = Counter(r.kind for r in records)
-    names = {
-        "reads": "read",
-        "writes": "call",
-        "failed": "failed",
-        "notifications": "notify",
-        "undos": "undone",
-        "redos": "redone",
-        "bounces": "bounce",
-        "cancelled": "cancelled",
-        "stranded": "stranded",
-    }
-    return {name: kinds[kind] for name, kind in names.items()}
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def _assumptions(records: Sequence[Record], report: Report) -> dict[str, dict[str, int]]:
-    """What the verdict rests on, and how often the run relied on it."""
-    kinds = Counter(r.kind for r in records)
-    dishonest = sum("core.footprint-honest" in r.body["error"] for r in records if r.kind in ("failed", "stranded"))
-    waivers: Counter[str] = Counter()
-    given = {(r.agent, n) for r in records if r.kind == "deliver" for n in r.body["ids"]}
-    judged = set[tuple[int | None, int]]()
-    for r in records:
-        if r.kind == "judge":
-            waivers[r.body["waiver"] or ("unexplained" if r.body["verdict"] == "ignore" else r.body["verdict"])] += 1
-            judged |= {(r.agent, n) for n in r.body["ids"]}
-    return {
-        A1: {"assumed of agents": len(report.agents)},
-        A2: {
-            "audited by the runtime": kinds["exec"] + kinds["redo"] + kinds["undo"],
-            "violations put back": dishonest,
-            "changes by nobody": kinds["external"],
-        },
-        A3: {
-            "waived, mechanical": waivers["mechanical"],
-            "waived, replayed": waivers["replayed"],
-            "waived, trusted": waivers["trusted"],
-            "waived, unexplained": waivers["unexplained"],
-            "repaired": waivers["repair"],
-            "retracted": waivers["retract"],
-            "notifications without a judgment": len(given - judged),
-        },
-    }
-
-
-def _held(records: Sequence[Record]) -> tuple[Held, ...]:
-    waits = {r.call: set[int]() for r in records if r.kind == "call" and not r.body["invertible"]}
-    for r in records:
-        if r.kind == "gate" and r.call in waits:
-            waits[r.call] |= set(r.body["waits_for"])
-    return tuple(
-        Held(r.call or "", r.body["tool"], tuple(sorted(waits[r.call])))
-        for r in records
-        if r.kind == "call" and r.call in waits
-    )
+def _redacted(run: LoggedRun) -> tuple[Redaction, ...]:
+    named: dict[str, list[int]] = {digest: [] for digest in sorted(run.redacted)}
+    for record in run.records if named else ():
+        for digest in digests_of(record) & named.keys():
+            named[digest].append(record.seq)
+    return tuple(Redaction(digest, tuple(records)) for digest, records in named.items())
 
 
 def _version() -> str:

@@ -10,161 +10,50 @@ Sources: "CoAgent" (arXiv 2606.15376), "Notified Serializability" (SCCP at VLDB 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import Any, Final, Literal
-
-import attrs
-
 from mtpo.proofs.runform import fault, name_of
 from mtpo.proofs.rungraph import anomaly, cycles_of, graph_of, premises_of
+from mtpo.proofs.runreport import CHECKS, Check, Finding, Report, report_of, values
 from mtpo.proofs.runrules import clock, take
 from mtpo.proofs.runstate import AT_REST, Trajectories
-from mtpo.proofs.runwalk import Mode, Walk
+from mtpo.proofs.runwalk import Walk
 from mtpo.spec.records import value_digest
 from mtpo_core.log import LoggedRun, check_chain
+from mtpo_core.logchain import digests_of
 from mtpo_core.problems import Problem
 
-ALL: Final = frozenset({"mtpo", "naive", "serial"})
-_MTPO: Final = frozenset({"mtpo"})
-_CLAIMS: Final = frozenset({"mtpo", "serial"})
+__all__ = ["CHECKS", "Check", "Finding", "Report", "check"]
 
 
-@attrs.frozen
-class Check:
-    """A property of runs: ``id``, one line of ``english``, the ``modes`` in which it is asked."""
+def check(run: LoggedRun, certified: frozenset[str] | None = None) -> Report:
+    """Judge a run by its log. Never raises for what a log says; a log that can't be read is refused by ``read_log``.
 
-    id: str
-    english: str
-    modes: frozenset[str] = ALL
-
-
-CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
-    {
-        check.id: check
-        for check in (
-            Check("log.chain", "No record was altered, and each carries the digest of the one before it."),
-            Check("log.gap", "No record is missing or out of place."),
-            Check("log.value", "Every value matches its digest and is kept or redacted."),
-            Check("log.time", "Time does not run backwards: not from record to record, nor in an agent's inferences."),
-            Check("log.body", "Every record has the documented form and names only what the log knows."),
-            Check("log.launch-order", "Agents are launched with ranks 0, 1, 2, ..."),
-            Check("log.call-order", "The calls of an agent are numbered 0, 1, 2, ... in issue order."),
-            Check("run.phases", "Every phase of a call was logged before it acted, and none was skipped."),
-            Check(
-                "run.captured",
-                "What undo needs is captured once for an effect, and from the state that the effect acts on.",
-            ),
-            Check(
-                "run.order-respected",
-                "Live writes lie on every object in serial order at every moment: what is above is undone first.",
-                _CLAIMS,
-            ),
-            Check(
-                "run.filtered-read",
-                "Every read saw the greatest live write below it (naive: what was live), unaltered.",
-            ),
-            Check(
-                "run.premise-told",
-                "What every author reasons from, as read or as told since, is the value at its position.",
-                _CLAIMS,
-            ),
-            Check("run.failure-told", "What a failed call found is still the value at its position.", _CLAIMS),
-            Check("run.one-way", "Notifications go from lower to higher ranks only.", _MTPO),
-            Check(
-                "run.consumed-before-action",
-                "Notifications are consumed once, in order, and before their receiver acts again.",
-                _MTPO,
-            ),
-            Check("run.no-lost-call", "Every call has an outcome: it is live, or withdrawn and its author told."),
-            Check("run.undo-restores", "An undone call leaves on each object what the trajectory holds below.", _MTPO),
-            Check("run.repair-atomic", "Nothing else acts in the middle of a repair.", _MTPO),
-            Check("run.commit-order", "Agents act until they finish, and commit finished, in rank order.", ALL),
-            Check("run.gate", "A call without an inverse runs after every lower rank has committed.", _MTPO),
-            Check("run.external", "Nobody changed an object without a tool (assumption A2)."),
-            Check("run.final-state", "Every object ends with what its last surviving write left."),
-            Check(
-                "run.serializable", "The agents' dependencies have no cycle, and the claimed order agrees with them."
-            ),
-        )
-    }
-)
-"""Every check, in the order in which a report lists them."""
-
-
-@attrs.frozen
-class Finding:
-    """How one check came out."""
-
-    check: Check
-    verdict: Literal["holds", "violated", "incomplete", "not asked"]
-    problems: int
-
-
-@attrs.frozen
-class Report:
-    """What the checker found. ``problems`` are violations; ``unfinished`` says why the run can't be judged to its end.
-
-    ``mode`` is None when the log does not say; ``agents`` are names in rank order; ``committed`` the ranks for which
-    the judgment of an unfinished run counts.
+    ``certified``: the digests of the values that a certificate lists as redacted; a value that was redacted since is
+    one that can't be checked any more. None when there is no certificate to go by.
     """
-
-    run: str
-    mode: Mode | None
-    agents: tuple[str, ...]
-    findings: tuple[Finding, ...]
-    problems: tuple[Problem, ...]
-    unfinished: tuple[Problem, ...]
-    committed: tuple[int, ...]
-
-    @property
-    def complete(self) -> bool:
-        """The run came to its end and the log has it."""
-        return not self.unfinished
-
-    @property
-    def status(self) -> Literal["holds", "violated", "incomplete"]:
-        """Violated wins over incomplete."""
-        return "violated" if self.problems else "holds" if self.complete else "incomplete"
-
-    @property
-    def exit_code(self) -> int:
-        """0 all asked holds, 1 violated, 3 incomplete."""
-        return {"holds": 0, "violated": 1, "incomplete": 3}[self.status]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data for ``--json``."""
-        return {
-            "run": self.run,
-            "mode": self.mode,
-            "agents": list(self.agents),
-            "status": self.status,
-            "checks": [
-                {"id": f.check.id, "english": f.check.english, "verdict": f.verdict, "problems": f.problems}
-                for f in self.findings
-            ],
-            "problems": [attrs.asdict(p) for p in self.problems],
-            "unfinished": [attrs.asdict(p) for p in self.unfinished],
-        }
-
-
-def check(run: LoggedRun) -> Report:
-    """Judge a run by its log. Never raises for what a log says; a log that can't be read is refused by ``read_log``."""
     chain = check_chain(run)
     problems = [p for p in chain if p.property != "log.incomplete"]
     unfinished = [p for p in chain if p.property == "log.incomplete"]
     walk = _walk(run, problems)
-    if walk is None:
-        return _report(run, None, problems, unfinished)
-    problems += walk.problems
-    unfinished += [
-        Problem("log.unjudged", f"record {seq}", f"the checker has no rules for {kind!r}")
-        for kind, seq in walk.skipped.items()
-    ]
-    if walk.closed is not None and not walk.complete:
-        why = walk.closed.body["error"] or "no reason given"
-        unfinished.append(Problem("run.halted", f"record {walk.closed.seq}", f"the run was halted: {why}"))
-    return _report(run, walk, problems, unfinished)
+    if walk is not None:
+        problems += walk.problems
+        unfinished += [
+            Problem("log.unjudged", f"record {seq}", f"the checker has no rules for {kind!r}")
+            for kind, seq in walk.skipped.items()
+        ]
+        if walk.closed is not None and not walk.complete:
+            why = walk.closed.body["error"] or "no reason given"
+            unfinished.append(Problem("run.halted", f"record {walk.closed.seq}", f"the run was halted: {why}"))
+    if certified is not None and run.redacted - certified:
+        unfinished.append(_redacted_since(run, run.redacted - certified))
+    return report_of(run, walk, problems, unfinished, 0 if certified is None else len(run.redacted & certified))
+
+
+def _redacted_since(run: LoggedRun, digests: frozenset[str]) -> Problem:
+    named = sorted({r.seq for r in run.records if digests & digests_of(r)})
+    more = f" and {len(named) - 6} more" if len(named) > 6 else ""
+    where = f"record{'' if len(named) == 1 else 's'} {', '.join(map(str, named[:6]))}{more}" if named else "the values"
+    what = f"{values(len(digests))} redacted since the certificate: the content is no longer checked"
+    return Problem("log.value", where, what)
 
 
 def _walk(run: LoggedRun, problems: list[Problem]) -> Walk | None:
@@ -265,31 +154,3 @@ def _serializable(walk: Walk, ranks: frozenset[int]) -> None:
             if edge.first[0] > edge.then[0]:
                 order = f"{names[edge.then[0]]} < {names[edge.first[0]]}"
                 walk.report("run.serializable", order, f"the claimed order is not that of {edge.sentence(names)}")
-
-
-def _report(run: LoggedRun, walk: Walk | None, problems: Iterable[Problem], unfinished: Iterable[Problem]) -> Report:
-    problems, unfinished = tuple(problems), tuple(unfinished)
-    counts: dict[str, int] = {}
-    for problem in problems:
-        counts[problem.property] = counts.get(problem.property, 0) + 1
-    findings = []
-    for check in CHECKS.values():
-        verdict: Literal["holds", "violated", "incomplete", "not asked"]
-        if check.id in counts:
-            verdict = "violated"
-        elif walk is not None and walk.mode not in check.modes:
-            verdict = "not asked"
-        elif unfinished or walk is None:
-            verdict = "incomplete"
-        else:
-            verdict = "holds"
-        findings.append(Finding(check, verdict, counts.get(check.id, 0)))
-    return Report(
-        run.run,
-        None if walk is None else walk.mode,
-        () if walk is None else tuple(agent.name for agent in walk.agents),
-        tuple(findings),
-        problems,
-        unfinished,
-        () if walk is None else tuple(a.rank for a in walk.agents if a.committed),
-    )

@@ -1,49 +1,79 @@
-"""The whole judgment of a logged run: the independent checker, and the replay against the spec."""
+"""The whole judgment of a logged run: the independent checker, the replay against the spec, and a certificate saved
+before, if there is one."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
-from mtpo.proofs.certificate import Property, RunCertificate, certify
+from mtpo.proofs.certificate import Property, RunCertificate, certify, compare, verdict_of
 from mtpo.proofs.checker import Report, check
 from mtpo.proofs.replay import Replay, replay
 from mtpo_core.log import LoggedRun
 from mtpo_core.problems import Problem
 
+REPLAY: Final = "spec.replay"
+"""The id of the replay among the checks."""
+
+_NO_RUN: Final = frozenset({"log.chain", "log.gap", "log.body", "log.launch-order", "log.call-order"})
+
 
 @attrs.frozen
 class Judgment:
-    """``report`` by the checker, ``replay`` where the log is one of MTPO and can be read, and the certificate."""
+    """``report`` by the checker; ``replay`` where the log is one of MTPO and can be read; ``certificate`` of the log as
+    it is; ``differences`` from the certificate that it was held against."""
 
     report: Report
     replay: Replay | None
     certificate: RunCertificate
+    differences: tuple[Problem, ...] = ()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Everything that is violated."""
-        return (*self.report.problems, *(self.replay.problems if self.replay else ()))
+        return (*self.report.problems, *(self.replay.problems if self.replay else ()), *self.differences)
 
     @property
     def exit_code(self) -> int:
         """0 holds, 1 violated, 3 incomplete."""
         return 1 if self.problems else self.report.exit_code
 
+    @property
+    def verdict(self) -> str:
+        """One sentence: yes (exit code 0), no (1) or not known (3)."""
+        further = [str(p) for p in self.replay.problems] if self.replay else []
+        return verdict_of(self.report, further, self.differences)
 
-def judge(run: LoggedRun) -> Judgment:
-    """Judge a run by its log. A log whose chain or bodies are broken is not replayed: the report says why."""
-    report = check(run)
-    replayed = None
-    broken = any(p.property.startswith("log.") and p.property != "log.incomplete" for p in report.problems)
-    if report.mode == "mtpo" and not broken:
-        try:
-            replayed = replay(run.records)
-        except (KeyError, ValueError, IndexError, TypeError) as error:
-            where = f"log of {run.run}"
-            problem = Problem("spec.replay", where, f"names something that the log does not introduce: {error}")
-            replayed = Replay(0, (problem,), 0)
-    extra = []
-    if replayed is not None:
-        english = f"every record is a step of the spec, with its outcome ({replayed.steps} steps)"
-        extra.append(Property("spec.replay", english, "violated" if replayed.problems else "holds"))
-    return Judgment(report, replayed, certify(run, report, extra=extra))
+
+def judge(run: LoggedRun, expected: RunCertificate | None = None) -> Judgment:
+    """Judge a run by its log, and against a certificate saved before when there is one (``expected``)."""
+    report = check(run, None if expected is None else expected.redacted_digests)
+    replayed, row = _replayed(run, report)
+    certificate = certify(run, report, extra=[row], found=replayed.problems if replayed else ())
+    differences = compare(run, expected, certificate) if expected else ()
+    return Judgment(report, replayed, certificate, tuple(differences))
+
+
+def _replayed(run: LoggedRun, report: Report) -> tuple[Replay | None, Property]:
+    """The replay, if the log can be replayed, and what is to be said of it."""
+    english = "Every record is a step of the spec, with its outcome."
+    broken = sorted({p.property for p in report.problems} & _NO_RUN)
+    unknown = [p.what for p in report.unfinished if p.property == "log.unjudged"]
+    why = ""
+    if report.mode is None:
+        why = "the log does not say what run it is"
+    elif report.mode != "mtpo":
+        why = f"the spec is that of mode mtpo, the run is {report.mode}"
+    elif broken or unknown:
+        why = f"the records are not those of a run ({', '.join(broken)})" if broken else unknown[0]
+    if why:
+        return None, Property(REPLAY, english, "not asked", why)
+    try:
+        found = replay(run.records)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        what = f"names something that the log does not introduce: {error}"
+        found = Replay(0, (Problem(REPLAY, f"log of {run.run}", what),), 0)
+    cut = "" if report.mode and any(r.kind == "close" for r in run.records) else "; the run was cut short"
+    note = f"{found.steps} steps, {found.invariants} states looked at{cut}"
+    return found, Property(REPLAY, english, "violated" if found.problems else "holds", note)

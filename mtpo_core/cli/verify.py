@@ -1,7 +1,8 @@
 """Judge a run by its log alone: the chain of records, an independent checker, and a replay against the spec.
 
 Names every property that is violated, and where. With --certificate the log is held against a run certificate saved
-before, which detects a cut tail. Exit code 0 holds, 1 violated, 3 incomplete (the run did not come to its end).
+before, which detects a cut tail, a rewritten log, and values that were redacted since. The last line is the verdict:
+yes (exit code 0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from mtpo_core.cli.common import out, print_json, verb, writable
+from mtpo_core.cli.common import out, print_json, usage, verb, writable
 
 NEEDS_ARGUMENTS = True
 
@@ -26,32 +27,35 @@ def verify_command(
     """See the module's docstring."""
     import attrs
 
-    from mtpo.proofs.certificate import RunCertificate, compare
+    from mtpo.proofs.certificate import RunCertificate
     from mtpo.proofs.judge import judge
-    from mtpo_core.cli.logs import opened
+    from mtpo_core.cli.logs import one_line, opened
 
     run = opened(log)
-    expected = RunCertificate.load(certificate) if certificate else None
-    found = judge(run)
-    differs = compare(run, expected) if expected else []
+    found = judge(run, RunCertificate.load(certificate) if certificate else None)
     if save is not None:
+        if found.differences:
+            raise usage(f"{save}: not written: {log} is not the log that {certificate} is for")
         found.certificate.save(writable(save))
-    code = 1 if differs else found.exit_code
     if json:
         data = found.certificate.as_json() | {
-            "violated": [attrs.asdict(p) for p in (*found.problems, *differs)],
+            "status": {0: "holds", 1: "violated", 3: "incomplete"}[found.exit_code],
+            "verdict": found.verdict,
+            "violated": [attrs.asdict(p) for p in found.problems],
             "checks": found.report.as_json()["checks"],
             "replayed_steps": found.replay.steps if found.replay else None,
         }
         print_json(data)
-        raise typer.Exit(code)
-    for row in found.certificate.properties:
-        out.print(f"{row.verdict:<11} {row.id:<30} {row.english}", markup=False)
-    for problem in (*found.problems, *differs):
-        out.print(f"violated    {problem}", markup=False)
-    for problem in found.report.unfinished:
-        out.print(f"incomplete  {problem}", markup=False)
-    used = (f"{name} {dict(counts)}" for name, counts in found.certificate.assumptions.items())
-    out.print(f"\nassumptions: {'; '.join(used)}", markup=False)
-    out.print(found.certificate.verdict, markup=False)
-    raise typer.Exit(code)
+        raise typer.Exit(found.exit_code)
+    lines = [
+        f"{row.verdict:<11} {row.id:<30} {row.english}{f' [{row.note}]' if row.note else ''}"
+        for row in found.certificate.properties
+    ]
+    lines += [f"violated    {problem}" for problem in found.problems]
+    lines += [f"incomplete  {problem}" for problem in found.report.unfinished]
+    for line in lines:
+        out.print(one_line(line), markup=False)
+    out.print("\nThe verdict rests on", markup=False)
+    for sentence in (*found.certificate.assumed(), found.verdict):
+        out.print(one_line(sentence), markup=False)
+    raise typer.Exit(found.exit_code)

@@ -12,17 +12,15 @@ import attrs
 import pytest
 
 from mtpo.proofs.certificate import (
-    A1,
-    A2,
-    A3,
     CertificateError,
-    Held,
     Property,
+    Redaction,
     RunCertificate,
     certify,
     compare,
 )
 from mtpo.proofs.checker import CHECKS, check
+from mtpo.proofs.runfacts import A1, A2, A3, Held
 from mtpo_core.log import LoggedRun, read_log, redact
 
 Written = Callable[[Any], LoggedRun]
@@ -63,7 +61,7 @@ def test_a_certificate_says_in_what_order_and_on_what_it_rests(good: Any, writte
     assert found.assumptions[A3]["waived, replayed"] == 1
     assert sum(found.assumptions[A3].values()) == 1
     assert found.tokens == {"read": 100, "written": 7}
-    assert (found.head, found.records, found.redacted, found.held) == (run.head, len(run.rows), 0, ())
+    assert (found.head, found.records, found.redacted, found.held) == (run.head, len(run.rows), (), ())
     assert found.seconds == run.records[-1].t
 
 
@@ -208,13 +206,44 @@ def test_a_cut_tail_behind_a_rewritten_end_does_not_match_either(good: Any, writ
     assert {p.property for p in compare(forged, found)} == {"log.head"}
 
 
-def test_redaction_keeps_the_certificate_valid(good: Any, written: Written) -> None:
+def test_what_was_redacted_before_is_listed_with_the_records_that_name_it(good: Any, written: Written) -> None:
+    run = written(good)
+    digest = next(d for d, value in run.values.items() if value == b"thinking")
+    redact(run.path, digest)
+    dropped = read_log(run.path)
+    found = certificate_of(dropped)
+    named = next(r.seq for r in run.records if r.kind == "infer")
+    assert found.redacted == (Redaction(digest, (named,)),) and found.status == "holds"
+    assert [row.note for row in found.properties if row.id == "log.value"] == [
+        "1 value redacted: the content is not checked"
+    ]
+    assert compare(dropped, found) == [] == compare(dropped, certificate_of(run))
+
+
+def test_what_a_certificate_says_of_the_run_must_be_so(good: Any, written: Written) -> None:
     run = written(good)
     found = certificate_of(run)
-    redact(run.path, next(d for d, value in run.values.items() if value == b"thinking"))
-    dropped = read_log(run.path)
-    assert compare(dropped, found) == []
-    assert certificate_of(dropped).redacted == 1
+    false = attrs.evolve(found, order=("B", "A"), tokens={"read": 1, "written": 7}, seconds=0.0)
+    assert [(p.property, p.where) for p in compare(run, false)] == [
+        ("certificate.content", "order"),
+        ("certificate.content", "tokens"),
+        ("certificate.content", "seconds"),
+    ]
+    assert compare(run, attrs.evolve(false, version="of another time")) == []
+
+
+def test_what_the_verdict_rests_on_is_said_in_sentences(good: Any, script: Any, written: Written) -> None:
+    one, two, three = certificate_of(written(good)).assumed()
+    assert one == "A1 individual success: that each of 2 agents alone completes its task is assumed, not checked."
+    assert "held 4 effects against what the tools declare; none went beyond; no change came from no tool." in two
+    assert three.endswith("taken as right: 1 waived as replayed.")
+    s = script("naive", ["A"], {"x": "0"})
+    s.fail("0.0", [], ["x"])
+    s.of("failed").body["error"] = "edit: wrote outside its footprint: z [core.footprint-honest]"
+    s.plain("finish", 0)
+    s.close({"x": "0"})
+    (only,) = certificate_of(written(s)).assumed()
+    assert "1 effect against what the tools declare; 1 went beyond it and was put back" in only
 
 
 def test_a_verdict_that_the_checker_does_not_come_to_is_reported(good: Any, written: Written) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable
@@ -12,6 +13,10 @@ import attrs
 import pytest
 
 from mtpo_core.cli import main
+from mtpo_core.resources.filesystem import FileSystem
+from mtpo_core.resources.filetools import file_tools
+from mtpo_core.runtime import Session
+from mtpo_core.tools import Toolbox, ToolCall
 
 BROKEN = '    require("free", ~exists(Process, lambda q: holds(q)))\n'
 
@@ -75,3 +80,27 @@ def tall(tmp_path: Path) -> Path:
         "    return exists(Number, lambda n: forall(Number, lambda m: m <= n))\n"
     )
     return path
+
+
+async def play(folder: Path) -> None:
+    """B reads and writes x, then A, of lower rank, writes it: a repair and a notification."""
+    (folder / "tree").mkdir()
+    (folder / "tree" / "x").write_text("x0\n")
+    session = Session.open(FileSystem(folder / "tree"), Toolbox(file_tools()), folder / "run.mtpo", run="r")
+    for name in "AB":
+        await session.launch(name)
+    await session.call(1, ToolCall("read_file", {"path": "x"}))
+    for agent, text in ((1, "b\n"), (0, "a\n")):
+        await session.call(agent, ToolCall("append", {"path": "x", "content": text}))
+    await session.drain(1)
+    for agent in (0, 1):
+        await session.finish(agent)
+    assert await session.close() == "complete"
+
+
+@pytest.fixture(scope="package")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a log of a real run."""
+    folder = tmp_path_factory.mktemp("logs")
+    asyncio.run(play(folder))
+    return folder

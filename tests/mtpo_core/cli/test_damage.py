@@ -13,38 +13,8 @@ import attrs
 import pytest
 
 from mtpo_core.log import LogDamage, LogError, LoggedRun, read_log
-from mtpo_core.resources.filesystem import FileSystem
-from mtpo_core.resources.filetools import file_tools
-from mtpo_core.runtime import Session
-from mtpo_core.tools import Toolbox, ToolCall
 
 Mtpo = Callable[..., Any]
-
-
-async def play(folder: Path) -> None:
-    """B reads and writes x, then A, of lower rank, writes it: a repair and a notification."""
-    (folder / "tree").mkdir()
-    (folder / "tree" / "x").write_text("x0\n")
-    session = Session.open(FileSystem(folder / "tree"), Toolbox(file_tools()), folder / "run.mtpo", run="r")
-    for name in "AB":
-        await session.launch(name)
-    await session.call(1, ToolCall("read_file", {"path": "x"}))
-    for agent, text in ((1, "b\n"), (0, "a\n")):
-        await session.call(agent, ToolCall("append", {"path": "x", "content": text}))
-    await session.drain(1)
-    for agent in (0, 1):
-        await session.finish(agent)
-    assert await session.close() == "complete"
-
-
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a log of a real run."""
-    import asyncio
-
-    folder = tmp_path_factory.mktemp("logs")
-    asyncio.run(play(folder))
-    return folder
 
 
 def edited(logs: Path, folder: Path, *statements: str) -> Path:

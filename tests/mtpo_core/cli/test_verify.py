@@ -1,0 +1,100 @@
+"""``mtpo verify``: the last line is the verdict, and it agrees with the exit code; assumptions are sentences."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtpo_core.log import read_log, redact
+
+Mtpo = Callable[..., Any]
+
+
+@pytest.fixture
+def log(logs: Path, tmp_path: Path) -> Path:
+    """A copy of the log of a real run, that may be spoiled."""
+    return Path(shutil.copy(logs / "run.mtpo", tmp_path / "copy.mtpo"))
+
+
+def spoil(log: Path, statement: str) -> None:
+    with sqlite3.connect(log) as db:
+        assert db.execute(statement).rowcount > 0
+    db.close()
+
+
+def verdict(found: Any) -> str:
+    """The last line of the output; no other line may be a verdict."""
+    *_, last = found.out.splitlines()
+    claims = [line for line in found.out.splitlines() if line.startswith("notified-serializable in the order A < B: ")]
+    assert claims == [last]
+    return str(last.removeprefix("notified-serializable in the order A < B: "))
+
+
+def test_the_last_line_is_yes_only_when_all_holds(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    saved = tmp_path / "certificate.json"
+    found = mtpo("verify", log, "--save", saved)
+    assert found.code == 0 and verdict(found).startswith("yes (")
+    found = mtpo("verify", log, "--certificate", saved)
+    assert found.code == 0 and verdict(found).startswith("yes (")
+    spoil(log, "DELETE FROM records WHERE seq > 12")
+    found = mtpo("verify", log)
+    assert found.code == 3 and verdict(found).startswith("not known (log.incomplete")
+    assert "holds       run.gate" in found.out and "decided on records 0 to 12: the run was cut short" in found.out
+    assert "incomplete  run.final-state" in found.out and "needs the end of the run" in found.out
+    found = mtpo("verify", log, "--certificate", saved)
+    assert found.code == 1 and verdict(found).startswith("no, the log is not the one that was certified (log.head: ")
+
+
+def test_output_for_machines_says_the_same(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    saved = tmp_path / "certificate.json"
+    assert mtpo("verify", log, "--save", saved).code == 0
+    found = mtpo("verify", log, "--certificate", saved, "--json")
+    assert (found.code, found.json["status"], found.json["violated"]) == (0, "holds", [])
+    spoil(log, "DELETE FROM records WHERE seq > 12")
+    found = mtpo("verify", log, "--certificate", saved, "--json")
+    assert (found.code, found.json["status"]) == (1, "violated") and ": no, the log is not" in found.json["verdict"]
+    assert [row["property"] for row in found.json["violated"]] == ["log.head"]
+
+
+def test_a_log_that_differs_is_not_certified_anew(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    saved = tmp_path / "certificate.json"
+    assert mtpo("verify", log, "--save", saved).code == 0
+    before = saved.read_bytes()
+    spoil(log, "DELETE FROM records WHERE seq > 12")
+    found = mtpo("verify", log, "--certificate", saved, "--save", saved)
+    assert found.code == 2 and "not written" in found.err and found.err.count("\n") == 1
+    assert saved.read_bytes() == before
+
+
+def test_what_was_redacted_since_the_certificate_is_said_last(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    saved = tmp_path / "certificate.json"
+    assert mtpo("verify", log, "--save", saved).code == 0
+    redact(log, next(digest for digest, value in read_log(log).values.items() if value == b"x0\nb\n"))
+    found = mtpo("verify", log, "--certificate", saved)
+    assert found.code == 3 and verdict(found).startswith("not known (log.value: record")
+    assert "1 value redacted since the certificate: the content is no longer checked" in verdict(found)
+    assert "incomplete  log.value" in found.out
+    assert mtpo("verify", log, "--save", saved).code == 0
+    found = mtpo("verify", log, "--certificate", saved)
+    assert found.code == 0 and "1 value redacted, as the certificate lists" in found.out
+
+
+def test_assumptions_are_sentences(log: Path, mtpo: Mtpo) -> None:
+    found = mtpo("verify", log)
+    lines = found.out.splitlines()
+    rests = lines[lines.index("The verdict rests on") + 1 : -1]
+    assert [line.partition(":")[0] for line in rests] == ["A1 individual success", "A2 footprints", "A3 judgments"]
+    for line in rests:
+        assert line.endswith(".") and "{" not in line
+
+
+def test_a_run_that_is_not_replayed_says_why(tmp_path: Path, mtpo: Mtpo) -> None:
+    assert mtpo("run", "canary", "--mode", "serial", "--log", tmp_path / "s.mtpo").code == 0
+    found = mtpo("verify", tmp_path / "s.mtpo")
+    (line,) = (line for line in found.out.splitlines() if "spec.replay" in line)
+    assert line.startswith("not asked") and line.endswith("[the spec is that of mode mtpo, the run is serial]")
