@@ -10,7 +10,7 @@ from mtpo_core.logfile import LoggedRun, record_of, sha
 from mtpo_core.problems import Problem
 
 _VALUE_FIELDS: Final = frozenset({"args", "result", "text", "undo", "digest", "was", "now", "expected", "found"})
-_VALUE_MAPS: Final = frozenset({"initial", "out", "restored", "final"})
+_VALUE_MAPS: Final = frozenset({"initial", "out", "restored", "final", "undeclared"})
 
 
 def check_chain(run: LoggedRun, head: str | None = None) -> list[Problem]:

@@ -81,11 +81,12 @@ _NO_FIELDS: Final[Mapping[str, Shape]] = {}
 
 @attrs.frozen
 class Form:
-    """The form of one kind: whether it names an agent and a call, and the fields of its body."""
+    """The form of one kind: whether it names an agent and a call, the fields of its body, and those it may have."""
 
     agent: bool
     call: bool
     fields: Mapping[str, Shape] = _NO_FIELDS
+    optional: Mapping[str, Shape] = _NO_FIELDS
 
 
 FORMS: Final[Mapping[str, Form]] = {
@@ -123,13 +124,13 @@ FORMS: Final[Mapping[str, Form]] = {
     "prepared": Form(True, True, {"undo": _HASH}),
     "exec": Form(True, True),
     "applied": Form(True, True, {"saw": _SAW, "out": _HASHES, "result": _HASH}),
-    "failed": Form(True, True, {"error": _TEXT}),
+    "failed": Form(True, True, {"error": _TEXT}, {"undeclared": _HASHES}),
     "undo": Form(True, True, {"by": _ID}),
     "undone": Form(True, True, {"by": _ID, "restored": _HASHES}),
     "redo": Form(True, True, {"by": _ID}),
     "redone": Form(True, True, {"by": _ID, "saw": _SAW, "out": _HASHES, "result": _HASH, "changed": _FLAG}),
     "cancelled": Form(True, True, {"by": _ID}),
-    "stranded": Form(True, True, {"by": _ID, "error": _TEXT}),
+    "stranded": Form(True, True, {"by": _ID, "error": _TEXT}, {"undeclared": _HASHES}),
     "settle": Form(True, True, {"stale": _list(_ID)}),
     "notify": Form(True, False, {"id": _COUNT, "by": _ID, "premises": _list(_PREMISE), "results": _list(_RESULT)}),
     "deliver": Form(True, False, {"ids": _list(_COUNT)}),
@@ -173,5 +174,8 @@ def fault(record: Record) -> str | None:
         if field not in record.body:
             return f"field {field!r} is missing"
         if not shape.fits(record.body[field]):
+            return f"field {field!r} is not {shape.name}"
+    for field, shape in form.optional.items():
+        if field in record.body and not shape.fits(record.body[field]):
             return f"field {field!r} is not {shape.name}"
     return None

@@ -471,14 +471,15 @@ def test_lines_that_repeat_or_are_none_are_refused(path: Path, tmp_path: Path) -
 
 
 def test_digests_of_a_body() -> None:
-    one, two, three, other = (str(n) * 64 for n in (1, 2, 3, 4))
+    one, two, three, other, five = (str(n) * 64 for n in (1, 2, 3, 4, 5))
     body = {
         "args": one,
         "saw": {"initial": {"write": None, "digest": two}},
         "out": {"name": three},
+        "undeclared": {"elsewhere": five},
         "commitment": other,
         "premises": [{"was": one, "now": "short"}],
         "text": "Z" * 64,
     }
     record = Record(1, "r", 0, 0.0, None, None, "applied", body, GENESIS)
-    assert digests_of(record) == {one, two, three}
+    assert digests_of(record) == {one, two, three, five}
