@@ -25,7 +25,17 @@ from typing import Any, Final, Self
 
 from mtpo.spec.records import GENESIS, VERSION, Record, RecordError, canonical, value_digest
 from mtpo_core.logchain import check_chain
-from mtpo_core.logfile import APPLICATION_ID, FORMAT, SCHEMA, LogDamage, LogError, LoggedRun, Row, read_log
+from mtpo_core.logfile import (
+    APPLICATION_ID,
+    FORMAT,
+    SCHEMA,
+    LogDamage,
+    LogError,
+    LoggedRun,
+    Row,
+    out_of_range,
+    read_log,
+)
 
 __all__ = ["LogDamage", "LogError", "LoggedRun", "Row", "RunLog", "check_chain", "read_log", "redact"]
 
@@ -43,7 +53,7 @@ class RunLog:
         self._pending: dict[str, bytes | None] = {}
         self._stored: set[str] = set()
         self._clock: Callable[[], float] = time.monotonic
-        self._seq, self._head, self._start = 0, GENESIS, 0.0
+        self._seq, self._head, self._start, self._last = 0, GENESIS, 0.0, 0.0
 
     @classmethod
     def create(
@@ -96,7 +106,8 @@ class RunLog:
         except sqlite3.Error as error:
             raise LogError(f"{path}: {error}") from None
         log = cls(Path(path), logged.run, logged.salt, db, full)
-        log._clock, log._start = clock, clock() - (logged.records[-1].t if logged.records else 0.0)
+        log._last = float(logged.records[-1].t) if logged.records else 0.0
+        log._clock, log._start = clock, clock() - log._last
         log._seq, log._head = len(logged.records), logged.head
         log._stored = set(logged.values) | set(logged.redacted)
         return log, logged
@@ -122,15 +133,18 @@ class RunLog:
         added then.
         """
         with self._lock:
-            t = round(max(0.0, self._clock() - self._start), 6)
+            t = max(self._last, round(self._clock() - self._start, 6))  # a clock may be set back; a log's is not
             record = Record(VERSION, self.run, self._seq, t, agent, call, kind, body, self._head)
             try:
                 text = canonical(record)
             except (TypeError, ValueError) as error:
                 raise RecordError(f"record {self._seq}: body of {kind!r} is not JSON ({error})") from None
+            wrong = out_of_range(record, text.decode())
+            if wrong:
+                raise RecordError(f"record {self._seq}: body of {kind!r}: {wrong}")
             head = hashlib.sha256(text).hexdigest()
             self._commit([(record.seq, text.decode(), head)], durable and not self._full)
-            self._seq, self._head = self._seq + 1, head
+            self._seq, self._head, self._last = self._seq + 1, head, t
             return record
 
     def put(self, value: bytes | None) -> str:

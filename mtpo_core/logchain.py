@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mtpo.spec.records import GENESIS, Record, value_digest
-from mtpo_core.logfile import LoggedRun, record_of, sha
+from mtpo_core.logfile import DIGEST, LoggedRun, record_of, sha
 from mtpo_core.problems import Problem
 
 _VALUE_FIELDS: Final = frozenset({"args", "result", "text", "undo", "digest", "was", "now", "expected", "found"})
@@ -81,10 +81,6 @@ def digests_of(record: Record) -> frozenset[str]:
             nodes += ((value, name if name in _VALUE_MAPS else key) for key, value in node.items())
         elif isinstance(node, list | tuple):
             nodes += ((value, name) for value in node)
-        elif isinstance(node, str) and (name in _VALUE_FIELDS or name in _VALUE_MAPS) and _is_digest(node):
+        elif isinstance(node, str) and (name in _VALUE_FIELDS or name in _VALUE_MAPS) and DIGEST.fullmatch(node):
             found.add(node)
     return frozenset(found)
-
-
-def _is_digest(text: str) -> bool:
-    return len(text) == 64 and set(text) <= set("0123456789abcdef")

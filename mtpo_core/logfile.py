@@ -35,6 +35,9 @@ GREATEST: Final = 2**53
 DEEPEST: Final = 64
 """No body is nested deeper."""
 
+DIGEST: Final = re.compile("[0-9a-f]{64}")
+"""The form of every digest: SHA-256 in lower-case hexadecimal."""
+
 _MAGIC: Final = b"SQLite format 3\x00"
 _MARK: Final = 68  # where the application id stands in a SQLite file
 
@@ -114,7 +117,7 @@ def read_log(path: str | Path) -> LoggedRun:
         for number, (digest, state, value) in enumerate(db.execute(_VALUES)):
             wrong = _value_fault(digest, state, value)
             if wrong:
-                named = isinstance(digest, str) and _DIGEST.fullmatch(digest)
+                named = isinstance(digest, str) and DIGEST.fullmatch(digest)
                 faults.append((digest if named else f"in row {number}", wrong))
             elif state == "redacted":
                 redacted.add(digest)
@@ -185,7 +188,7 @@ def record_of(row: Row) -> Record | str:
             return "another form of the same record"
     except (ValueError, RecursionError) as error:
         return str(error).removeprefix(f"record {row.seq}: ")
-    return _out_of_range(record, row.text) or record
+    return out_of_range(record, row.text) or record
 
 
 def sha(text: str) -> str:
@@ -193,8 +196,9 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def _out_of_range(record: Record, text: str) -> str:
-    """Why a well-formed record is more than a reader can be asked to take; empty when it is not."""
+def out_of_range(record: Record, text: str) -> str:
+    """Why a well-formed record, in its canonical form ``text``, is more than a reader can be asked to take; empty when
+    it is not."""
     if not _LONG.search(text) and text.count("[") + text.count("{") <= DEEPEST:
         return ""
     nodes: list[tuple[object, int]] = [(x, 0) for x in (record.v, record.seq, record.t, record.agent, record.body)]
@@ -209,7 +213,6 @@ def _out_of_range(record: Record, text: str) -> str:
     return ""
 
 
-_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _LONG: Final = re.compile(r"\d{16}|\d[eE]\+?\d")
 
 
@@ -238,7 +241,7 @@ def _meta(path: Path, db: sqlite3.Connection) -> dict[str, bytes]:
 def _value_fault(digest: object, state: object, value: object) -> str:
     if not isinstance(digest, str):
         return f"its digest is {_kind(digest)}, not text"
-    if not _DIGEST.fullmatch(digest):
+    if not DIGEST.fullmatch(digest):
         return "its digest is no SHA-256 in hexadecimal"
     if state not in ("kept", "absent", "redacted"):
         said = repr(state) if isinstance(state, str) else _kind(state)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mtpo.spec.records import VERSION, parse
 from mtpo_core.log import RunLog
-from mtpo_core.logfile import FORMAT, LogError, LoggedRun, sha
+from mtpo_core.logfile import DIGEST, FORMAT, LogError, LoggedRun, sha
 
 
 def export_jsonl(run: LoggedRun, *, values: bool = True) -> Iterator[str]:
@@ -43,13 +43,13 @@ def import_jsonl(lines: Iterable[str], path: str | Path) -> None:
                     raise ValueError(f"not a header of format {FORMAT}, version {VERSION}")
                 header = {"run": str(line["run"]), "salt": bytes.fromhex(line["salt"])}
             elif "digest" in line:
-                kept.append((line["digest"], *_value_of(line)))
+                kept.append((_digest(line), *_value_of(line)))
             else:
                 record = parse(text, f"line {number}")
                 rows.append((record.seq, text.strip(), sha(text.strip())))
         except KeyError as error:
             raise LogError(f"line {number}: field {error} is missing") from None
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise LogError(f"line {number}: {str(error).removeprefix(f'line {number}: ')}") from None
     if header is None:
         raise LogError("no lines: an exported log begins with a header")
@@ -78,6 +78,12 @@ def _value_fields(value: bytes | None) -> dict[str, Any]:
         return {"text": value.decode()}
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(value).decode()}
+
+
+def _digest(line: Mapping[str, Any]) -> str:
+    if isinstance(line["digest"], str) and DIGEST.fullmatch(line["digest"]):
+        return line["digest"]
+    raise ValueError(f"{line['digest']!r} is no digest")
 
 
 def _value_of(line: Mapping[str, Any]) -> tuple[Literal["kept", "absent", "redacted"], bytes | None]:

@@ -129,6 +129,26 @@ def test_a_malformed_record_is_refused_and_adds_nothing(tmp_path: Path, body: di
     assert check_chain(read_log(tmp_path / "r")) == []
 
 
+@pytest.mark.parametrize("body", [{"x": 2**53 + 1}, {"x": -1e300}, {"x": [[{"y": -(2**60)}]]}])
+def test_what_a_reader_would_not_take_is_not_written(tmp_path: Path, body: dict[str, object]) -> None:
+    deep: object = 0
+    for _ in range(70):
+        deep = [deep]
+    with RunLog.create(tmp_path / "r", "r") as log:
+        for wrong in (body, {"x": deep}):
+            with pytest.raises(RecordError, match="record 0: body of 'exec': "):
+                log.append("exec", body=wrong)
+        log.append("exec", body={"x": [2**53, 1.5, 1e15]})
+        log.append("close")
+    assert check_chain(read_log(tmp_path / "r")) == []
+
+
+def test_a_clock_that_is_set_back_does_not_set_the_log_back(tmp_path: Path) -> None:
+    times = iter([5.0, 6.0, 7.0, 3.0, 8.0])
+    with RunLog.create(tmp_path / "r", "r", clock=lambda: next(times)) as log:
+        assert [log.append("exec").t for _ in range(4)] == [1.0, 2.0, 2.0, 3.0]
+
+
 def test_appends_from_several_threads_make_one_chain(tmp_path: Path) -> None:
     log = RunLog.create(tmp_path / "r", "r")
 
@@ -445,9 +465,12 @@ def test_lines_hold_the_whole_log(path: Path, tmp_path: Path) -> None:
         (0, "not json", "line 1: "),
         (2, "[]", "line 3: not a JSON object"),
         (2, '{"v": 1}', "line 3: missing or unknown field"),
-        (2, '{"digest": "0"}', "line 3: field 'base64' is missing"),
-        (2, '{"digest": "0", "base64": "!"}', "line 3: "),
-        (2, '{"digest": "0", "text": 3}', "line 3: "),
+        (2, f'{{"digest": "{"0" * 64}"}}', "line 3: field 'base64' is missing"),
+        (2, f'{{"digest": "{"0" * 64}", "base64": "!"}}', "line 3: "),
+        (2, f'{{"digest": "{"0" * 64}", "text": 3}}', "line 3: "),
+        (2, '{"digest": "0", "text": ""}', "line 3: '0' is no digest"),
+        (2, '{"digest": 7, "text": ""}', "line 3: 7 is no digest"),
+        (2, "[" * 100_000, "line 3: "),
     ],
 )
 def test_a_malformed_line_is_named_and_no_file_is_made(

@@ -3,6 +3,8 @@ misled."""
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ import attrs
 import pytest
 
 from mtpo.proofs.checker import CHECKS, check
+from mtpo.proofs.judge import judge
 from mtpo.spec.records import GENESIS, Record, canonical, digest
 from mtpo_core.log import LoggedRun, Row, check_chain
 
@@ -148,3 +151,36 @@ def test_an_inference_may_end_between_capture_and_effect(good: Any, written: Wri
     inference = records.pop(at(records, "infer"))
     records.insert(at(records, "exec", "0.1"), inference)
     assert check(rehashed(run, in_time(records))).status == "holds"
+
+
+JUNK: list[Any] = [
+    *(None, True, -1, 0, 7, 2**52, 1.5, -0.5, "", "x", "0.0", "1.99", "a" * 64, "\u202e\x00\n", [], ["x"], [0]),
+    *([None], {}, {"x": None}, {"x": {"write": None, "digest": "0" * 64}}, [{"call": "1.0"}], "999999999.999999999"),
+]
+
+
+def places(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a body."""
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [at, *(place for key, value in inner for place in places(value, (*at, key)))]
+
+
+def test_no_forged_body_makes_the_judgment_fail(good: Any, written: Written) -> None:
+    """Anything at all in the place of anything: a judgment, never an exception."""
+    run, chance = written(good), random.Random(5)
+    codes = dict.fromkeys((0, 1, 3), 0)
+    for _ in range(150):
+        records = list(run.records)
+        n = chance.randrange(len(records))
+        body = json.loads(json.dumps(records[n].body))
+        *path, last = chance.choice(places(body)) or ("more",)
+        node = body
+        for key in path:
+            node = node[key]
+        node[last] = chance.choice(JUNK)
+        records[n] = attrs.evolve(records[n], body=body)
+        found = judge(rehashed(run, records))
+        codes[found.exit_code] += 1
+        assert bool(found.problems) == (found.exit_code == 1)
+        assert all("\n" not in str(problem) for problem in found.problems)
+    assert codes[1] > 70
