@@ -20,9 +20,7 @@ def log_command(
     path: Annotated[Path, typer.Argument(help="the log of a run")],
     kind: Annotated[list[str] | None, typer.Option(help="only records of this kind (repeatable)")] = None,
     agent: Annotated[int | None, typer.Option(help="only records of the agent of this rank")] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="JSON lines that `mtpo log` of another machine can import")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines: a header, the records, the values")] = False,
 ) -> None:
     """See the module's docstring."""
     from mtpo.spec.records import KINDS
