@@ -24,7 +24,7 @@ def manifest(name: str, image: str, replicas: int) -> str:
 class Repairer(ReplayedMind):
     """Wants no manifest with the bad image, and the repair committed."""
 
-    done = "No deployment runs the bad image."
+    done = "Every deployment with the bad image is repaired and committed."
 
     def plan(self, memory: Memory) -> Iterator[Move]:
         """Scan everything, then repair what is bad, then commit."""
@@ -32,11 +32,11 @@ class Repairer(ReplayedMind):
         texts = {path: memory.file(path) or "" for path in paths}
         for path, text in texts.items():
             if BAD in text:
-                yield Move("A bad image.", ToolCall("replace", {"path": path, "old": BAD, "new": GOOD}))
+                yield Move(f"{path} runs the bad image.", ToolCall("replace", {"path": path, "old": BAD, "new": GOOD}))
         changed = sorted(memory.uncommitted)
         if changed:
             yield Move(
-                "Commit.",
+                "All manifests are repaired; commit.",
                 ToolCall("git_commit", {"paths": changed, "message": "Replace the bad image"}),
             )
 
@@ -87,6 +87,7 @@ CANARY = Scenario(
         "deploy/api.yaml": manifest("api", GOOD, 2),
         "deploy/cart.yaml": manifest("cart", BAD, 2),
         "deploy/geo.yaml": manifest("geo", BAD, 3),
+        "deploy/search.yaml": manifest("search", BAD, 2),
         "docs/rollouts.md": "# Rollouts\n\n- api: 2 replicas\n",
     },
     agents=(
