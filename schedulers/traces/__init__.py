@@ -1,0 +1,1 @@
+"""Workloads: what is asked of a serving system, when; read from public traces or generated."""
