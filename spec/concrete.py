@@ -191,7 +191,7 @@ class Instance:
     def formula(self, term: Bool, key: str, grounded: bool = False) -> Callable[..., bool]:
         """``f(state)`` or, if the term reads the next state, ``f(state, after)``."""
         if (key, grounded) not in self._formulas:
-            body = _text(_Emitter(self, grounded).code(term, {}))
+            body = text(Emitter(self, grounded).code(term, {}))
             self._formulas[key, grounded] = self._define(f"def f(s, t=None):\n    return bool({body})", "f")
         return self._formulas[key, grounded]
 
@@ -203,23 +203,23 @@ class Instance:
     def _loop(self, action: Action) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Guard and in-place update with parameters as arguments and quantifiers as loops."""
         if action.name not in self._loops:
-            emitter = _Emitter(self, grounded=False)
+            emitter = Emitter(self, grounded=False)
             names = [f"p_{name}" for name in formals_of(action)]
             env: dict[Any, Code] = dict(zip(action.params, names, strict=True))
             head = ", ".join(["s", *names])
-            guard = " and ".join(f"({_text(emitter.code(c.formula, env))})" for c in action.guard) or "True"
+            guard = " and ".join(f"({text(emitter.code(c.formula, env))})" for c in action.guard) or "True"
             lines, writes = [], []
             for number, update in enumerate(action.updates):
                 offset = self.offsets[update.variable.name]
                 if update.whole:
                     inner = {**env, **{v: emitter.name(v) for v in update.args}}
                     loops = "".join(f" for {inner[v]} in range({self.size(v.sort)})" for v in update.args)
-                    value = _text(emitter.code(update.value, inner))
+                    value = text(emitter.code(update.value, inner))
                     lines.append(f"    v{number} = [{value}{loops}]")
                     writes.append(f"    s[{offset}:{offset + self.cells(update.variable)}] = v{number}")
                 else:
                     place = emitter.place(update.variable, update.args, env, offset)
-                    lines.append(f"    i{number} = {place}; v{number} = {_text(emitter.code(update.value, env))}")
+                    lines.append(f"    i{number} = {place}; v{number} = {text(emitter.code(update.value, env))}")
                     writes.append(f"    s[i{number}] = v{number}")
             body = "\n".join([*lines, *writes]) or "    pass"
             source = f"def guard({head}):\n    return {guard}\ndef update({head}):\n{body}\n"
@@ -256,11 +256,11 @@ class Instance:
 
     def _clauses(self, clauses: Sequence[Clause], env: Mapping[Any, Any]) -> str | None:
         """The conjunction as code; None when it is false whatever the state."""
-        code = _Emitter(self, True).junction("and", (_Emitter(self, True).code(c.formula, env) for c in clauses))
-        return None if code == 0 else _text(code)
+        code = Emitter(self, True).junction("and", (Emitter(self, True).code(c.formula, env) for c in clauses))
+        return None if code == 0 else text(code)
 
     def _ground_update(self, action: Action, env: Mapping[Any, Any], number: int) -> list[str]:
-        emitter = _Emitter(self, grounded=True)
+        emitter = Emitter(self, grounded=True)
         lines = ["            t = list(s)" if self.wide else "            t = bytearray(s)"]
         touched: set[str] = set()
         for update in action.updates:
@@ -269,7 +269,7 @@ class Instance:
             for point in points:
                 inner = env if point is None else {**env, **dict(zip(update.args, point, strict=True))}
                 place = emitter.place(update.variable, update.args, inner, offset)
-                value = _text(emitter.code(update.value, inner))
+                value = text(emitter.code(update.value, inner))
                 if value != f"s[{place}]" or update.variable.name in touched:
                     lines.append(f"            t[{place}] = {value}")
             touched.add(update.variable.name)
@@ -281,11 +281,12 @@ def _uses_functions(clause: Clause) -> bool:
     return any(t.op == "apply" and t.data[0].kind == "param" for t in walk(clause.formula))
 
 
-def _text(code: Code) -> str:
+def text(code: Code) -> str:
+    """The code as the text of an expression."""
     return code if isinstance(code, str) else str(int(code))
 
 
-class _Emitter:
+class Emitter:
     """Terms to Python expressions; what is known is folded to an int."""
 
     def __init__(self, instance: Instance, grounded: bool) -> None:
@@ -300,6 +301,7 @@ class _Emitter:
         for sort, arg in reversed(list(zip(symbol.domain, args, strict=True))):
             code = self.code(arg, env)
             if isinstance(code, str):
+                code = f"int({code})" if sort is Bool else code
                 parts.append(f"({code})*{stride}" if stride > 1 else f"({code})")
             else:
                 known += int(code) * stride
@@ -315,7 +317,7 @@ class _Emitter:
             case "bound":
                 return env[term]  # type: ignore[no-any-return]
             case "apply":
-                return self._apply(term, env)
+                return self.apply(term, env)
             case "not":
                 inner = self.code(term.args[0], env)
                 return f"(not {inner})" if isinstance(inner, str) else int(not inner)
@@ -338,9 +340,9 @@ class _Emitter:
                 text = f"({left} {_ARITHMETIC[term.op]} {right})"
                 return text if isinstance(left, str) or isinstance(right, str) else int(eval(text))
             case _:
-                return self._quantifier(term, env)
+                return self.quantifier(term, env)
 
-    def _apply(self, term: Term, env: Mapping[Any, Any]) -> Code:
+    def apply(self, term: Term, env: Mapping[Any, Any]) -> Code:
         symbol, primed = term.data
         if symbol.kind == "var" or symbol.name in self.instance.open:
             place = self.place(symbol, term.args, env, self.instance.offsets[symbol.name])
@@ -366,7 +368,7 @@ class _Emitter:
             return 1 - decisive
         return kept[0] if len(kept) == 1 else f"({f' {op} '.join(kept)})"
 
-    def _quantifier(self, term: Term, env: Mapping[Any, Any]) -> Code:
+    def quantifier(self, term: Term, env: Mapping[Any, Any]) -> Code:
         body, op = term.args[0], "and" if term.op == "forall" else "or"
         ranges = [range(self.instance.size(v.sort)) for v in term.data]
         if self.grounded:

@@ -25,7 +25,8 @@ _EXTRAS = {
     "safetensors": "engine",
     "gguf": "engine",
     "tokenizers": "engine",
-    "numpy": "engine",
+    "numpy": "verify",
+    "numba": "verify",
 }
 
 out = Console(highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,129 @@
+"""Exploration by machine code: the whole search of an instance, and the runs that lead to what it found."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import attrs
+import numpy as np
+
+from mtpo.proofs.kernel import BAD, KIND, REACHED, STEP, STOP, TRANSITIONS, VIOLATED, WIDE, compile_kernel
+from mtpo.proofs.packing import TooWide
+from mtpo.proofs.search import Search, new_search, run
+from mtpo.proofs.symmetry import Symmetry, symmetry_of
+from mtpo.proofs.verdicts import Trace
+from mtpo.spec.concrete import Instance, InstanceError, State, Step
+from mtpo.spec.language import Term
+
+_WIDTHS: Final = (4, 8, 16, 31)
+"""Bits of an integer that are tried in turn."""
+
+
+@attrs.frozen(eq=False)
+class Found:
+    """What a search saw. ``violated`` is a shortest run whose last state, or last step, violates something; ``reached``
+    the goals that some state satisfies; ``taken`` the steps of each action."""
+
+    initial: int
+    states: int
+    transitions: int
+    depth: int
+    complete: bool
+    taken: dict[str, int]
+    reached: frozenset[str]
+    violated: Trace | None
+    bytes_per_state: float
+    renamings: int
+
+
+def search_compiled(
+    instance: Instance,
+    initial: Iterable[State] | None = None,
+    *,
+    limit: int,
+    symmetry: bool = False,
+    jit: bool = True,
+    progress: Callable[[int, int], None] = lambda states, frontier: None,
+) -> Found:
+    """Every reachable state, by compiled code, up to ``limit`` states or the first violation.
+
+    With ``symmetry`` one state stands for all that differ from it by a renaming of unordered sorts. Without ``jit`` the
+    generated code is run by Python: for tests.
+    """
+    rows = [instance.initial()] if initial is None else [list(row) for row in initial]
+    roots = np.array(rows, dtype=np.int64).reshape(len(rows), instance.width)
+    renamings = symmetry_of(instance) if symmetry else None
+    for bits in _WIDTHS:
+        try:
+            kernel = compile_kernel(instance, bits, renamings, jit=jit)
+            search = new_search(kernel, roots)
+        except TooWide:
+            continue
+        count = search.count
+        run(search, limit, progress)
+        if search.control[STOP] != WIDE:
+            return _found(instance, search, renamings, count)
+    raise InstanceError(f"{instance.spec.name}: an integer is negative or beyond {_WIDTHS[-1]} bits")
+
+
+def _found(instance: Instance, search: Search, symmetry: Symmetry | None, initial: int) -> Found:
+    control, goals = search.control, search.kernel.goals
+    violated = None
+    if control[STOP] == VIOLATED:
+        violated = _trace(instance, search, symmetry, int(control[BAD]), step=control[KIND] == STEP)
+    return Found(
+        initial,
+        search.count,
+        int(control[TRANSITIONS]),
+        len(search.levels) - 1,
+        search.done == search.count and violated is None,
+        dict(zip(instance.spec.actions, map(int, search.taken), strict=False)),
+        frozenset(goal for n, goal in enumerate(goals) if control[REACHED + n] >= 0),
+        violated,
+        search.bytes_per_state,
+        1 if symmetry is None else len(symmetry.renamings),
+    )
+
+
+def _trace(instance: Instance, search: Search, symmetry: Symmetry | None, last: int, step: bool) -> Trace:
+    """The run to a state, found again step by step from the kept states; with ``step``, one violating step more."""
+    chain = [last]
+    while int(search.parents[chain[-1]]) != chain[-1]:
+        chain.append(int(search.parents[chain[-1]]))
+    packing = search.kernel.packing
+    kept = [tuple(int(v) for v in row) for row in packing.unpack(search.states[chain[::-1]])]
+
+    def same(row: State, wanted: tuple[int, ...]) -> bool:
+        return tuple(row) == wanted or (symmetry is not None and wanted in symmetry.images(tuple(row)))
+
+    states, steps = [instance.freeze(kept[0])], list[Step]()
+    for wanted in kept[1:]:
+        action, after = next((a, n) for a, n in successors(instance, states[-1]) if same(n, wanted))
+        states.append(after)
+        steps.append(action)
+    if step:
+        action, after = next(
+            (a, n) for a, n in successors(instance, states[-1]) if instance.violated_step(states[-1], n)
+        )
+        states.append(after)
+        steps.append(action)
+    return Trace(instance, tuple(states), tuple(steps))
+
+
+def successors(instance: Instance, state: State) -> Iterator[tuple[Step, State]]:
+    """Every step from a state, by trying all arguments: for a state here and there."""
+    for action in instance.spec.actions.values():
+        domains = [
+            range(instance.size(p.sort))
+            if isinstance(p, Term)
+            else itertools.product(range(instance.size(p.range)), repeat=instance.cells(p))
+            for p in action.params
+        ]
+        for args in itertools.product(*domains):
+            step = Step(action.name, args)
+            if instance.enabled(state, step):
+                after = list(state)
+                instance.perform(after, step)
+                yield step, instance.freeze(after)

@@ -1,0 +1,261 @@
+"""The compiled interpretation says what the others say: on random specs, on ours, with and without symmetry."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from mtpo.proofs.compiled import search_compiled, successors
+from mtpo.proofs.explore import explore
+from mtpo.proofs.instances import every_instance, mtpo_instance
+from mtpo.proofs.kernel import compile_kernel
+from mtpo.proofs.packing import Packing, TooWide
+from mtpo.proofs.symmetry import MAX_GROUP, symmetry_of
+from mtpo.spec.concrete import Instance, InstanceError, evaluate
+from mtpo.spec.language import Int, Sort, Spec, exists, forall, require
+from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
+from mtpo.spec.paged_kv import kv
+
+
+def load(name: str) -> ModuleType:
+    found = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "spec" / f"{name}.py")
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # hashes wrap around
+
+random_specs: Any = load("random_specs")
+counter: Any = load("counter")
+
+
+def counters(processes: int) -> Instance:
+    return Instance(counter.counter, {counter.Process: processes})
+
+
+# -- one spec, the same meaning ------------------------------------------------------------------------------------
+
+
+def same_as_the_reference(case: Any, jit: bool) -> None:
+    instance: Instance = case.instance
+    kernel = compile_kernel(instance, jit=jit)
+    dtype = kernel.packing.dtype if jit else np.int64
+    row, after = np.array(list(case.before), dtype=dtype), np.array(list(case.after), dtype=dtype)
+    out, by = np.zeros((4096, instance.width), dtype=dtype), np.zeros(4096, dtype=np.int64)
+    found = kernel.code.expand(row, np.zeros(kernel.scratch, dtype=dtype), out, by)
+    actions = list(case.spec.actions)
+    got = Counter((actions[by[n]], tuple(map(int, out[n]))) for n in range(found))
+    assert got == Counter((step.action, tuple(after)) for step, after in successors(instance, case.before))
+    (state,), (move,) = case.spec.role("invariant", "lemma"), case.spec.role("step")
+    assert bool(kernel.code.holds(row, row, row)) == bool(evaluate(state.formula, instance, case.before, {}))
+    wanted = evaluate(move.formula, instance, case.before, {}, case.after)
+    assert bool(kernel.code.allows(row, after, row)) == bool(wanted)
+
+
+QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@given(random_specs.cases())
+@settings(QUICK, max_examples=60)
+def test_the_generated_code_expands_a_state_as_the_reference_does(case: Any) -> None:
+    same_as_the_reference(case, jit=False)
+
+
+@pytest.mark.slow
+@given(random_specs.cases())
+@settings(QUICK, max_examples=20)
+def test_its_machine_code_does_too(case: Any) -> None:
+    same_as_the_reference(case, jit=True)
+
+
+def test_more_successors_than_rows_are_noticed() -> None:
+    kernel = compile_kernel(counters(3), jit=False)
+    row, out = np.array(counters(3).initial()), np.zeros((2, counters(3).width), dtype=np.int64)
+    assert kernel.code.expand(row, np.zeros(1, dtype=np.int64), out, np.zeros(2, dtype=np.int64)) == -1
+
+
+@pytest.mark.parametrize("case", ["counter", "kv", "mtpo"])
+def test_a_compiled_exploration_finds_what_the_plain_one_finds(case: str) -> None:
+    if case == "counter":
+        instance, roots = counters(3), None
+    elif case == "kv":
+        instance, roots = every_instance(kv, dict.fromkeys(kv.sorts, 2))
+    else:
+        instance, roots = mtpo_instance(2, 1, 1)
+    plain = explore(instance, roots)
+    found = search_compiled(instance, roots, limit=10**9, jit=False)
+    assert found.complete
+    assert found.violated is None
+    assert (found.initial, found.states, found.transitions) == (plain.initial, plain.states, plain.transitions)
+    assert (found.depth, found.taken) == (plain.depth, plain.taken)
+    assert found.reached == {v.property for v in plain.verdicts if v.method == "reached"}
+    assert found.bytes_per_state < 48
+
+
+# -- the counter, whose size is known ------------------------------------------------------------------------------
+
+
+def test_the_counter_has_the_states_that_every_engine_finds() -> None:
+    """2,986,377 states and 8,106,620 steps for four processes (Spin, TLC, Rumur and plain Python agree)."""
+    found = search_compiled(counters(4), limit=10**9)
+    assert (found.states, found.transitions, found.depth) == (2_986_377, 8_106_620, 24)
+    assert found.bytes_per_state <= 32
+
+
+def test_symmetry_leaves_one_state_of_each_orbit() -> None:
+    """The orbits of what is left are together all the states."""
+    instance = counters(3)
+    found = search_compiled(instance, limit=10**9, symmetry=True, jit=False)
+    assert (found.renamings, found.states) == (6, 4_745)
+    all_states = explore(instance).states
+    assert all_states == 26_260
+    renamings = symmetry_of(instance)
+    seen, frontier, orbits = set[Any](), [tuple(instance.initial())], 0
+    seen.add(renamings.canonical(frontier[0]))
+    while frontier:
+        state = frontier.pop()
+        orbits += len(renamings.images(state))
+        for _, after in successors(instance, state):
+            least = renamings.canonical(tuple(after))
+            if least not in seen:
+                seen.add(least)
+                frontier.append(least)
+    assert len(seen) == found.states
+    assert orbits == all_states
+
+
+# -- counterexamples -----------------------------------------------------------------------------------------------
+
+
+class Process(Sort):
+    "a process"
+
+
+def shaky(least: int) -> Spec:
+    """A counter that must stay below a bound, by three processes that can't be told apart."""
+
+    spec = Spec("shaky")
+    done = spec.var("done", Process, init=lambda p: False)
+    total = spec.var("total", to=Int, init=lambda: 0)
+
+    @spec.action
+    def add(p: Process) -> None:
+        require("fresh", ~done(p))
+        done[p] = True
+        total.becomes(total() + 5)
+
+    spec.invariant("shaky.small")(lambda: total() < least)
+    spec.step_property("shaky.stays")(lambda: forall(Process, lambda p: ~done(p) | done.next(p)))
+    spec.reachable("shaky.two")(lambda: exists(Process, Process, lambda p, q: (p != q) & done(p) & done(q)))
+    return spec
+
+
+@pytest.mark.parametrize("symmetry", [False, True])
+def test_a_counterexample_is_a_shortest_run(symmetry: bool) -> None:
+    spec = shaky(10)
+    found = search_compiled(Instance(spec, {spec.sorts[0]: 3}), limit=10**6, jit=False, symmetry=symmetry)
+    assert not found.complete
+    assert found.violated is not None
+    trace = found.violated
+    assert [step.action for step in trace.steps] == ["add", "add"]
+    assert [p.id for p in trace.instance.violated(trace.states[-1])] == ["shaky.small"]
+    for number, step in enumerate(trace.steps):
+        after = list(trace.states[number])
+        assert trace.instance.enabled(after, step)
+        trace.instance.perform(after, step)
+        assert tuple(after) == tuple(trace.states[number + 1])
+
+
+def test_an_integer_gets_the_bits_that_it_needs() -> None:
+    """The total reaches 15 and 16 with 4 bits at first: the search is made again with more."""
+    spec = shaky(1000)
+    for processes, total in ((3, 15), (4, 20)):
+        found = search_compiled(Instance(spec, {spec.sorts[0]: processes}), limit=10**6, jit=False)
+        assert found.states == 2**processes, total
+        assert found.reached == {"shaky.two"}
+
+
+def test_a_violated_step_is_shown_with_the_step() -> None:
+    spec = shaky(1000)
+    (process,) = spec.sorts
+
+    @spec.action
+    def forget() -> None:
+        done = spec.variables["done"]
+        require("all", forall(process, lambda p: done(p)))
+        done.becomes(lambda p: False)
+
+    found = search_compiled(Instance(spec, {process: 2}), limit=10**6, jit=False)
+    assert found.violated is not None
+    assert [step.action for step in found.violated.steps] == ["add", "add", "forget"]
+    assert [p.id for p in found.violated.instance.violated_step(*found.violated.states[-2:])] == ["shaky.stays"]
+
+
+def test_a_search_stops_at_its_limit() -> None:
+    found = search_compiled(counters(3), limit=1000, jit=False)
+    assert not found.complete
+    assert found.violated is None
+    assert 1000 < found.states <= 26_260
+
+
+@pytest.mark.slow
+def test_the_machine_code_of_the_protocol_finds_what_python_finds() -> None:
+    """Half a minute to compile; 243,692 states."""
+    instance, roots = mtpo_instance(2, 1, 2)
+    found = search_compiled(instance, roots, limit=10**9)
+    assert (found.states, found.transitions, found.depth) == (243_692, 371_806, 15)
+    assert len(found.reached) == len(mtpo.role("reachable"))
+
+
+# -- bounds --------------------------------------------------------------------------------------------------------
+
+
+def test_states_survive_packing() -> None:
+    instance, roots = mtpo_instance(2, 1, 2)
+    packing = Packing(instance)
+    rows = np.array([list(root) for root in roots])
+    packed = packing.pack(rows)
+    assert packed.shape == (len(roots), packing.words)
+    assert (packing.unpack(packed) == rows).all()
+    with pytest.raises(TooWide):
+        Packing(counters(2), int_bits=4).pack(np.array([[99] + [0] * (counters(2).width - 1)]))
+
+
+def test_negative_integers_are_refused() -> None:
+    spec = Spec("down")
+    x = spec.var("x", to=Int, init=lambda: 0)
+
+    @spec.action
+    def step() -> None:
+        x.becomes(x() - 1)
+
+    with pytest.raises(InstanceError, match="down: an integer is negative or beyond 31 bits"):
+        search_compiled(Instance(spec, {}), limit=100, jit=False)
+
+
+def test_renamings_keep_what_the_constants_tell_apart() -> None:
+    """Objects with different initial values are not interchangeable; values with a constant are fixed."""
+    sizes: dict[type[Sort], int] = {Agent: 1, Call: 2, Object: 2, Value: 2}
+    given_ = {"origin": [0], "author": [0, 0], "given": [0, 1]}
+    instance = Instance(mtpo, sizes, given_, open=("reads", "writes", "invertible", "replay"))
+    renamings = symmetry_of(instance).renamings
+    assert len(renamings) == 2
+    assert all((r[Object] == (0, 1)) == (r[Value] == (0, 1)) for r in renamings), "both are swapped or neither"
+    equal = Instance(mtpo, sizes, {**given_, "given": [0, 0]}, open=instance.open)
+    assert [r[Value] for r in symmetry_of(equal).renamings] == [(0, 1)] * 2
+
+
+def test_too_many_renamings_are_refused() -> None:
+    assert math.factorial(8) > MAX_GROUP
+    with pytest.raises(InstanceError, match="40,320 renamings"):
+        symmetry_of(counters(8))
