@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import numpy as np
 
 from mtpo.proofs.kernel import BAD, KIND, REACHED, STEP, STOP, TRANSITIONS, VIOLATED, WIDE, compile_kernel
-from mtpo.proofs.packing import TooWide
+from mtpo.proofs.packing import Cells, TooWide
 from mtpo.proofs.search import Search, new_search, run
 from mtpo.proofs.symmetry import Symmetry, symmetry_of
 from mtpo.proofs.verdicts import Trace
@@ -52,8 +52,14 @@ def search_compiled(
     With ``symmetry`` one state stands for all that differ from it by a renaming of unordered sorts. Without ``jit`` the
     generated code is run by Python: for tests.
     """
-    rows = [instance.initial()] if initial is None else [list(row) for row in initial]
-    roots = np.array(rows, dtype=np.int64).reshape(len(rows), instance.width)
+    rows = list[bytes | tuple[int, ...]]()
+    for row in [instance.initial()] if initial is None else initial:
+        rows.append(bytes(row) if not instance.wide else tuple(row))
+        if len(rows) % 4096 == 0:
+            progress(len(rows), len(rows))
+        if len(rows) > limit:
+            break
+    roots = _table(instance, rows)
     renamings = symmetry_of(instance) if symmetry else None
     for bits in _WIDTHS:
         try:
@@ -66,6 +72,13 @@ def search_compiled(
         if search.control[STOP] != WIDE:
             return _found(instance, search, renamings, count)
     raise InstanceError(f"{instance.spec.name}: an integer is negative or beyond {_WIDTHS[-1]} bits")
+
+
+def _table(instance: Instance, rows: list[bytes | tuple[int, ...]]) -> Cells:
+    """Rows of cells as an array, shape (rows, cells)."""
+    if instance.wide:
+        return np.array(rows, dtype=np.int64).reshape(len(rows), instance.width)
+    return np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), instance.width)  # type: ignore[arg-type]
 
 
 def _found(instance: Instance, search: Search, symmetry: Symmetry | None, initial: int) -> Found:
@@ -115,7 +128,7 @@ def _trace(instance: Instance, search: Search, symmetry: Symmetry | None, last: 
 def successors(instance: Instance, state: State) -> Iterator[tuple[Step, State]]:
     """Every step from a state, by trying all arguments: for a state here and there."""
     for action in instance.spec.actions.values():
-        domains = [
+        domains: list[Iterable[Any]] = [
             range(instance.size(p.sort))
             if isinstance(p, Term)
             else itertools.product(range(instance.size(p.range)), repeat=instance.cells(p))

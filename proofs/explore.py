@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -19,10 +19,12 @@ from mtpo.spec.terms import conj
 
 DEFAULT_LIMIT = 5_000_000
 
+Engine = Literal["python", "compiled"]
+
 
 @attrs.frozen
 class Exploration:
-    """What an exploration saw. ``complete`` is False when it stopped at the state limit: then nothing is CHECKED."""
+    """What an exploration saw. ``complete`` is False when it stopped early: CHECKED is then only what was reached."""
 
     instance: Instance
     initial: int
@@ -33,6 +35,7 @@ class Exploration:
     complete: bool
     taken: dict[str, int]
     verdicts: list[Verdict]
+    symmetry: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -45,10 +48,24 @@ class Exploration:
             "seconds": round(self.seconds, 2),
             "states_per_second": round(self.states / max(self.seconds, 1e-9)),
             "complete": self.complete,
-            "symmetry": False,
+            "symmetry": self.symmetry,
             "actions": self.taken,
             "verdicts": [v.as_json() for v in self.verdicts],
         }
+
+
+@attrs.frozen
+class _Search:
+    """What a search found, before it is judged."""
+
+    initial: int
+    states: int
+    transitions: int
+    depth: int
+    complete: bool
+    taken: dict[str, int]
+    reached: frozenset[str]
+    violated: Trace | None
 
 
 def explore(
@@ -56,28 +73,58 @@ def explore(
     initial: Iterable[State] | None = None,
     *,
     limit: int = DEFAULT_LIMIT,
+    engine: Engine = "python",
+    symmetry: bool = False,
     progress: Callable[[int, int], None] = lambda states, frontier: None,
 ) -> Exploration:
-    """Explore from the initial states (by default the one initial state) to the end, the limit or a violation."""
+    """Explore from the initial states (by default the one initial state) to the end, the limit or a violation.
+
+    ``engine`` compiled makes machine code of the spec first (half a minute for a large one, kept for the next time) and
+    is then ten times as fast and needs a tenth of the memory; ``symmetry``, which needs it, looks at one of all states
+    that differ by a renaming of unordered sorts. Initial states count against the limit as they are made.
+    """
     start = time.perf_counter()
+    roots: Iterable[State] = [instance.freeze(instance.initial())] if initial is None else initial
+    if engine == "compiled":
+        from mtpo.proofs.compiled import search_compiled
+
+        compiled = search_compiled(instance, roots, limit=limit, symmetry=symmetry, progress=progress)
+        found = _Search(**{f.name: getattr(compiled, f.name) for f in attrs.fields(_Search)})
+    elif symmetry:
+        raise ValueError("symmetry needs the compiled engine")
+    else:
+        found = _search(instance, roots, limit, progress)
+    seconds = time.perf_counter() - start
+    verdicts = _verdicts(instance, found, limit, symmetry)
+    return Exploration(
+        instance,
+        found.initial,
+        found.states,
+        found.transitions,
+        found.depth,
+        seconds,
+        found.complete,
+        found.taken,
+        verdicts,
+        symmetry,
+    )
+
+
+def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Callable[[int, int], None]) -> _Search:
     spec = instance.spec
     steps, successors = instance.ground()
-    roots = [instance.freeze(instance.initial())] if initial is None else list(dict.fromkeys(initial))
-    states = spec.role("invariant", "lemma")
-    moves = spec.role("step")
+    states, moves = spec.role("invariant", "lemma"), spec.role("step")
     holds = instance.formula(conj(*(p.formula for p in states)), "all invariants", grounded=True)
     allows = instance.formula(conj(*(p.formula for p in moves)), "all step properties", grounded=True)
     goals = {p.id: instance.formula(p.formula, p.id, grounded=True) for p in spec.role("reachable")}
-    reached: dict[str, State] = {}
-    parent: dict[State, tuple[State, int] | None] = dict.fromkeys(roots)
+    reached = set[str]()
+    parent: dict[State, tuple[State, int] | None] = {}
     taken = [0] * len(steps)
     transitions = depth = 0
-    broken: list[Verdict] = []
-    complete = True
+    violated: Trace | None = None
 
     def look(state: State) -> bool:
-        for id in [id for id in goals if id not in reached and goals[id](state)]:
-            reached[id] = state
+        reached.update([id for id in goals if id not in reached and goals[id](state)])
         return holds(state)
 
     def trace(state: State, last: int | None = None, after: State | None = None) -> Trace:
@@ -92,19 +139,18 @@ def explore(
             path.append(steps[last])
         return Trace(instance, tuple(row), tuple(path))
 
-    def fail(found: Trace) -> None:
-        after = found.states[-1]
-        bad = instance.violated(after)
-        if not bad and found.steps:
-            bad = instance.violated_step(found.states[-2], after)
-        broken.extend(Verdict(p.id, Status.FAILED, "exhaustive", {}, clause=p.doc, trace=found) for p in bad)
-
-    frontier = list(roots)
     for state in roots:
+        if state in parent:
+            continue
+        parent[state] = None
+        if len(parent) % 4096 == 0:
+            progress(len(parent), len(parent))
         if not look(state):
-            fail(trace(state))
+            violated = trace(state)
+        if violated or len(parent) > limit:
             break
-    while frontier and not broken:
+    initial, frontier = len(parent), list(parent)
+    while frontier and not violated and len(parent) <= limit:
         following: list[State] = []
         for position, state in enumerate(frontier):
             if position % 4096 == 0:
@@ -113,46 +159,73 @@ def explore(
                 transitions += 1
                 taken[number] += 1
                 if not allows(state, after):
-                    fail(trace(state, number, after))
+                    violated = trace(state, number, after)
                     break
                 if after not in parent:
                     parent[after] = (state, number)
                     following.append(after)
                     if not look(after):
-                        fail(trace(after))
+                        violated = trace(after)
                         break
-            if broken or len(parent) > limit:
+            if violated or len(parent) > limit:
                 break
-        if len(parent) > limit:
-            complete = False
-            break
         depth += bool(following)
         frontier = following
-    seconds = time.perf_counter() - start
     by_action: dict[str, int] = dict.fromkeys(spec.actions, 0)
     for step, count in zip(steps, taken, strict=True):
         by_action[step.action] += count
-    verdicts = list(broken)
-    size = {"sizes": {s.__name__: n for s, n in instance.sizes.items()}, "states": len(parent), "depth": depth}
-    if not broken:
-        status = Status.CHECKED if complete else Status.UNKNOWN
-        why = {} if complete else {"why": f"stopped at {limit:,} states"}
-        verdicts += [Verdict(p.id, status, "exhaustive", {**size, **why}) for p in (*states, *moves)]
-        for id in goals:
-            if id in reached:
-                verdicts.append(Verdict(id, Status.CHECKED, "reached", size, trace=None))
-            else:
-                verdicts.append(
-                    Verdict(id, Status.FAILED if complete else Status.UNKNOWN, "never reached", {**size, **why})
-                )
-        verdicts += [
-            Verdict(f"{spec.name}.{name}", Status.FAILED, "action never taken", size)
-            for name, count in by_action.items()
-            if complete and not count
+    complete = violated is None and len(parent) <= limit
+    return _Search(initial, len(parent), transitions, depth, complete, by_action, frozenset(reached), violated)
+
+
+def _verdicts(instance: Instance, found: _Search, limit: int, symmetry: bool) -> list[Verdict]:
+    """One for each property, and one for each action that was never taken."""
+    spec = instance.spec
+    detail: dict[str, Any] = {
+        "sizes": {s.__name__: n for s, n in instance.sizes.items()},
+        "states": found.states,
+        "depth": found.depth,
+        "symmetry": symmetry,
+    }
+    verdicts: list[Verdict] = []
+    if found.violated is not None:
+        last = found.violated.states[-1]
+        bad = instance.violated(last)
+        if not bad and found.violated.steps:
+            bad = instance.violated_step(found.violated.states[-2], last)
+        verdicts += [Verdict(p.id, Status.FAILED, "exhaustive", {}, clause=p.doc, trace=found.violated) for p in bad]
+    if not found.initial:
+        why = "no initial state satisfies the assumptions: nothing was looked at"
+        return [
+            Verdict(p.id, Status.FAILED, "vacuous", {**detail, "why": why})
+            for p in spec.role("invariant", "lemma", "step", "reachable")
         ]
-    return Exploration(
-        instance, len(roots), len(parent), transitions, depth, seconds, complete and not broken, by_action, verdicts
-    )
+    if found.complete:
+        status, open_detail = Status.CHECKED, detail
+    else:
+        status = Status.UNKNOWN
+        seen = "not violated in the states seen; stopped at"
+        why = f"{seen} the violation" if found.violated else f"{seen} {limit:,} states"
+        open_detail = {**detail, "why": why}
+    failed = {v.property for v in verdicts}
+    verdicts += [
+        Verdict(p.id, status, "exhaustive", open_detail)
+        for p in spec.role("invariant", "lemma", "step")
+        if p.id not in failed
+    ]
+    for p in spec.role("reachable"):
+        if p.id in found.reached:
+            verdicts.append(Verdict(p.id, Status.CHECKED, "reached", detail))
+        elif found.complete:
+            verdicts.append(Verdict(p.id, Status.FAILED, "never reached", detail))
+        else:
+            verdicts.append(Verdict(p.id, Status.UNKNOWN, "not reached", {**open_detail, "why": "not reached so far"}))
+    verdicts += [
+        Verdict(f"{spec.name}.{name}", Status.FAILED, "action never taken", detail)
+        for name, count in found.taken.items()
+        if found.complete and not count
+    ]
+    return verdicts
 
 
 def witness(instance: Instance, initial: Iterable[State], property: str, limit: int = DEFAULT_LIMIT) -> Trace | None:

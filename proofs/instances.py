@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import attrs
 
 from mtpo.spec.concrete import Instance, State
 from mtpo.spec.language import Sort, Spec
@@ -16,9 +18,17 @@ class TooManyChoices(ValueError):
     """The constants of an instance have more values than can be tried one by one."""
 
 
-def mtpo_instance(
-    agents: int, calls: int, objects: int, values: int = 2, spec: Spec = mtpo
-) -> tuple[Instance, list[State]]:
+@attrs.frozen
+class Roots:
+    """Initial states, made as they are asked for, as often as they are asked for."""
+
+    make: Callable[[], Iterator[State]]
+
+    def __iter__(self) -> Iterator[State]:
+        return self.make()
+
+
+def mtpo_instance(agents: int, calls: int, objects: int, values: int = 2, spec: Spec = mtpo) -> tuple[Instance, Roots]:
     """``agents`` agents with ``calls`` calls each: all footprints, with and without inverses, both policies.
 
     Left out by symmetry: renamings of objects, calls without a footprint, reads without an inverse. The initial value
@@ -32,6 +42,10 @@ def mtpo_instance(
         "given": [0] * objects,
     }
     instance = Instance(spec, sizes, fixed, open=("reads", "writes", "invertible", "replay"))
+    return instance, Roots(lambda: _footprints(instance, total - 1, objects))
+
+
+def _footprints(instance: Instance, calls: int, objects: int) -> Iterator[State]:
     subsets = list(itertools.product((0, 1), repeat=objects))
     kinds = [
         (r, w, inverse)
@@ -40,43 +54,39 @@ def mtpo_instance(
         if any(r) or any(w)
         for inverse in ((0, 1) if any(w) else (1,))
     ]
-    seen: set[object] = set()
-    initial = []
-    for choice in itertools.product(kinds, repeat=total - 1):
-        if objects > 1:
-            forms = [
-                tuple((tuple(r[p] for p in order), tuple(w[p] for p in order), i) for r, w, i in choice)
-                for order in itertools.permutations(range(objects))
-            ]
-            least = min(forms)
-            if least in seen:
-                continue
-            seen.add(least)
+    renamed = [
+        [kinds.index((tuple(r[p] for p in order), tuple(w[p] for p in order), i)) for r, w, i in kinds]
+        for order in itertools.permutations(range(objects))
+    ][1:]
+    for choice in itertools.product(range(len(kinds)), repeat=calls):
+        if any(tuple(table[k] for k in choice) < choice for table in renamed):
+            continue  # its least renaming stands for it
         for replay in (0, 1):
             chosen = {
-                "reads": [0] * objects + [bit for r, _, _ in choice for bit in r],
-                "writes": [1] * objects + [bit for _, w, _ in choice for bit in w],
-                "invertible": [1] + [i for _, _, i in choice],
+                "reads": [0] * objects + [bit for k in choice for bit in kinds[k][0]],
+                "writes": [1] * objects + [bit for k in choice for bit in kinds[k][1]],
+                "invertible": [1] + [kinds[k][2] for k in choice],
                 "replay": [replay],
             }
-            initial.append(instance.freeze(instance.initial(chosen)))
-    return instance, initial
+            yield instance.freeze(instance.initial(chosen))
 
 
-def every_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, list[State]]:
+def every_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, Roots]:
     """Every choice of constants that the assumptions allow, for the given sizes."""
     instance = Instance(spec, sizes, {}, open=tuple(spec.constants))
-    return instance, list(_choices(spec, instance))
-
-
-def _choices(spec: Spec, instance: Instance) -> Iterator[State]:
-    tables = []
     count = 1
     for symbol in spec.constants.values():
         count *= instance.size(symbol.range) ** instance.cells(symbol)
         if count > MAX_CHOICES:
             raise TooManyChoices(f"{spec.name}: more than {MAX_CHOICES:,} choices of constants; explore smaller sizes")
-        tables.append(list(itertools.product(range(instance.size(symbol.range)), repeat=instance.cells(symbol))))
+    return instance, Roots(lambda: _choices(spec, instance))
+
+
+def _choices(spec: Spec, instance: Instance) -> Iterator[State]:
+    tables = [
+        list(itertools.product(range(instance.size(symbol.range)), repeat=instance.cells(symbol)))
+        for symbol in spec.constants.values()
+    ]
     for tuple_ in itertools.product(*tables):
         state = instance.freeze(instance.initial(dict(zip(spec.constants, tuple_, strict=True))))
         if not instance.assumed(state):

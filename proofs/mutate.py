@@ -15,9 +15,9 @@ import attrs
 
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import broken_by
-from mtpo.proofs.instances import every_instance, mtpo_instance
+from mtpo.proofs.instances import Roots, every_instance, mtpo_instance
 from mtpo.proofs.verdicts import Status, Trace
-from mtpo.spec.concrete import Instance, State
+from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Action, Clause, Sort, Spec, conj, conjuncts, show
 from mtpo.spec.mtpo import Agent, Call, Object, Value
 
@@ -37,6 +37,10 @@ EXPLORED = 60_000
 """States after which the exploration of a mutant gives up."""
 
 SIZES: Mapping[str, Mapping[type[Sort], int]] = {"mtpo": {Agent: 3, Call: 5, Object: 2, Value: 2}}
+
+
+class NotSound(ValueError):
+    """The spec whose mutants are wanted is violated itself; the message names the properties."""
 
 
 @attrs.frozen
@@ -99,7 +103,12 @@ def _mutant(spec: Spec, action: Action, id: str, what: str, changed: Action) -> 
     return Mutant(id, action.name, what, spec.without(actions={**spec.actions, action.name: changed}))
 
 
-def try_mutant(mutant: Mutant, sizes: Mapping[type[Sort], int], timeout_ms: int = 5_000) -> Fate:
+def try_mutant(
+    mutant: Mutant,
+    sizes: Mapping[type[Sort], int],
+    timeout_ms: int = 5_000,
+    equivalent: Mapping[str, str] = EQUIVALENT,
+) -> Fate:
     """Look for a property that the mutated action breaks: by exploring, then by asking z3 for one step."""
     start = time.perf_counter()
     for instance, initial in _small_instances(mutant.spec):
@@ -112,10 +121,34 @@ def try_mutant(mutant: Mutant, sizes: Mapping[type[Sort], int], timeout_ms: int 
     seconds = time.perf_counter() - start
     if broken:
         return Fate(mutant, tuple(broken), "inductive", "", seconds, answer)
-    return Fate(mutant, (), "", EQUIVALENT.get(mutant.id, ""), seconds)
+    return Fate(mutant, (), "", equivalent.get(mutant.id, ""), seconds)
 
 
-def _small_instances(spec: Spec) -> Iterator[tuple[Instance, list[State]]]:
+def check_sound(
+    spec: Spec,
+    sizes: Mapping[type[Sort], int],
+    tell: Callable[[str], None] = lambda what: None,
+    timeout_ms: int = 5_000,
+) -> None:
+    """That the spec itself holds where its mutants are tried. Raises :class:`NotSound`."""
+    tell("the spec as it stands")
+    for instance, initial in _small_instances(spec):
+        failed = [v for v in explore(instance, initial, limit=EXPLORED).verdicts if v.status is Status.FAILED]
+        if failed:
+            what = ", ".join(f"{v.property} ({v.method})" for v in failed)
+            raise NotSound(
+                f"{spec.name} fails as it stands: {what}; `mtpo explore` shows how; mend it before its mutants"
+            )
+    for action in spec.actions:
+        broken, _ = broken_by(spec, action, sizes, timeout_ms)
+        if broken:
+            raise NotSound(
+                f"{spec.name} is not inductive as it stands: {', '.join(broken)} at {action}; "
+                f"`mtpo prove` shows how; mend it before its mutants"
+            )
+
+
+def _small_instances(spec: Spec) -> Iterator[tuple[Instance, Roots]]:
     if spec.name == "mtpo":
         yield mtpo_instance(2, 1, 1, spec=spec)
         yield mtpo_instance(2, 1, 2, spec=spec)
@@ -127,14 +160,20 @@ def mutate(
     spec: Spec,
     sizes: Mapping[type[Sort], int] | None = None,
     only: str = "",
+    equivalent: Mapping[str, str] = EQUIVALENT,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> list[Fate]:
-    """Try every mutant of a spec whose id contains ``only``."""
+    """Try every mutant of a spec whose id contains ``only``.
+
+    Raises :class:`NotSound` for a spec that is violated as it stands: any mutant of it would be killed for that.
+    """
     found = [mutant for mutant in mutants(spec) if only in mutant.id]
     sizes = sizes or SIZES.get(spec.name) or dict.fromkeys(spec.sorts, 3)
+    if found:
+        check_sound(spec, sizes, lambda what: progress(0, len(found), what))
     fates = []
     for number, mutant in enumerate(found):
         progress(number, len(found), mutant.id)
-        fates.append(try_mutant(mutant, sizes))
+        fates.append(try_mutant(mutant, sizes, equivalent=equivalent))
     progress(len(found), len(found), "")
     return fates

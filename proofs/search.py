@@ -56,7 +56,7 @@ class Search:
     def bytes_per_state(self) -> float:
         """Memory that the states, their parents and the table take, per state."""
         kept = self.count * (self.states.itemsize * self.states.shape[1] + self.parents.itemsize)
-        return (kept + self.table.nbytes) / max(1, self.count)
+        return float(kept + self.table.nbytes) / max(1, self.count)
 
 
 def new_search(kernel: Kernel, roots: Cells) -> Search:

@@ -52,6 +52,10 @@ class Symbolic:
 
     def axioms(self) -> list[z3.BoolRef]:
         """Total orders and the assumptions of the spec."""
+        return self.orders_axioms() + [self.formula(p.formula, self.before) for p in self.spec.role("assumption")]
+
+    def orders_axioms(self) -> list[z3.BoolRef]:
+        """Ordered sorts have total orders."""
         found = []
         for sort, le in self.orders.items():
             if self.finite is not None:
@@ -65,7 +69,7 @@ class Symbolic:
                 z3.ForAll([x, y, w], z3.Implies(z3.And(le(x, y), le(y, w)), le(x, w))),
                 z3.ForAll([x, y], z3.Or(le(x, y), le(y, x))),
             ]
-        return found + [self.formula(p.formula, self.before) for p in self.spec.role("assumption")]
+        return found
 
     # -- terms ---------------------------------------------------------------------------------------------------
 

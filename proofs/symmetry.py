@@ -99,4 +99,4 @@ def _renamed(symbol: Function[Term], point: tuple[int, ...], renaming: Renaming)
 def _value(sort: type[Term], value: int, renaming: Renaming) -> int:
     if sort in (Bool, Int) or sort not in renaming:
         return value
-    return renaming[sort][value]  # type: ignore[index]
+    return renaming[sort][value]

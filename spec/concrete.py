@@ -88,6 +88,8 @@ class Instance:
         self.wide = any(v.range is Int for v in held) or any(n > 256 for n in self.sizes.values())
         self._loops: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
         self._formulas: dict[tuple[str, bool], Callable[..., bool]] = {}
+        self._first: list[int] | None = None
+        """The first values of the variables, where they depend on no open constant."""
 
     # -- layout ------------------------------------------------------------------------------------------------
 
@@ -145,10 +147,16 @@ class Instance:
             table = tuple((chosen or {})[name])
             self._check_table(self.spec.constants[name], table)
             cells += table
+        if self._first is not None:
+            return [*cells, *self._first]
+        rigid = len(cells)
         for variable in self.spec.variables.values():
             for point in self.points(variable):
                 env = dict(zip(variable.formals, point, strict=True))
                 cells.append(int(evaluate(variable.init, self, cells, env)))
+        terms = [t for v in self.spec.variables.values() for t in walk(v.init)]
+        if not any(t.op == "apply" and t.data[0].name in self.open for t in terms):
+            self._first = cells[rigid:]
         return cells
 
     def assumed(self, state: State = ()) -> list[Property]:

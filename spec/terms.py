@@ -163,7 +163,8 @@ def lift(value: Any) -> Term:
 def _as(sort: type[T], value: Any, what: str) -> T:
     term = lift(value)
     if term.sort is not sort:
-        raise fail(f"sort mismatch: {what} wants {sort.__name__}, found {term.sort.__name__} `{show(term)}`")
+        hint = "; & and | bind tighter than comparisons: write (p == q) & (r < s)" if what in ("&", "|") else ""
+        raise fail(f"sort mismatch: {what} wants {sort.__name__}, found {term.sort.__name__} `{show(term)}`{hint}")
     return cast(T, term)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,22 @@ _EXTRAS = {
     "numba": "verify",
 }
 
-out = Console(highlight=False, soft_wrap=True, markup=False)
+CLOSED_PIPE = 141
+"""The exit code of a program whose reader went away, as a shell reports it."""
+
+
+def closed_pipe() -> SystemExit:
+    """What to raise when whoever read the output has seen enough; what is still buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return SystemExit(CLOSED_PIPE)
+
+
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        raise closed_pipe()
+
+
+out = _Terminal(highlight=False, soft_wrap=True, markup=False)
 err = Console(stderr=True, highlight=False, markup=False)
 
 
@@ -51,6 +67,8 @@ def verb(body: Callable[P, R]) -> Callable[P, R]:
             if extra is None:
                 raise
             raise usage(f"this verb needs {error.name}: pip install 'mtpo[{extra}]'") from None
+        except BrokenPipeError:
+            raise closed_pipe() from None
         except (ValueError, OSError, RuntimeError) as error:
             if not _is_ours(error):
                 raise

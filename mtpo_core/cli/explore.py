@@ -4,6 +4,10 @@ For mtpo the instance has AGENTS agents with CALLS calls each on OBJECTS objects
 inverses, both policies. For other specs every sort has SIZE elements and every choice of constants is tried. Whole
 states are compared, not fingerprints. A property that fails is shown with a shortest run; something that must be
 reachable and is never reached is a failure too.
+
+Beyond a million states use --compiled: the spec is made into machine code (half a minute for mtpo, kept for the next
+time), ten times as fast and with a tenth of the memory. --symmetry then looks at one of all states that differ only by
+a renaming of elements of unordered sorts.
 """
 
 from __future__ import annotations
@@ -13,18 +17,26 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import frontier, out, print_json, progress, verb
+from mtpo_core.cli.common import frontier, out, print_json, progress, usage, verb
 from mtpo_core.cli.specs import check_ledger, find_specs
 
 
 @verb
 def explore_command(
     spec: Annotated[str, typer.Argument(help="mtpo, kv or FILE.py")] = "mtpo",
-    agents: Annotated[int, typer.Option(min=1, max=4, help="agents (mtpo)")] = 2,
-    calls: Annotated[int, typer.Option(min=1, max=4, help="calls of each agent (mtpo)")] = 1,
-    objects: Annotated[int, typer.Option(min=1, max=3, help="objects (mtpo)")] = 2,
-    size: Annotated[int, typer.Option(min=1, max=6, help="elements of each sort (other specs)")] = 2,
-    limit: Annotated[int, typer.Option(min=1, help="stop at this many states")] = 5_000_000,
+    agents: Annotated[int | None, typer.Option(min=1, max=4, help="agents (mtpo only)  [default: 2]")] = None,
+    calls: Annotated[
+        int | None, typer.Option(min=1, max=4, help="calls of each agent (mtpo only)  [default: 1]")
+    ] = None,
+    objects: Annotated[int | None, typer.Option(min=1, max=3, help="objects (mtpo only)  [default: 2]")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, max=6, help="elements of each sort (not for mtpo)  [default: 2]")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="stop at this many states, initial ones included")] = 5_000_000,
+    compiled: Annotated[bool, typer.Option("--compiled", help="machine code: for large instances")] = False,
+    symmetry: Annotated[
+        bool, typer.Option("--symmetry", help="one state for all its renamings (implies --compiled)")
+    ] = False,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
@@ -36,17 +48,26 @@ def explore_command(
     from mtpo.proofs.verdicts import Status, exit_code
 
     check_ledger(record, spec)
+    own = {"--size": size} if spec == "mtpo" else {"--agents": agents, "--calls": calls, "--objects": objects}
+    for option, given in own.items():
+        if given is not None:
+            other = (
+                "--agents, --calls and --objects" if spec == "mtpo" else "--size, the number of elements of each sort"
+            )
+            raise usage(f"{option} means nothing for {spec}: give {other}")
     found: list[Any] = []
     for one in find_specs(spec):
         if one.name == "mtpo":
-            instance, initial = mtpo_instance(agents, calls, objects, spec=one)
+            instance, initial = mtpo_instance(agents or 2, calls or 1, objects or 2, spec=one)
         else:
-            instance, initial = every_instance(one, dict.fromkeys(one.sorts, size))
+            instance, initial = every_instance(one, dict.fromkeys(one.sorts, size or 2))
         with progress(f"exploring {one.name}", json) as tell:
             result = explore(
                 instance,
                 initial,
                 limit=limit,
+                engine="compiled" if compiled or symmetry else "python",
+                symmetry=symmetry,
                 progress=frontier(tell),
             )
         found.append(result)

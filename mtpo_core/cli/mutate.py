@@ -1,7 +1,8 @@
 """Weaken a spec rule by rule and see which property catches each mutant.
 
 Every guard conjunct and every update is dropped in turn. A mutant is killed when exploration finds a run that violates
-a property, or z3 a step out of an allowed state that does. Survivors that are not listed as equivalent are failures.
+a property, or z3 a step out of an allowed state that does; also when an action can't be taken any more. Survivors that
+are not listed as equivalent are failures; your own file lists them as EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from typing import Annotated, Any
 import typer
 
 from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb
-from mtpo_core.cli.specs import check_ledger, find_specs
+from mtpo_core.cli.specs import check_ledger, find_source
+
+_HOW = {
+    "action never taken": "the action can't be taken any more",
+    "never reached": "what must be reachable is not",
+    "inductive": "by a step that z3 found",
+}
 
 
 @verb
@@ -26,16 +33,21 @@ def mutate_command(
     """See the module's docstring."""
     from mtpo.proofs.ledger import Entry, sources_hash
     from mtpo.proofs.ledger import record as write
-    from mtpo.proofs.mutate import mutate
+    from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
 
-    specs = find_specs(spec)
+    source = find_source(spec)
+    specs = source.specs
+    unknown = source.equivalent.keys() - {m.id for one in specs for m in mutants(one)}
+    if unknown:
+        raise usage(f"{spec}: EQUIVALENT names no mutant: {', '.join(sorted(unknown))}")
     if record is not None and only:
         raise usage("--record is for all mutants of a spec: leave out --only")
     check_ledger(record, spec)
     fates: list[Any] = []
     for one in specs:
         with progress(f"mutants of {one.name}", json) as tell:
-            fates += mutate(one, only=only, progress=counted(tell, "mutants"))
+            equivalent = {**EQUIVALENT, **source.equivalent}
+            fates += mutate(one, only=only, equivalent=equivalent, progress=counted(tell, "mutants"))
         if record is not None:
             killed = sum(bool(f.killed_by) for f in fates)
             equivalent = {f.mutant.id: f.reason for f in fates if f.reason}
@@ -43,8 +55,8 @@ def mutate_command(
             detail = {"mutants": len(fates), "killed": killed, "equivalent": equivalent, "survived": survived}
             status = "FAILED" if survived else "CHECKED"
             english = "every guard conjunct and every update matters to a named property"
-            source = {"kv": "paged_kv"}.get(one.name, one.name)
-            entry = Entry(f"{one.name}.mutants", "mutants", status, english, sources_hash(source, "mutants"), detail)
+            module = {"kv": "paged_kv"}.get(one.name, one.name)
+            entry = Entry(f"{one.name}.mutants", "mutants", status, english, sources_hash(module, "mutants"), detail)
             write(record, [entry])
     if not fates:
         raise usage(f"no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE or SPEC.ACTION.VARIABLE:=")
@@ -54,7 +66,8 @@ def mutate_command(
         raise typer.Exit(1 if survived else 0)
     for f in fates:
         word = "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
-        out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.reason or f.mutant.what}")
+        how = f" ({_HOW[f.how]})" if f.how in _HOW else ""
+        out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.reason or f.mutant.what}{how}")
         if traces and f.trace:
             out.print("\n".join(f"           {line}" for line in f.trace.lines()))
     out.print(f"\n{len(fates)} mutants, {sum(bool(f.killed_by) for f in fates)} killed, {len(survived)} survived")

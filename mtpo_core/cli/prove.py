@@ -3,11 +3,12 @@
 SPEC is a built-in spec (mtpo, kv), a Python file that declares one, or left out for all built-in ones. Every invariant
 is shown to hold initially and to be preserved by every action; every step property to hold of every action; every
 variant to decrease. A property that fails is shown with a state that satisfies all properties and the step that breaks
-it.
+it. Assumptions that contradict each other, and actions that can never be taken, fail: nothing is proven of nothing.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,11 +28,13 @@ def prove_command(
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
-    from mtpo.proofs.inductive import prove
+    from mtpo.proofs.inductive import prove, solver_name
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.verdicts import exit_code
 
+    if not math.isfinite(timeout):
+        raise usage(f"--timeout {timeout}: give seconds; every solver question has to end")
     specs = find_specs(spec)
     check_ledger(record, spec)
     known = {id for s in specs for id in (*s.properties, *s.variants)}
@@ -60,7 +63,8 @@ def prove_command(
         print_json({"specs": [s.name for s in specs], "verdicts": [v.as_json() for v in found]})
     else:
         for v in found:
-            out.print(f"{v.status:<8} {v.property:<36} {v.detail['obligations']:>4} obligations  {english[v.property]}")
+            count = f"{v.detail['obligations']:>4} obligations" if "obligations" in v.detail else v.method
+            out.print(f"{v.status:<8} {v.property:<36} {count}  {english.get(v.property, '')}".rstrip())
             if v.clause:
                 out.print(f"         false: {v.clause}")
             if "why" in v.detail:
@@ -70,7 +74,7 @@ def prove_command(
         scope = "any number of elements" if not property else "these properties, assuming the others"
         out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for {scope}")
         assumed = sorted({a for v in found for a in v.assumptions})
-        out.print(f"{found[0].detail['solver']}; assumptions: {', '.join(assumed) or 'none'}")
+        out.print(f"{solver_name()}; assumptions: {', '.join(assumed) or 'none'}")
     raise typer.Exit(exit_code(found))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import attrs
 
 BUILT_IN = {"mtpo": "mtpo.spec.mtpo:mtpo", "kv": "mtpo.spec.paged_kv:kv"}
 
@@ -15,35 +18,85 @@ class NoSuchSpec(ValueError):
     """No built-in spec of that name, and no file that declares one."""
 
 
+@attrs.frozen
+class Source:
+    """Specs, and the mutants of them that a file lists in ``EQUIVALENT``, each with the reason."""
+
+    specs: list[Any]
+    equivalent: dict[str, str] = attrs.Factory(dict)
+
+
 def find_specs(name: str | None) -> list[Any]:
     """All built-in specs, one of them by name, or those that a user's file declares."""
+    return find_source(name).specs
+
+
+def find_source(name: str | None) -> Source:
+    """Specs with what else a user's file says of them."""
     if name is None:
-        return [_load(target) for target in BUILT_IN.values()]
+        return Source([_load(target) for target in BUILT_IN.values()])
     if name in BUILT_IN:
-        return [_load(BUILT_IN[name])]
+        return Source([_load(BUILT_IN[name])])
     path = Path(name)
     if path.suffix != ".py":
         raise NoSuchSpec(f"unknown spec {name!r}; known: {', '.join(BUILT_IN)}; or give a .py file")
     if not path.is_file():
         raise NoSuchSpec(f"{name}: no such file")
-    from mtpo.spec.language import Spec, SpecError
+    module = run_file(path)
+    equivalent = getattr(module, "EQUIVALENT", {})
+    if not isinstance(equivalent, dict) or not all(isinstance(t, str) for item in equivalent.items() for t in item):
+        raise NoSuchSpec(f"{name}: EQUIVALENT must map the ids of mutants to reasons, both text")
+    return Source(declared(module, name), equivalent)
 
-    described = importlib.util.spec_from_file_location(path.stem, path)
-    assert described is not None and described.loader is not None
-    module = importlib.util.module_from_spec(described)
+
+def run_file(path: Path) -> ModuleType:
+    """The module that a user's file is. Whatever it does wrong is a :class:`NoSuchSpec` or SpecError with its line."""
+    from mtpo.spec.language import SpecError
+
+    name = str(path)
+    module = ModuleType(path.stem)
+    module.__file__ = name
+    sys.modules.setdefault(path.stem, module)
     try:
-        described.loader.exec_module(module)
+        exec(compile(path.read_bytes(), name, "exec"), module.__dict__)
     except SyntaxError as error:
         raise NoSuchSpec(f"{name}:{error.lineno}: {error.msg}") from None
     except SpecError:
         raise
-    except Exception as error:  # noqa: BLE001  whatever the user's file does wrong, at its line
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == described.origin]
-        line = f":{frames[-1].lineno}" if frames else ""
-        raise NoSuchSpec(f"{name}{line}: {type(error).__name__}: {error}") from None
-    found = [value for value in vars(module).values() if isinstance(value, Spec)]
+    except ValueError as error:
+        if "null byte" in str(error):
+            raise NoSuchSpec(f"{name}: is no Python source: {error}") from None
+        raise NoSuchSpec(_at(path, error)) from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - an exit too: the user's file does not decide how a check ends
+        raise NoSuchSpec(_at(path, error)) from None
+    finally:
+        if sys.modules.get(path.stem) is module:
+            del sys.modules[path.stem]
+    return module
+
+
+def _at(path: Path, error: BaseException) -> str:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    line = f":{frames[-1].lineno}" if frames else ""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SystemExit):
+        what = f"the file ends the program itself (exit {error.code}); a spec only declares"
+    return f"{path}{line}: {what}"
+
+
+def declared(module: ModuleType, name: str) -> list[Any]:
+    """The specs of a module, each once however many names it has."""
+    from mtpo.spec.language import Spec
+
+    found = list({id(value): value for value in vars(module).values() if isinstance(value, Spec)}.values())
     if not found:
-        raise NoSuchSpec(f"{name}: declares no Spec")
+        raise NoSuchSpec(f'{name}: declares no Spec; write `NAME = Spec("NAME", "what it is")` and declare on it')
+    for one in found:
+        if not one.variables or not one.actions:
+            lacks = "variables" if not one.variables else "actions"
+            raise NoSuchSpec(f"{name}: spec `{one.name}` has no {lacks}, so there is nothing to check")
     return found
 
 

@@ -282,3 +282,87 @@ def test_a_step_property_that_is_not_shown_is_no_hypothesis() -> None:
     for properties in (None, frozenset({"cut.near"})):
         verdicts = prove(cut, properties=properties, timeout_ms=2_000)
         assert all(v.status is not Status.PROVED for v in verdicts), verdicts
+
+
+# -- nothing is proven of nothing ----------------------------------------------------------------------------------
+
+
+class Item(Sort):
+    "an item"
+
+
+class Level(OrderedSort):
+    "a level"
+
+
+def switch() -> Spec:
+    """One flag for each item that can be set."""
+    spec = Spec("switch")
+    on = spec.var("on", Item, init=lambda p: False)
+
+    @spec.action
+    def flip(p: Item) -> None:
+        require("off", ~on(p))
+        on[p] = True
+
+    spec.step_property("switch.stays")(lambda: forall(Item, lambda p: implies(on(p), on.next(p))))
+    return spec
+
+
+def test_assumptions_that_contradict_each_other_fail_by_name() -> None:
+    spec = switch()
+    good = spec.const("good", Item)
+    least = spec.const("least", to=Level)
+    spec.assume("switch.some")(lambda: exists(Item, lambda p: good(p)))
+    spec.assume("switch.least")(lambda: forall(Level, lambda a: least() <= a))
+    spec.assume("switch.none")(lambda: forall(Item, lambda p: ~good(p)))
+    verdicts = prove(spec)
+    assert {v.property for v in verdicts} == {"switch.some", "switch.none"}
+    assert exit_code(verdicts) == 1
+    for v in verdicts:
+        assert (v.status, v.method) == (Status.FAILED, "vacuous")
+        assert v.detail["why"].startswith("switch.some and switch.none can't hold: no model")
+
+
+def test_one_assumption_that_can_not_hold_fails_by_itself() -> None:
+    spec = switch()
+    spec.assume("switch.top")(lambda: forall(Level, lambda a: exists(Level, lambda b: (a < b) & (b < a))))
+    (verdict,) = prove(spec)
+    assert (verdict.property, verdict.status) == ("switch.top", Status.FAILED)
+
+
+def test_an_action_that_can_never_be_taken_fails() -> None:
+    spec = switch()
+    on = spec.variables["on"]
+
+    @spec.action
+    def never(p: Item) -> None:
+        require("set", on(p))
+        require("unset", ~on(p))
+        require("other", exists(Item, lambda q: on(q)))
+
+    found = by_id(prove(spec))
+    assert found["switch.stays"].status is Status.PROVED
+    assert (found["switch.never"].status, found["switch.never"].method) == (Status.FAILED, "vacuous")
+    why = found["switch.never"].detail["why"]
+    assert "switch.never.set (" in why
+    assert "switch.never.unset (" in why
+    assert "switch.never.other" not in why
+    assert "test_inductive.py:" in why
+    assert "switch.flip" not in found
+
+
+def test_an_action_that_an_invariant_excludes_fails_only_if_the_invariant_holds() -> None:
+    spec = switch()
+    on = spec.variables["on"]
+
+    @spec.action
+    def reset(p: Item, q: Item) -> None:
+        require("different", on(p) & ~on(q))
+        require("none", forall(Item, lambda r: ~on(r)))
+
+    assert by_id(prove(spec))["switch.reset"].method == "vacuous"
+    spec.invariant("switch.dark")(lambda: forall(Item, lambda p: ~on(p)))
+    found = by_id(prove(spec))
+    assert found["switch.dark"].status is Status.FAILED
+    assert "switch.reset" not in found, "what rests on a broken invariant is not judged"

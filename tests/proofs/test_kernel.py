@@ -225,7 +225,7 @@ def test_states_survive_packing() -> None:
     packing = Packing(instance)
     rows = np.array([list(root) for root in roots])
     packed = packing.pack(rows)
-    assert packed.shape == (len(roots), packing.words)
+    assert packed.shape == (len(rows), packing.words)
     assert (packing.unpack(packed) == rows).all()
     with pytest.raises(TooWide):
         Packing(counters(2), int_bits=4).pack(np.array([[99] + [0] * (counters(2).width - 1)]))

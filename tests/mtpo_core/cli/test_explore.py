@@ -31,8 +31,10 @@ def test_what_is_violated_is_shown_with_a_shortest_run_and_the_code_is_1(mtpo: M
     assert (said.code, said.err) == (1, "")
     (found,) = said.json["explorations"]
     assert found["complete"] is False
-    (verdict,) = found["verdicts"]
-    assert verdict["property"] == "lock.exclusion"
+    verdict, *others = found["verdicts"]
+    assert (verdict["property"], verdict["status"]) == ("lock.exclusion", "FAILED")
+    assert {v["property"]: v["status"] for v in others} == {"lock.no-barging": "UNKNOWN", "lock.entered": "CHECKED"}
+    assert all("stopped at the violation" in v["why"] for v in others if v["status"] == "UNKNOWN")
     assert verdict["trace"] == [
         "first state",
         "step 1: acquire(p=process0)",
@@ -101,11 +103,36 @@ def test_sizes_out_of_range(mtpo: Mtpo, lock_path: Path, option: list[str]) -> N
 
 def test_constants_with_too_many_values_and_sorts_without_end(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "wide.py"
+    act = "x = w.var('x', init=lambda: False)\n@w.action\ndef go() -> None:\n    x.becomes(True)\n"
     text = "from mtpo.spec.language import Int, Sort, Spec\nw = Spec('w')\nclass S(Sort):\n    's'\n"
-    path.write_text(f"{text}k = w.const('k', S, S, to=S)\n")
+    path.write_text(f"{text}k = w.const('k', S, S, to=S)\n{act}")
     said = mtpo("explore", path, "--size", 6)
     assert (said.code, said.out) == (2, "")
     assert said.err == "mtpo: w: more than 2,000,000 choices of constants; explore smaller sizes\n"
-    path.write_text(f"{text}k = w.const('k', to=Int)\n")
+    path.write_text(f"{text}k = w.const('k', to=Int)\n{act}")
     said = mtpo("explore", path)
     assert (said.code, said.err) == (2, "mtpo: w: Int is not finite\n")
+
+
+@pytest.mark.parametrize(
+    ("spec", "option", "reason"),
+    [
+        ("lock", "--agents", "give --size, the number of elements of each sort"),
+        ("lock", "--objects", "give --size, the number of elements of each sort"),
+        ("mtpo", "--size", "give --agents, --calls and --objects"),
+    ],
+)
+def test_an_option_that_means_nothing_for_the_spec_is_refused(
+    mtpo: Mtpo, lock_path: Path, spec: str, option: str, reason: str
+) -> None:
+    target = lock_path if spec == "lock" else spec
+    said = mtpo("explore", target, option, 2)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"mtpo: {option} means nothing for {target}: {reason}\n"
+
+
+def test_symmetry_looks_at_one_of_all_renamings(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("explore", lock_path, "--size", 3, "--symmetry", "--json")
+    assert (said.code, said.err) == (0, "")
+    (found,) = said.json["explorations"]
+    assert (found["states"], found["symmetry"]) == (2, True)

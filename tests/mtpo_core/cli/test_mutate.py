@@ -77,3 +77,50 @@ def test_a_few_mutants_are_not_recorded_as_all(mtpo: Mtpo, tmp_path: Path) -> No
     assert (said.code, said.out) == (2, "")
     assert said.err == "mtpo: --record is for all mutants of a spec: leave out --only\n"
     assert not path.exists()
+
+
+# -- a user's own file ---------------------------------------------------------------------------------------------
+
+
+def test_a_spec_that_fails_as_it_stands_has_no_mutants(mtpo: Mtpo, broken: Path) -> None:
+    said = mtpo("mutate", broken)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("mtpo: lock fails as it stands: lock.exclusion (exhaustive); `mtpo explore` shows how")
+
+
+_TWICE = """
+from mtpo.spec.language import Sort, Spec, forall, require
+class P(Sort): "p"
+s = Spec("s")
+h = s.var("h", P, init=lambda p: False)
+@s.action
+def take(p: P) -> None:
+    require("free", ~h(p))
+    h[p] = True
+@s.step_property("s.kept")
+def kept():
+    return forall(P, lambda p: ~h(p) | h.next(p))
+"""
+
+
+def test_a_file_lists_its_equivalent_mutants(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(_TWICE)
+    said = mtpo("mutate", path)
+    assert said.code == 1
+    assert "SURVIVED   s.take.free" in said.out
+    path.write_text(_TWICE + 'EQUIVALENT = {"s.take.free": "again", "s.take.h:=": "nothing speaks of it"}\n')
+    said = mtpo("mutate", path)
+    assert said.code == 0, said.out
+    assert "equivalent s.take.free" in said.out
+    path.write_text(_TWICE + 'EQUIVALENT = {"s.take.nothing": "x"}\n')
+    said = mtpo("mutate", path)
+    assert (said.code, said.out) == (2, "")
+    assert "EQUIVALENT names no mutant: s.take.nothing" in said.err
+    path.write_text(_TWICE + "EQUIVALENT = 7\n")
+    assert "EQUIVALENT must map the ids of mutants to reasons" in mtpo("mutate", path).err
+
+
+def test_a_kill_says_how(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("mutate", lock_path)
+    assert "(the action can't be taken any more)" in said.out or "(what must be reachable is not)" in said.out

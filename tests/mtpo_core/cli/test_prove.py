@@ -176,10 +176,10 @@ def test_a_property_that_is_not_proved_but_reached(mtpo: Mtpo, lock_path: Path) 
 
 def test_a_spec_without_anything_to_prove(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "bare.py"
-    path.write_text("from mtpo.spec.language import Spec\nbare = Spec('bare')\n")
+    path.write_text(_LOCK.split("@s.step")[0])
     said = mtpo("prove", path)
     assert (said.code, said.out) == (2, "")
-    assert said.err == "mtpo: bare: no invariant, step property or variant to prove\n"
+    assert said.err == "mtpo: s: no invariant, step property or variant to prove\n"
 
 
 @pytest.mark.parametrize("timeout", ["0", "-1", "soon"])
@@ -199,3 +199,94 @@ def test_the_installed_command_is_the_same(lock_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert {v["status"] for v in json.loads(done.stdout)["verdicts"]} == {"PROVED"}
+
+
+# -- files that do not only declare --------------------------------------------------------------------------------
+
+
+_LOCK = """
+from mtpo.spec.language import Sort, Spec, require
+class P(Sort): "p"
+s = Spec("s")
+h = s.var("h", P, init=lambda p: False)
+@s.action
+def take(p: P) -> None:
+    require("free", ~h(p))
+    h[p] = True
+@s.step_property("s.kept")
+def kept():
+    from mtpo.spec.language import forall
+    return forall(P, lambda p: ~h(p) | h.next(p))
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import sys\nsys.exit(0)\n", ":2: the file ends the program itself (exit 0); a spec only declares"),
+        ("x = 1\nraise BaseException('odd')\n", ":2: BaseException: odd"),
+        ("raise ValueError\n", ":1: ValueError"),
+        ("x = 1\n", ": declares no Spec; write"),
+        ("from mtpo.spec.language import Spec\ns = Spec('s')\n", ": spec `s` has no variables, so there is nothing"),
+        (_LOCK.replace("@s.action", "if 0:\n  pass\n#").split("@s.step")[0], ": spec `s` has no actions"),
+        ("x = \x00\n", ""),
+    ],
+)
+@pytest.mark.parametrize("verb", ["prove", "explore", "mutate"])
+def test_a_file_that_declares_no_spec_is_refused_in_one_line(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, text: str, reason: str
+) -> None:
+    (tmp_path / "odd.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    said = mtpo(verb, "odd.py")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"mtpo: odd.py{reason}"), said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_spec_with_two_names_is_proven_once(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "two.py"
+    path.write_text(f"{_LOCK}\nagain = s\n")
+    said = mtpo("prove", path, "--json")
+    assert (said.code, said.json["specs"]) == (0, ["s"])
+
+
+def test_errors_name_the_file_as_it_was_given(mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad.py").write_text(_LOCK.replace("~h(p))", "h)"))
+    monkeypatch.chdir(tmp_path)
+    assert mtpo("prove", "bad.py").err.startswith("mtpo: bad.py:8: ")
+
+
+@pytest.mark.parametrize("timeout", ["inf", "nan", "-1", "0"])
+def test_a_timeout_without_end_is_refused(mtpo: Mtpo, timeout: str) -> None:
+    said = mtpo("prove", "kv", "--timeout", timeout)
+    assert (said.code, said.out) == (2, "")
+    assert "--timeout" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_assumptions_without_a_model_are_named(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "void.py"
+    path.write_text(f"{_LOCK}\n@s.assume('s.no')\ndef no():\n    from mtpo.spec.terms import FALSE\n    return FALSE\n")
+    said = mtpo("prove", path)
+    assert said.code == 1
+    assert "FAILED   s.no" in said.out
+    assert "s.no can't hold: no model satisfies the assumptions" in said.out
+
+
+def test_a_comparison_without_parentheses_gets_a_hint(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "loose.py"
+    path.write_text(_LOCK.replace('require("free", ~h(p))', 'require("free", h(p) & p == p)'))
+    said = mtpo("prove", path)
+    assert said.code == 2
+    assert "& and | bind tighter than comparisons: write (p == q) & (r < s)" in said.err
+
+
+def test_a_reader_that_goes_away_is_no_verdict(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / "mtpo"), "prove", "kv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
