@@ -20,19 +20,16 @@ import attrs
 from mtpo.proofs.verdicts import Verdict
 
 LANGUAGE = ("spec/terms.py", "spec/language.py")
+_EXPLORE = (
+    *LANGUAGE,
+    "spec/concrete.py",
+    *(f"proofs/{name}.py" for name in ("explore", "instances", "compiled", "kernel", "packing", "search", "symmetry")),
+)
 METHODS: Mapping[str, tuple[str, ...]] = {
     "inductive": (*LANGUAGE, "proofs/symbolic.py", "proofs/inductive.py"),
-    "exhaustive": (*LANGUAGE, "spec/concrete.py", "proofs/explore.py", "proofs/instances.py"),
-    "reached": (*LANGUAGE, "spec/concrete.py", "proofs/explore.py", "proofs/instances.py"),
-    "mutants": (
-        *LANGUAGE,
-        "spec/concrete.py",
-        "proofs/symbolic.py",
-        "proofs/inductive.py",
-        "proofs/explore.py",
-        "proofs/instances.py",
-        "proofs/mutate.py",
-    ),
+    "exhaustive": _EXPLORE,
+    "reached": _EXPLORE,
+    "mutants": (*_EXPLORE, "proofs/symbolic.py", "proofs/inductive.py", "proofs/mutate.py"),
 }
 """The sources on which a method rests, besides the spec's own module."""
 
