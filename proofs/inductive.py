@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 import z3
 
+from mtpo.proofs.second import SecondSolver, cvc5_name
 from mtpo.proofs.symbolic import Symbolic
 from mtpo.proofs.verdicts import Status, Trace, Verdict
 from mtpo.spec.language import Action, Property, Sort, Spec, Variant, conjuncts, show
@@ -47,6 +48,11 @@ class Outcome:
     status: Status
     seconds: float
     trace: Trace | None = None
+    cut: z3.BoolRef | None = None
+    """The step property that served as a hypothesis, itself proven of this step first."""
+    second: str = ""
+    """What the second solver said, empty when it was not asked."""
+    why: str = ""
 
 
 class Prover:
@@ -97,15 +103,17 @@ class Prover:
         start = time.perf_counter()
         answer = self._solve(obligation, [], min(self.timeout_ms, QUICK_MS))
         trace = None if answer == z3.unsat else self.refute(obligation)
+        used = None
         if trace is None and answer == z3.unknown:
             for cut in self._shown_steps(obligation):
                 answer = self._solve(obligation, [cut], min(self.timeout_ms, QUICK_MS))
                 if answer == z3.unsat:
+                    used = cut
                     break
             else:
                 answer = self._solve(obligation, [], self.timeout_ms, seed=7)
         status = Status.PROVED if answer == z3.unsat else Status.FAILED if trace else Status.UNKNOWN
-        return Outcome(obligation, status, time.perf_counter() - start, trace)
+        return Outcome(obligation, status, time.perf_counter() - start, trace, used)
 
     def _shown_steps(self, obligation: Obligation) -> Iterator[z3.BoolRef]:
         """Step properties that hold of this very step: each is proven from the same hypotheses before it is used."""
@@ -127,10 +135,11 @@ class Prover:
         solver.add(*self.axioms, *obligation.hypotheses, *extra, z3.Not(obligation.goal))
         return solver.check()
 
-    def smt2(self, obligation: Obligation) -> str:
-        """The obligation as an SMT-LIB 2 script: ``unsat`` means proven."""
+    def smt2(self, obligation: Obligation, cut: z3.BoolRef | None = None) -> str:
+        """The obligation as an SMT-LIB 2 script: ``unsat`` means proven. ``cut``: one more hypothesis, proven."""
         solver = z3.Solver(ctx=self.symbolic.context)
-        solver.add(*self.axioms, *obligation.hypotheses, z3.Not(obligation.goal))
+        extra = [] if cut is None else [cut]
+        solver.add(*self.axioms, *obligation.hypotheses, *extra, z3.Not(obligation.goal))
         return f"(set-info :status unsat)\n(set-logic ALL)\n{solver.to_smt2()}"
 
     def refute(self, obligation: Obligation) -> Trace | None:
@@ -155,12 +164,15 @@ def prove(
     timeout_ms: int = TIMEOUT_MS,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     keep_smt2: Callable[[str, str], None] | None = None,
+    confirm: SecondSolver | None = None,
 ) -> list[Verdict]:
     """Prove the invariants, lemmas, step properties and variants of a spec; one verdict each.
 
     A verdict PROVED rests on all invariants together being inductive: if any of them fails, those that are preserved
     only under its assumption are UNKNOWN, and say so. ``properties`` limits the work to some ids (no such check then).
-    What would be proven of nothing fails: assumptions without a model, no initial state, an action never enabled.
+    ``confirm`` is asked about every obligation that z3 has proven: what it refutes has FAILED, for one of the two is
+    wrong; what it can't tell is counted in the verdict. What would be proven of nothing fails: assumptions without a
+    model, no initial state, an action never enabled.
     """
     prover = Prover(spec, timeout_ms)
     empty = _no_model(prover)
@@ -171,9 +183,12 @@ def prove(
     for number, obligation in enumerate(wanted):
         place = obligation.action.name if obligation.action else "init"
         progress(number, len(wanted), f"{obligation.property} / {place}")
+        outcome = prover.discharge(obligation)
         if keep_smt2 is not None:
-            keep_smt2(f"{obligation.property}-{place}-{number}", prover.smt2(obligation))
-        outcomes.setdefault(obligation.property, []).append(prover.discharge(obligation))
+            keep_smt2(f"{obligation.property}-{place}-{number}", prover.smt2(obligation, outcome.cut))
+        if confirm is not None and outcome.status is Status.PROVED:
+            outcome = _confirmed(outcome, *confirm.ask(prover.smt2(obligation, outcome.cut)))
+        outcomes.setdefault(obligation.property, []).append(outcome)
     progress(len(wanted), len(wanted), "")
     assumptions = tuple(p.id for p in spec.role("assumption"))
     broken = sorted(
@@ -260,6 +275,14 @@ def _small_sizes(spec: Spec, size: int) -> dict[type[Sort], int]:
     return {s: size + 1 if s.ordered else min(size, 2) for s in spec.sorts}
 
 
+def _confirmed(outcome: Outcome, answer: str, why: str) -> Outcome:
+    """What is left of a proof when a second solver has spoken."""
+    if answer == "sat":
+        why = "z3 proves this and cvc5 refutes it: one of them is wrong, so nothing is shown"
+        return attrs.evolve(outcome, status=Status.FAILED, second=answer, why=why)
+    return attrs.evolve(outcome, second=answer, why=why)
+
+
 def solver_name() -> str:
     """The solver and its version."""
     return f"z3 {z3.get_version_string()}"
@@ -272,10 +295,20 @@ def _verdict(id: str, results: list[Outcome], assumptions: tuple[str, ...], brok
         "solver": solver_name(),
         "scope": "any number of elements of each sort",
     }
+    asked = [o for o in results if o.second]
+    if asked:
+        confirmed = sum(o.second == "unsat" for o in asked)
+        detail["second_solver"] = cvc5_name()
+        detail["confirmed"] = confirmed
+        unsure = sorted({o.why for o in asked if o.second == "unknown"})
+        if unsure:
+            detail["why"] = f"{len(asked) - confirmed} obligations not confirmed: {'; '.join(unsure)}"
     worst = next((o for s in (Status.FAILED, Status.UNKNOWN) for o in results if o.status is s), None)
     if worst is not None:
         place = worst.obligation.action.name if worst.obligation.action else "the initial state"
         clause = f"{worst.obligation.clause}, at {place}"
+        if worst.why:
+            detail["why"] = worst.why
         return Verdict(id, worst.status, "inductive", detail, assumptions, clause, worst.trace)
     if broken:
         why = f"preserved only if {', '.join(broken)} holds, which is not shown"

@@ -20,16 +20,17 @@ import attrs
 from mtpo.proofs.verdicts import Verdict
 
 LANGUAGE = ("spec/terms.py", "spec/language.py")
+_PROVE = (*LANGUAGE, "proofs/symbolic.py", "proofs/inductive.py", "proofs/second.py")
 _EXPLORE = (
     *LANGUAGE,
     "spec/concrete.py",
     *(f"proofs/{name}.py" for name in ("explore", "instances", "compiled", "kernel", "packing", "search", "symmetry")),
 )
 METHODS: Mapping[str, tuple[str, ...]] = {
-    "inductive": (*LANGUAGE, "proofs/symbolic.py", "proofs/inductive.py"),
+    "inductive": _PROVE,
     "exhaustive": _EXPLORE,
     "reached": _EXPLORE,
-    "mutants": (*_EXPLORE, "proofs/symbolic.py", "proofs/inductive.py", "proofs/mutate.py"),
+    "mutants": (*_EXPLORE, *_PROVE[len(LANGUAGE) :], "proofs/mutate.py"),
 }
 """The sources on which a method rests, besides the spec's own module."""
 

@@ -8,6 +8,7 @@ it. Assumptions that contradict each other, and actions that can never be taken,
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ def prove_command(
     spec: Annotated[str | None, typer.Argument(help="mtpo, kv or FILE.py; default: all built-in specs")] = None,
     property: Annotated[list[str] | None, typer.Option("--property", "-p", help="only this id (repeatable)")] = None,
     timeout: Annotated[float, typer.Option(min=0.001, help="seconds per solver question")] = 10.0,
+    cvc5: Annotated[bool, typer.Option("--cvc5", help="have cvc5 confirm everything that z3 proves")] = False,
     smt2: Annotated[Path | None, typer.Option(help="keep every obligation as an SMT-LIB file in this folder")] = None,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
@@ -31,6 +33,7 @@ def prove_command(
     from mtpo.proofs.inductive import prove, solver_name
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
+    from mtpo.proofs.second import SecondSolver, cvc5_name
     from mtpo.proofs.verdicts import exit_code
 
     if not math.isfinite(timeout):
@@ -47,13 +50,15 @@ def prove_command(
     english: dict[str, str] = {}
     for one in specs:
         english |= {p.id: p.doc for p in (*one.properties.values(), *one.variants.values())}
-        with progress(f"proving {one.name}", json) as tell:
+        second = SecondSolver(timeout) if cvc5 else None
+        with progress(f"proving {one.name}", json) as tell, second or contextlib.nullcontext():
             found += prove(
                 one,
                 properties=frozenset(property) if property else None,
                 timeout_ms=int(timeout * 1000),
                 progress=counted(tell, "obligations"),
                 keep_smt2=_keeper(smt2),
+                confirm=second,
             )
     if not found:
         raise usage(f"{', '.join(s.name for s in specs)}: no invariant, step property or variant to prove")
@@ -74,7 +79,11 @@ def prove_command(
         scope = "any number of elements" if not property else "these properties, assuming the others"
         out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for {scope}")
         assumed = sorted({a for v in found for a in v.assumptions})
-        out.print(f"{solver_name()}; assumptions: {', '.join(assumed) or 'none'}")
+        solvers = solver_name()
+        if cvc5:
+            confirmed, total = (sum(v.detail.get(key, 0) for v in found) for key in ("confirmed", "obligations"))
+            solvers += f"; {cvc5_name()} confirms {confirmed} of {total} obligations"
+        out.print(f"{solvers}; assumptions: {', '.join(assumed) or 'none'}")
     raise typer.Exit(exit_code(found))
 
 
