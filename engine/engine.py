@@ -20,7 +20,7 @@ from mtpo.engine.model import Llama
 from mtpo.engine.monitor import KVMonitor, Level
 from mtpo.engine.sampler import Sampling, logprob, sample
 from mtpo.engine.worker import Chunk, Worker
-from mtpo.schedulers.sarathi import Sarathi
+from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.types import RequestView, StepDecision, StepObservation, StepPolicy, Work
 
 

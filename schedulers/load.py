@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from mtpo.schedulers.sarathi import Sarathi
+from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.types import StepPolicy
 
 

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from mtpo.engine.engine import Engine  # noqa: E402
 from mtpo.engine.errors import EngineError  # noqa: E402
 from mtpo.engine.sampler import Sampling, sample  # noqa: E402
-from mtpo.schedulers.sarathi import Sarathi  # noqa: E402
+from mtpo.schedulers.step.sarathi import Sarathi  # noqa: E402
 
 PROMPTS = [[(7 * i + 3 * k) % 97 for k in range(5 + 9 * i)] for i in range(5)]
 

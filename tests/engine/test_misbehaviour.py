@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from mtpo.engine.engine import Engine  # noqa: E402
 from mtpo.engine.errors import EngineError  # noqa: E402
-from mtpo.schedulers.sarathi import Sarathi  # noqa: E402
+from mtpo.schedulers.step.sarathi import Sarathi  # noqa: E402
 from mtpo.schedulers.types import StepDecision, Work  # noqa: E402
 
 

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from mtpo.engine.engine import Engine  # noqa: E402
 from mtpo.engine.model import Batch, KVStore, Llama, Segment  # noqa: E402
-from mtpo.schedulers.sarathi import Sarathi  # noqa: E402
+from mtpo.schedulers.step.sarathi import Sarathi  # noqa: E402
 
 from .conftest import random_files  # noqa: E402
 

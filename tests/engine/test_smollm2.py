@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers")
 from mtpo.engine.engine import Engine  # noqa: E402
 from mtpo.engine.model import Batch, KVStore, Llama, Segment  # noqa: E402
 from mtpo.engine.weights import find_smollm2  # noqa: E402
-from mtpo.schedulers.sarathi import Sarathi  # noqa: E402
+from mtpo.schedulers.step.sarathi import Sarathi  # noqa: E402
 
 PROMPTS = (
     "What is the capital of France?",

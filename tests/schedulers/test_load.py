@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mtpo.schedulers.load import PolicyError, load_policy
-from mtpo.schedulers.sarathi import Sarathi
+from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.types import StepDecision
 
 MODULE = """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtpo.schedulers.sarathi import Sarathi
+from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.types import RequestView, StepObservation
 
 SIZE = 4

@@ -1,0 +1,1 @@
+"""Admission policies: how many agents or requests are active at once."""

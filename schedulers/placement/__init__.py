@@ -1,0 +1,1 @@
+"""Placement policies: which worker a turn is computed on."""

@@ -1,0 +1,1 @@
+"""Step policies: which tokens are computed next on one worker."""
