@@ -37,12 +37,16 @@ def explore_command(
     symmetry: Annotated[
         bool, typer.Option("--symmetry", help="one state for all its renamings (implies --compiled)")
     ] = False,
+    itf: Annotated[
+        Path | None, typer.Option(help="write each violating run to this folder, in ITF (Apalache, Quint)")
+    ] = None,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.explore import explore
     from mtpo.proofs.instances import every_instance, mtpo_instance
+    from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.verdicts import Status, exit_code
@@ -75,6 +79,8 @@ def explore_command(
             english = {p.id: p.doc for p in one.properties.values()}
             write(record, entries_of([v for v in result.verdicts if v.status is Status.CHECKED], english))
     verdicts = [v for result in found for v in result.verdicts]
+    if itf is not None:
+        write_itf(verdicts, itf)
     if json:
         print_json({"explorations": [result.as_json() for result in found]})
         raise typer.Exit(exit_code(verdicts))

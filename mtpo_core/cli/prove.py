@@ -26,11 +26,15 @@ def prove_command(
     timeout: Annotated[float, typer.Option(min=0.001, help="seconds per solver question")] = 10.0,
     cvc5: Annotated[bool, typer.Option("--cvc5", help="have cvc5 confirm everything that z3 proves")] = False,
     smt2: Annotated[Path | None, typer.Option(help="keep every obligation as an SMT-LIB file in this folder")] = None,
+    itf: Annotated[
+        Path | None, typer.Option(help="write each violating run to this folder, in ITF (Apalache, Quint)")
+    ] = None,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.inductive import prove, solver_name
+    from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.second import SecondSolver, cvc5_name
@@ -62,6 +66,8 @@ def prove_command(
             )
     if not found:
         raise usage(f"{', '.join(s.name for s in specs)}: no invariant, step property or variant to prove")
+    if itf is not None:
+        write_itf(found, itf)
     if record is not None:
         write(record, entries_of([v for v in found if v.status == "PROVED"], english))
     if json:
