@@ -1,0 +1,43 @@
+"""The tutorial is run as it stands: its code, its commands, and what they print."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TEXT = (Path(__file__).parents[2] / "spec" / "README.md").read_text(encoding="utf-8")
+MTPO = Path(sys.executable).parent / "mtpo"
+
+
+def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
+    """Code is added to the file as a reader would; each command is run, its lines are all found in what it prints."""
+    file = tmp_path / "mylock.py"
+    file.write_text("")
+    ran = []
+    for language, text in re.findall(r"```(python|console)\n(.*?)```", TEXT, re.DOTALL):
+        if language == "python":
+            file.write_text(file.read_text() + "\n\n" + text)
+            continue
+        if "FAILED" in text:
+            whole = file.read_text()
+            file.write_text(re.sub(r'    require\("free".*\n', "", whole))
+            assert file.read_text() != whole
+        for command, lines in re.findall(r"^\$ (.*)\n((?:[^$].*\n|\n)*)", text, re.MULTILINE):
+            words = command.split()
+            assert words[0] == "mtpo"
+            done = subprocess.run([MTPO, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert done.stderr == "", command
+            for line in filter(None, lines.splitlines()):
+                assert line in done.stdout, f"{command}: {line}\n{done.stdout}"
+            expected = 1 if re.search("^(SURVIVED|FAILED)", lines, re.MULTILINE) else 0
+            assert done.returncode == expected, command
+            ran.append(words[1])
+    assert ran == ["prove", "explore", "mutate", "prove", "mutate", "prove", "explore"]
+
+
+def test_the_files_that_it_names_exist() -> None:
+    folder = Path(__file__).parents[2] / "spec"
+    for name in re.findall(r"\]\((\w+\.py)\)", TEXT):
+        assert (folder / name).is_file()
