@@ -98,6 +98,16 @@ def test_properties_that_it_names_are_in_the_ledger_as_proved(id):
     assert ("PROVED", "inductive") in {(e.status, e.method) for e in read_ledger() if e.property == id}
 
 
+def test_every_obligation_in_the_ledger_is_confirmed_by_the_second_solver():
+    from mtpo.proofs.ledger import read_ledger
+
+    proved = [e for e in read_ledger() if e.method == "inductive"]
+    assert len(proved) > 40
+    for entry in proved:
+        assert entry.detail["second_solver"].startswith("cvc5 ")
+        assert entry.detail["confirmed"] == entry.detail["obligations"]
+
+
 def test_the_core_imports_attrs_and_the_standard_library_only():
     code = (
         "import sys, mtpo_core, mtpo_core.machine, mtpo_core.runtime, mtpo_core.tools, mtpo_core.log\n"
