@@ -53,6 +53,7 @@ def mutate_command(
             equivalent = {f.mutant.id: f.reason for f in fates if f.reason}
             survived = sorted(f.mutant.id for f in fates if f.survived)
             detail = {"mutants": len(fates), "killed": killed, "equivalent": equivalent, "survived": survived}
+            detail["killed_by"] = {f.mutant.id: list(f.killed_by) for f in fates if f.killed_by}
             status = "FAILED" if survived else "CHECKED"
             english = "every guard conjunct and every update matters to a named property"
             module = {"kv": "paged_kv"}.get(one.name, one.name)

@@ -29,7 +29,7 @@ from mtpo.spec.paged_kv import kv
 SPECS = [mtpo, kv]
 
 REFRESH = """show it again:
-  mtpo prove --record proofs/ledger.json
+  mtpo prove --cvc5 --record proofs/ledger.json
   mtpo explore mtpo --record proofs/ledger.json; mtpo explore kv --size 3 --record proofs/ledger.json
   mtpo mutate mtpo --record proofs/ledger.json; mtpo mutate kv --record proofs/ledger.json"""
 

@@ -1,0 +1,158 @@
+"""What is shown of the installed sources, read from the ledger: for one clause or property, and for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from mtpo.proofs.ledger import Entry, read_ledger, stale
+from mtpo.proofs.mutate import EQUIVALENT, Mutant, mutants
+from mtpo.spec.language import Action, Clause, Property, Spec, Variant, formals_of, show
+
+
+class NoSuchClause(ValueError):
+    """No property, clause, action or update of that id; the message lists close ones."""
+
+
+@attrs.frozen
+class Evidence:
+    """One entry of the ledger as a sentence, and whether it speaks of the sources as they are now."""
+
+    method: str
+    status: str
+    sentence: str
+    fresh: bool
+
+
+@attrs.frozen
+class Explanation:
+    """What an id stands for. ``mutants`` are (id, what was dropped, who catches it or why nothing changes)."""
+
+    id: str
+    kind: str
+    english: str
+    formula: str
+    at: str
+    evidence: tuple[Evidence, ...]
+    mutants: tuple[tuple[str, str, str], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        data = attrs.asdict(self)
+        data["mutants"] = [dict(zip(("id", "dropped", "fate"), row, strict=True)) for row in self.mutants]
+        return data
+
+
+def explain(id: str, specs: Sequence[Spec], entries: Iterable[Entry] | None = None) -> Explanation:
+    """The English, the formula, the evidence and the mutants of a property, an action or a guard clause."""
+    ledger = list(read_ledger() if entries is None else entries)
+    known = {known_id: (spec, item) for spec in specs for known_id, item in _items(spec)}
+    if id not in known:
+        near = [k for k in known if id.split(".")[-1] in k] or [k for k in known if k.startswith(id.split(".")[0])]
+        raise NoSuchClause(f"unknown id {id!r}; {'close ones' if near else 'ids'}: {', '.join(near or list(known))}")
+    spec, item = known[id]
+    shown = evidence_of(id, ledger)
+    killed = _killed_by(spec, ledger)
+    match item:
+        case Property():
+            caught = tuple((m.id, m.what, "caught by this") for m in mutants(spec) if id in killed.get(m.id, ()))
+            return Explanation(id, item.role, item.doc, show(item.formula), item.at, shown, caught)
+        case Variant():
+            formula = f"decreases with {', '.join(item.decreases)}: ({'; '.join(map(show, item.sets))})"
+            caught = tuple((m.id, m.what, "caught by this") for m in mutants(spec) if id in killed.get(m.id, ()))
+            return Explanation(id, "variant", item.doc, formula, item.at, shown, caught)
+        case Clause():
+            own = [m for m in mutants(spec) if m.id == id or m.id.startswith(f"{id}/")]
+            return Explanation(id, "guard clause", "", show(item.formula), item.at, shown, _fates(own, killed))
+        case Action():
+            own = [m for m in mutants(spec) if m.action == item.name]
+            lines = [f"{item.name}({', '.join(formals_of(item))})"]
+            lines += [f"  {clause.id.rpartition('.')[2]}: {show(clause.formula)}" for clause in item.guard]
+            for u in item.updates:
+                place = f"({', '.join(map(show, u.args))})" if u.args else ""
+                lines.append(f"  {u.variable.name}{place} := {show(u.value)}")
+            return Explanation(id, "action", item.doc, "\n".join(lines), item.at, shown, _fates(own, killed))
+
+
+def _items(spec: Spec) -> Iterable[tuple[str, Property | Variant | Clause | Action]]:
+    yield from spec.properties.items()
+    yield from spec.variants.items()
+    for action in spec.actions.values():
+        yield f"{spec.name}.{action.name}", action
+        yield from ((clause.id, clause) for clause in action.guard)
+
+
+def _killed_by(spec: Spec, ledger: Iterable[Entry]) -> dict[str, list[str]]:
+    detail = next((e.detail for e in ledger if e.property == f"{spec.name}.mutants"), {})
+    return dict(detail.get("killed_by", {}))
+
+
+def _fates(own: Iterable[Mutant], killed: dict[str, list[str]]) -> tuple[tuple[str, str, str], ...]:
+    rows = []
+    for mutant in own:
+        if mutant.id in killed:
+            fate = f"caught by {', '.join(killed[mutant.id])}"
+        elif mutant.id in EQUIVALENT:
+            fate = f"equivalent: {EQUIVALENT[mutant.id]}"
+        else:
+            fate = "not tried"
+        rows.append((mutant.id, mutant.what, fate))
+    return tuple(rows)
+
+
+def evidence_of(id: str, ledger: Iterable[Entry]) -> tuple[Evidence, ...]:
+    """What the ledger has on a property."""
+    entries = [e for e in ledger if e.property == id]
+    old = {(e.property, e.method) for e in stale(entries)}
+    return tuple(Evidence(e.method, e.status, _sentence(e), (e.property, e.method) not in old) for e in entries)
+
+
+def _sentence(entry: Entry) -> str:
+    detail = entry.detail
+    match entry.method:
+        case "inductive":
+            second = f"; {detail['second_solver']} confirms {detail['confirmed']}" if "confirmed" in detail else ""
+            assumed = f", assuming {', '.join(detail['assumptions'])}" if detail.get("assumptions") else ""
+            return f"{detail['obligations']} obligations by {detail['solver']}{second}; {detail['scope']}{assumed}"
+        case "exhaustive" | "reached":
+            sizes = ", ".join(f"{n} {sort}" for sort, n in detail["sizes"].items())
+            what = "every state and step of" if entry.method == "exhaustive" else "reached in"
+            symmetry = ", one for all renamings" if detail.get("symmetry") else ""
+            return f"{what} {detail['states']:,} states to depth {detail['depth']}{symmetry} ({sizes})"
+        case "mutants":
+            return f"{detail['mutants']} mutants, {detail['killed']} caught, {len(detail['equivalent'])} equivalent"
+        case _:
+            return entry.method
+
+
+@attrs.frozen
+class Standing:
+    """How the installed sources stand. ``holds``: every property has evidence for the sources as they are."""
+
+    rows: tuple[tuple[str, tuple[Evidence, ...]], ...]
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Nothing is missing and nothing has changed since it was shown."""
+        return not self.missing and not self.changed
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        rows = [{"property": id, "evidence": [attrs.asdict(e) for e in found]} for id, found in self.rows]
+        return {"holds": self.holds, "missing": list(self.missing), "changed": list(self.changed), "properties": rows}
+
+
+def standing(specs: Sequence[Spec], entries: Iterable[Entry] | None = None) -> Standing:
+    """What is shown of every property of the specs."""
+    ledger = list(read_ledger() if entries is None else entries)
+    rows = []
+    for spec in specs:
+        ids = [p.id for p in spec.properties.values() if p.role != "assumption"]
+        rows += [(id, evidence_of(id, ledger)) for id in (*ids, *spec.variants, f"{spec.name}.mutants")]
+    missing = tuple(id for id, found in rows if not found)
+    changed = tuple(f"{id} ({e.method})" for id, found in rows for e in found if not e.fresh)
+    return Standing(tuple(rows), missing, changed)

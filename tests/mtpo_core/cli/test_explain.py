@@ -1,0 +1,38 @@
+"""The verbs ``explain`` and ``certificate``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import mtpo.proofs.evidence as evidence
+
+Mtpo = Callable[..., Any]
+
+
+def test_an_id_is_explained(mtpo: Mtpo) -> None:
+    said = mtpo("explain", "mtpo.call.gate")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("mtpo.call.gate   guard clause   spec/mtpo.py:")
+    assert "caught by mtpo." in said.out
+    said = mtpo("explain", "mtpo.one-way", "--json")
+    assert said.json["kind"] == "step"
+    assert {e["status"] for e in said.json["evidence"]} == {"PROVED", "CHECKED"}
+    said = mtpo("explain", "mtpo.zzz")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("mtpo: unknown id 'mtpo.zzz'; close ones: mtpo.")
+
+
+def test_the_certificate_of_the_installed_sources(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = mtpo("certificate")
+    assert (said.code, said.err) == (0, "")
+    assert "properties have evidence, 0 pieces of it are for other sources" in said.out
+    monkeypatch.setattr(evidence, "stale", lambda entries: [e for e in entries if e.property == "kv.conservation"])
+    said = mtpo("certificate")
+    assert said.code == 1
+    assert "CHANGED SINCE" in said.out
+    said = mtpo("certificate", "--json")
+    assert said.code == 1
+    assert [c.split()[0] for c in said.json["changed"]] == ["kv.conservation"] * 2

@@ -1,0 +1,73 @@
+"""What is shown of an id, and of the installed sources as a whole."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from mtpo.proofs.evidence import NoSuchClause, explain, standing
+from mtpo.proofs.ledger import Entry, read_ledger
+from mtpo.proofs.mutate import mutants
+from mtpo.spec.mtpo import mtpo
+from mtpo.spec.paged_kv import kv
+
+SPECS = [mtpo, kv]
+
+
+@pytest.fixture(scope="module")
+def ledger() -> list[Entry]:
+    return read_ledger()
+
+
+def test_every_id_of_the_specs_is_explained(ledger: list[Entry]) -> None:
+    for spec in SPECS:
+        clauses = [c.id for a in spec.actions.values() for c in a.guard]
+        actions = [f"{spec.name}.{name}" for name in spec.actions]
+        for id in (*spec.properties, *spec.variants, *clauses, *actions):
+            found = explain(id, SPECS, ledger)
+            assert found.formula
+            assert ".py:" in found.at
+            assert found.kind == "guard clause" or found.english
+
+
+def test_a_property_comes_with_its_evidence_and_what_it_catches(ledger: list[Entry]) -> None:
+    found = explain("mtpo.one-way", SPECS, ledger)
+    assert {e.method: e.status for e in found.evidence} == {"inductive": "PROVED", "exhaustive": "CHECKED"}
+    assert all(e.fresh for e in found.evidence)
+    assert any("cvc5" in e.sentence and "mtpo.pre-order" in e.sentence for e in found.evidence)
+    assert "note'(p)" in found.formula
+
+
+def test_a_clause_comes_with_what_happens_without_it(ledger: list[Entry]) -> None:
+    found = explain("mtpo.call.closed", SPECS, ledger)
+    ((id, dropped, fate),) = found.mutants
+    assert id == "mtpo.call.closed"
+    assert dropped.startswith("guard: ")
+    assert fate.startswith("caught by mtpo.")
+    equal = explain("mtpo.read.not-the-origin", SPECS, ledger)
+    assert equal.mutants[0][2].startswith("equivalent: the origin writes every object")
+    whole = explain("mtpo.call", SPECS, ledger)
+    assert {m[0] for m in whole.mutants} == {m.id for m in mutants(mtpo) if m.action == "call"}
+    assert all(fate != "not tried" for _, _, fate in whole.mutants)
+
+
+@pytest.mark.parametrize(("id", "near"), [("gate", "mtpo.call.gate"), ("mtpo.zzz", "mtpo.one-way"), ("", "kv.")])
+def test_an_unknown_id_is_refused_with_close_ones(ledger: list[Entry], id: str, near: str) -> None:
+    with pytest.raises(NoSuchClause, match="unknown id") as refused:
+        explain(id, SPECS, ledger)
+    assert near in str(refused.value)
+
+
+def test_the_installed_sources_stand(ledger: list[Entry]) -> None:
+    found = standing(SPECS, ledger)
+    assert found.holds, (found.missing, found.changed)
+    assert found.as_json()["holds"] is True
+
+
+def test_a_changed_source_and_a_missing_entry_do_not(ledger: list[Entry]) -> None:
+    old = [attrs.evolve(e, sources="0" * 64) if e.property == "mtpo.gate" else e for e in ledger]
+    found = standing(SPECS, old)
+    assert not found.holds
+    assert set(found.changed) == {"mtpo.gate (inductive)", "mtpo.gate (exhaustive)"}
+    found = standing(SPECS, [e for e in ledger if e.property != "kv.mutants"])
+    assert (found.holds, found.missing) == (False, ("kv.mutants",))
