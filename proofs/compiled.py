@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-import attrs
 import numpy as np
 
+from mtpo.proofs.explore import Found
 from mtpo.proofs.kernel import BAD, KIND, REACHED, STEP, STOP, TRANSITIONS, VIOLATED, WIDE, compile_kernel
 from mtpo.proofs.packing import Cells, TooWide
 from mtpo.proofs.search import Search, new_search, run
@@ -19,23 +19,6 @@ from mtpo.spec.language import Term
 
 _WIDTHS: Final = (4, 8, 16, 31)
 """Bits of an integer that are tried in turn."""
-
-
-@attrs.frozen(eq=False)
-class Found:
-    """What a search saw. ``violated`` is a shortest run whose last state, or last step, violates something; ``reached``
-    the goals that some state satisfies; ``taken`` the steps of each action."""
-
-    initial: int
-    states: int
-    transitions: int
-    depth: int
-    complete: bool
-    taken: dict[str, int]
-    reached: frozenset[str]
-    violated: Trace | None
-    bytes_per_state: float
-    renamings: int
 
 
 def search_compiled(

@@ -36,6 +36,7 @@ class Exploration:
     taken: dict[str, int]
     verdicts: list[Verdict]
     symmetry: bool = False
+    bytes_per_state: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -49,14 +50,19 @@ class Exploration:
             "states_per_second": round(self.states / max(self.seconds, 1e-9)),
             "complete": self.complete,
             "symmetry": self.symmetry,
+            "bytes_per_state": self.bytes_per_state and round(self.bytes_per_state, 1),
             "actions": self.taken,
             "verdicts": [v.as_json() for v in self.verdicts],
         }
 
 
-@attrs.frozen
-class _Search:
-    """What a search found, before it is judged."""
+@attrs.frozen(eq=False)
+class Found:
+    """What a search found, before it is judged.
+
+    ``taken`` the steps of each action; ``reached`` the goals that some state satisfies; ``violated`` a shortest run
+    whose last state, or last step, violates something; ``renamings`` those that one state stands for.
+    """
 
     initial: int
     states: int
@@ -66,6 +72,8 @@ class _Search:
     taken: dict[str, int]
     reached: frozenset[str]
     violated: Trace | None
+    bytes_per_state: float | None = None
+    renamings: int = 1
 
 
 def explore(
@@ -88,8 +96,7 @@ def explore(
     if engine == "compiled":
         from mtpo.proofs.compiled import search_compiled
 
-        compiled = search_compiled(instance, roots, limit=limit, symmetry=symmetry, progress=progress)
-        found = _Search(**{f.name: getattr(compiled, f.name) for f in attrs.fields(_Search)})
+        found = search_compiled(instance, roots, limit=limit, symmetry=symmetry, progress=progress)
     elif symmetry:
         raise ValueError("symmetry needs the compiled engine")
     else:
@@ -107,10 +114,11 @@ def explore(
         found.taken,
         verdicts,
         symmetry,
+        found.bytes_per_state,
     )
 
 
-def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Callable[[int, int], None]) -> _Search:
+def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Callable[[int, int], None]) -> Found:
     spec = instance.spec
     steps, successors = instance.ground()
     states, moves = spec.role("invariant", "lemma"), spec.role("step")
@@ -175,10 +183,10 @@ def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Ca
     for step, count in zip(steps, taken, strict=True):
         by_action[step.action] += count
     complete = violated is None and len(parent) <= limit
-    return _Search(initial, len(parent), transitions, depth, complete, by_action, frozenset(reached), violated)
+    return Found(initial, len(parent), transitions, depth, complete, by_action, frozenset(reached), violated)
 
 
-def _verdicts(instance: Instance, found: _Search, limit: int, symmetry: bool) -> list[Verdict]:
+def _verdicts(instance: Instance, found: Found, limit: int, symmetry: bool) -> list[Verdict]:
     """One for each property, and one for each action that was never taken."""
     spec = instance.spec
     detail: dict[str, Any] = {

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from measure import Figure, alternate
 
-from mtpo.proofs.compiled import Found, search_compiled
-from mtpo.proofs.explore import explore
+from mtpo.proofs.compiled import search_compiled
+from mtpo.proofs.explore import Found, explore
 from mtpo.proofs.instances import mtpo_instance
 from mtpo.spec.concrete import Instance
 
@@ -50,7 +50,7 @@ def figures(tell: Callable[[str], None]) -> list[Figure]:
     protocol, python, size = _protocol(tell)
     return [
         Figure("counter: distinct states per second, one core", rates[0] or 0.0, rates[1], 1.0, why=why),
-        Figure("counter: bytes per state", first.bytes_per_state, None, 32, more=False),
+        Figure("counter: bytes per state", first.bytes_per_state or 0.0, None, 32, more=False),
         Figure("counter: states with symmetry, of all", reduced.states, STATES, 1 / 21, more=False),
         Figure(f"mtpo, {size:,} states: distinct states per second, against plain Python", protocol, python),
     ]

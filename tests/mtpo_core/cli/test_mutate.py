@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 Mtpo = Callable[..., Any]
+SET_ONCE = (Path(__file__).parents[2] / "spec" / "set_once.py").read_text()
 
 
 @pytest.fixture
@@ -88,36 +89,21 @@ def test_a_spec_that_fails_as_it_stands_has_no_mutants(mtpo: Mtpo, broken: Path)
     assert said.err.startswith("mtpo: lock fails as it stands: lock.exclusion (exhaustive); `mtpo explore` shows how")
 
 
-_TWICE = """
-from mtpo.spec.language import Sort, Spec, forall, require
-class P(Sort): "p"
-s = Spec("s")
-h = s.var("h", P, init=lambda p: False)
-@s.action
-def take(p: P) -> None:
-    require("free", ~h(p))
-    h[p] = True
-@s.step_property("s.kept")
-def kept():
-    return forall(P, lambda p: ~h(p) | h.next(p))
-"""
-
-
 def test_a_file_lists_its_equivalent_mutants(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "own.py"
-    path.write_text(_TWICE)
+    path.write_text(SET_ONCE)
     said = mtpo("mutate", path)
     assert said.code == 1
     assert "SURVIVED   s.take.free" in said.out
-    path.write_text(_TWICE + 'EQUIVALENT = {"s.take.free": "again", "s.take.h:=": "nothing speaks of it"}\n')
+    path.write_text(SET_ONCE + 'EQUIVALENT = {"s.take.free": "again", "s.take.h:=": "nothing speaks of it"}\n')
     said = mtpo("mutate", path)
     assert said.code == 0, said.out
     assert "equivalent s.take.free" in said.out
-    path.write_text(_TWICE + 'EQUIVALENT = {"s.take.nothing": "x"}\n')
+    path.write_text(SET_ONCE + 'EQUIVALENT = {"s.take.nothing": "x"}\n')
     said = mtpo("mutate", path)
     assert (said.code, said.out) == (2, "")
     assert "EQUIVALENT names no mutant: s.take.nothing" in said.err
-    path.write_text(_TWICE + "EQUIVALENT = 7\n")
+    path.write_text(SET_ONCE + "EQUIVALENT = 7\n")
     assert "EQUIVALENT must map the ids of mutants to reasons" in mtpo("mutate", path).err
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 Mtpo = Callable[..., Any]
+SET_ONCE = (Path(__file__).parents[2] / "spec" / "set_once.py").read_text()
 
 # -- exit codes ----------------------------------------------------------------------------------------------------
 
@@ -176,7 +177,7 @@ def test_a_property_that_is_not_proved_but_reached(mtpo: Mtpo, lock_path: Path) 
 
 def test_a_spec_without_anything_to_prove(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "bare.py"
-    path.write_text(_LOCK.split("@s.step")[0])
+    path.write_text(SET_ONCE.split("@s.step")[0])
     said = mtpo("prove", path)
     assert (said.code, said.out) == (2, "")
     assert said.err == "mtpo: s: no invariant, step property or variant to prove\n"
@@ -204,22 +205,6 @@ def test_the_installed_command_is_the_same(lock_path: Path) -> None:
 # -- files that do not only declare --------------------------------------------------------------------------------
 
 
-_LOCK = """
-from mtpo.spec.language import Sort, Spec, require
-class P(Sort): "p"
-s = Spec("s")
-h = s.var("h", P, init=lambda p: False)
-@s.action
-def take(p: P) -> None:
-    require("free", ~h(p))
-    h[p] = True
-@s.step_property("s.kept")
-def kept():
-    from mtpo.spec.language import forall
-    return forall(P, lambda p: ~h(p) | h.next(p))
-"""
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -228,7 +213,7 @@ def kept():
         ("raise ValueError\n", ":1: ValueError"),
         ("x = 1\n", ": declares no Spec; write"),
         ("from mtpo.spec.language import Spec\ns = Spec('s')\n", ": spec `s` has no variables, so there is nothing"),
-        (_LOCK.replace("@s.action", "if 0:\n  pass\n#").split("@s.step")[0], ": spec `s` has no actions"),
+        (SET_ONCE.split("@s.action")[0], ": spec `s` has no actions"),
         ("x = \x00\n", ""),
     ],
 )
@@ -246,15 +231,15 @@ def test_a_file_that_declares_no_spec_is_refused_in_one_line(
 
 def test_a_spec_with_two_names_is_proven_once(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "two.py"
-    path.write_text(f"{_LOCK}\nagain = s\n")
+    path.write_text(f"{SET_ONCE}\nagain = s\n")
     said = mtpo("prove", path, "--json")
     assert (said.code, said.json["specs"]) == (0, ["s"])
 
 
 def test_errors_name_the_file_as_it_was_given(mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bad.py").write_text(_LOCK.replace("~h(p))", "h)"))
+    (tmp_path / "bad.py").write_text(SET_ONCE.replace("~h(p))", "h)"))
     monkeypatch.chdir(tmp_path)
-    assert mtpo("prove", "bad.py").err.startswith("mtpo: bad.py:8: ")
+    assert mtpo("prove", "bad.py").err.startswith("mtpo: bad.py:17: ")
 
 
 @pytest.mark.parametrize("timeout", ["inf", "nan", "-1", "0"])
@@ -267,7 +252,9 @@ def test_a_timeout_without_end_is_refused(mtpo: Mtpo, timeout: str) -> None:
 
 def test_assumptions_without_a_model_are_named(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "void.py"
-    path.write_text(f"{_LOCK}\n@s.assume('s.no')\ndef no():\n    from mtpo.spec.terms import FALSE\n    return FALSE\n")
+    path.write_text(
+        f"{SET_ONCE}\n@s.assume('s.no')\ndef no():\n    from mtpo.spec.terms import FALSE\n    return FALSE\n"
+    )
     said = mtpo("prove", path)
     assert said.code == 1
     assert "FAILED   s.no" in said.out
@@ -276,7 +263,7 @@ def test_assumptions_without_a_model_are_named(mtpo: Mtpo, tmp_path: Path) -> No
 
 def test_a_comparison_without_parentheses_gets_a_hint(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "loose.py"
-    path.write_text(_LOCK.replace('require("free", ~h(p))', 'require("free", h(p) & p == p)'))
+    path.write_text(SET_ONCE.replace('require("free", ~h(p))', 'require("free", h(p) & p == p)'))
     said = mtpo("prove", path)
     assert said.code == 2
     assert "& and | bind tighter than comparisons: write (p == q) & (r < s)" in said.err
