@@ -243,8 +243,8 @@ class PlacementObservation:
     sequence, history included; ``output``: tokens that it will generate at most, where that is told (a cap, not a
     prediction). ``bound``: the worker that the conversation is bound to; ``prefiller``: where this turn was prefilled.
     ``reserved``: tokens promised to the conversation so far. ``peak``: the largest sequence that it will ever have;
-    only an oracle sees it, so it is None but for policies that ask for it (``oracle``). ``ahead``: turns that have
-    been held for longer than this one, in the same state (``prefilled`` or not).
+    only an oracle sees it, so it is None but for policies that ask for it (``oracle``). ``ahead``: turns that have been
+    held for longer than this one, in the same state (``prefilled`` or not). ``arrival``: when it was first asked for.
     """
 
     now: float
@@ -261,6 +261,7 @@ class PlacementObservation:
     ahead: int = 0
     ttft_slo: float | None = None
     tpot_slo: float | None = None
+    arrival: float = 0.0
 
 
 @attrs.frozen
@@ -289,3 +290,8 @@ class PlacementPolicy(Protocol):
 
     def decide(self, observation: PlacementObservation) -> PlacementDecision:
         """A pure function of the observation."""
+
+
+def is_oracle(policy: PlacementPolicy) -> bool:
+    """Whether a placement policy asks to be shown the peaks of conversations, which nobody can observe."""
+    return bool(getattr(policy, "oracle", False))

@@ -35,8 +35,8 @@ class GateError(ValueError):
 class Gate(Generic[A]):
     """Keeps the admitted agents within the limit of the last decision.
 
-    Paused agents are resumed before pending ones are admitted, each kind in the order in which they came to wait; under a
-    limit of requests, all in the order in which they came to wait.
+    Paused agents are resumed before pending ones are admitted, each kind in the order in which they came to wait; under
+    a limit of requests, all in the order in which they came to wait.
     """
 
     def __init__(self, decision: AdmissionDecision | None = None) -> None:

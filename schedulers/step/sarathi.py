@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import attrs
 
-from mtpo.schedulers.types import RequestView, StepDecision, StepObservation, Work
+from mtpo.schedulers.step.batch import Batch
+from mtpo.schedulers.types import StepDecision, StepObservation
 
 
 @attrs.frozen
@@ -20,50 +21,29 @@ class Sarathi:
 
     def decide(self, observation: StepObservation) -> StepDecision:
         """See :class:`~mtpo.schedulers.types.StepPolicy`."""
-        left = min(self.budget, observation.max_tokens)
-        room = observation.max_requests
-        blocks = observation.free_blocks
-        work: list[Work] = []
-
-        def take(request: RequestView, wanted: int) -> bool:
-            nonlocal left, room, blocks
-            # Clamped at zero: decodes may use up the budget (the published code is not clamped, and goes negative).
-            tokens = max(0, min(wanted, left, self._fits(observation, request, blocks)))
-            if not tokens or not room:
-                return False
-            work.append(Work(request.id, tokens))
-            blocks -= observation.blocks_for(request, tokens)
-            left -= tokens
-            room -= 1
-            return True
-
+        batch = Batch(observation, self.budget)
         for request in observation.running:
             if request.decoding:
-                take(request, 1)
+                batch.take(request, 1)
         for request in observation.running:
             if not request.decoding:
-                take(request, request.remaining)
+                batch.take(request, request.remaining)
         for request in observation.waiting:
             # A request is admitted only if its whole prompt fits: no request holds blocks that it cannot use.
-            if observation.blocks_for(request, request.remaining) > blocks or not take(request, request.remaining):
+            if not (batch.left and batch.room) or batch.fits(request) < request.remaining:
                 break
-        if work or not observation.running:
-            return StepDecision(tuple(work))
+            batch.take(request, request.remaining)
+        if batch.work or not observation.running:
+            return batch.decision()
         return self._preempt(observation)
-
-    def _fits(self, observation: StepObservation, request: RequestView, blocks: int) -> int:
-        """Tokens of a request that the held and the free blocks have slots for."""
-        return (request.blocks + blocks - request.cached) * observation.block_size - request.computed
 
     def _preempt(self, observation: StepObservation) -> StepDecision:
         """Nothing fits: the newest requests give up their blocks until the oldest can go on."""
+        batch = Batch(observation, self.budget)
         oldest, *others = observation.running
-        blocks, given_up = observation.free_blocks, []
         for request in reversed(others):
-            if observation.blocks_for(oldest, 1) <= blocks:
+            if batch.fits(oldest) >= 1:
                 break
-            given_up.append(request.id)
-            blocks += request.blocks - request.shared
-        tokens = min(oldest.remaining, self.budget, observation.max_tokens, self._fits(observation, oldest, blocks))
-        work = (Work(oldest.id, tokens),) if tokens > 0 else ()
-        return StepDecision(work, tuple(given_up))
+            batch.preempt(request)
+        batch.take(oldest, oldest.remaining)
+        return batch.decision()

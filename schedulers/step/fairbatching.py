@@ -1,0 +1,150 @@
+"""FairBatching: prefills and decodes under one currency, slack (arXiv 2510.14392, sections on budget and formation).
+
+A step gets a time budget instead of a token budget: the least slack of a running decode, and at least the strictest
+time per token of one. Decodes that would be late if they waited for the step after this one go first, then prefills by
+slack, in chunks, then the other decodes. What the paper leaves open is decided as follows: an empty batch where there
+is work gets exactly one item; with no decode running the budget is ``idle``; where the KV cache is exhausted, those
+with the most slack give up their blocks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator
+
+import attrs
+
+from mtpo.schedulers.step.batch import Batch
+from mtpo.schedulers.step.calibrator import Calibrator
+from mtpo.schedulers.step.deadlines import Objectives
+from mtpo.schedulers.types import RequestView, StepDecision, StepMeasured, StepModel, StepObservation
+
+_optional_positive = attrs.validators.optional(attrs.validators.gt(0.0))
+
+
+_Key = tuple[float, float, int, RequestView]
+"""When the next token is due, arrival, id: slack has the same order as deadlines, at any time."""
+
+
+@attrs.define(eq=False)
+class _Line:
+    """The waiting requests seen last, by deadline: most steps see the same ones, and sorting them costs most."""
+
+    waiting: tuple[RequestView, ...] = ()
+    objectives: Objectives | None = None
+    ordered: list[_Key] = attrs.field(factory=list)
+
+
+@attrs.frozen
+class FairBatching:
+    """``calibrator``: the step times it predicts with, and how it learns them. ``objectives``: deadlines. ``idle``: the
+    budget in seconds when no decode runs. ``cap``: the most that the budget may be, in seconds, None for the literal
+    rule: under that a long decode with much slack can pause for seconds. ``learns``: whether measurements count."""
+
+    calibrator: Calibrator = attrs.field(factory=lambda: Calibrator(StepModel(8e-3, 0.095e-3, 0.13e-6)))
+    objectives: Objectives = attrs.field(factory=Objectives)
+    idle: float = attrs.field(default=0.25, validator=attrs.validators.gt(0.0))
+    cap: float | None = attrs.field(default=None, validator=_optional_positive)
+    learns: bool = True
+    _line: _Line = attrs.field(factory=_Line, kw_only=True, eq=False, repr=False)
+
+    def learn(self, measured: StepMeasured) -> FairBatching:
+        """See :class:`~mtpo.schedulers.types.LearningPolicy`."""
+        if not self.learns:
+            return self
+        return attrs.evolve(self, calibrator=self.calibrator.learn(measured))
+
+    def tightest(self, observation: StepObservation) -> float | None:
+        """Tmin: the strictest time per token of a running decode, in seconds; None when none runs."""
+        return min((self.objectives.tpot_of(r) for r in observation.running if r.decoding), default=None)
+
+    def budget(self, observation: StepObservation) -> float:
+        """B, in seconds."""
+        tightest = self.tightest(observation)
+        if tightest is None:
+            budget = self.idle
+        else:
+            slack = min(self.objectives.slack(r, observation.now) for r in observation.running if r.decoding)
+            budget = max(slack, tightest)
+        return budget if self.cap is None else min(budget, self.cap)
+
+    def groups(
+        self, observation: StepObservation
+    ) -> tuple[list[RequestView], Iterator[RequestView], list[RequestView]]:
+        """Urgent decodes, unfinished prefills, other decodes; each by slack, then arrival, then id."""
+        due = self.objectives.due
+        limit = observation.now + self.budget(observation) + (self.tightest(observation) or 0.0)
+        urgent: list[_Key] = []
+        others: list[_Key] = []
+        prefills: list[_Key] = []
+        for r in observation.running:
+            key = (due(r), r.arrival, r.id, r)
+            if not r.decoding:
+                prefills.append(key)
+            elif key[0] < limit:
+                urgent.append(key)
+            else:
+                others.append(key)
+        urgent.sort()
+        others.sort()
+        prefills.sort()
+        merged = heapq.merge(prefills, self._ordered(observation.waiting))
+        return [key[3] for key in urgent], (key[3] for key in merged), [key[3] for key in others]
+
+    def _ordered(self, waiting: tuple[RequestView, ...]) -> list[_Key]:
+        line, due = self._line, self.objectives.due
+        if line.waiting is not waiting or line.objectives != self.objectives:
+            line.ordered = sorted((due(r), r.arrival, r.id, r) for r in waiting)
+            line.waiting, line.objectives = waiting, self.objectives
+        return line.ordered
+
+    def decide(self, observation: StepObservation) -> StepDecision:
+        """See :class:`~mtpo.schedulers.types.StepPolicy`."""
+        model, budget, batch = self.calibrator.model, self.budget(observation), Batch(observation)
+        urgent, prefills, others = self.groups(observation)
+        # Below the floor items cost nothing, so what counts is the linear part; with the floor above B nothing fits.
+        linear = model.a if model.floor <= budget else math.inf
+        head: RequestView | None = None
+        linear = _decodes(batch, urgent, budget, linear, model)
+        for request in prefills:
+            head = head or request
+            tokens = min(request.remaining, chunk(model, budget, linear, request.computed))
+            tokens = batch.take(request, tokens)
+            if not tokens:
+                break
+            linear += model.cost(request.computed, tokens)
+        _decodes(batch, others, budget, linear, model)
+        first = urgent[0] if urgent else others[0] if others else head
+        if batch.work or first is None:
+            return batch.decision()
+        return self._progress(observation, first)
+
+    def _progress(self, observation: StepObservation, first: RequestView) -> StepDecision:
+        """Nothing fits: exactly one item, and room for it from those that have the most slack."""
+        batch = Batch(observation)
+        due = self.objectives.due
+        others = sorted((due(r), r.arrival, r.id, r) for r in observation.running if r.id != first.id)
+        while batch.fits(first) < 1 and others:
+            batch.preempt(others.pop()[3])
+        batch.take(first, min(first.remaining, observation.block_size))
+        return batch.decision()
+
+
+def chunk(model: StepModel, budget: float, linear: float, done: int) -> int:
+    """The most tokens of a prompt, ``done`` of it computed, that a batch predicted to take ``linear`` seconds has time
+    for: ``floor((B - est - c * done) / (b + c))``, at least 0. Inputs and ``budget`` in seconds."""
+    if linear >= budget:
+        return 0
+    tokens = max(0, math.floor((budget - linear - model.c * done) / (model.b + model.c)))
+    # Rounding must not let a batch past its budget.
+    return tokens - 1 if tokens and linear + model.cost(done, tokens) > budget else tokens
+
+
+def _decodes(batch: Batch, requests: list[RequestView], budget: float, linear: float, model: StepModel) -> float:
+    """One token of each that fits; a misfit is skipped. Returns the time predicted so far."""
+    for request in requests:
+        after = linear + model.cost(request.computed, 1)
+        if after <= budget and batch.take(request, 1):
+            linear = after
+    return linear
