@@ -15,12 +15,13 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, cast, overload
 
 import attrs
 
 _HERE: Final = Path(__file__).parent
 _LANGUAGE_FILES: Final = frozenset(str(_HERE / name) for name in ("terms.py", "language.py"))
+_PARENTHESES: Final = "& | ~ bind tighter than comparisons: write (p == q) & ~(r < s)"
 
 
 class SpecError(Exception):
@@ -72,6 +73,22 @@ class Term:
 
     def __repr__(self) -> str:
         return show(self)
+
+    if not TYPE_CHECKING:  # a type checker finds the mistake by their absence
+
+        def __and__(self, other: Any) -> Any:
+            raise _no_truth_value(self, "&")
+
+        def __or__(self, other: Any) -> Any:
+            raise _no_truth_value(self, "|")
+
+        def __invert__(self) -> Any:
+            raise _no_truth_value(self, "~")
+
+        def __xor__(self, other: Any) -> Any:
+            raise fail("there is no ^: write p != q for two Bools of which one holds")
+
+        __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
 
 class Bool(Term):
@@ -163,16 +180,21 @@ def lift(value: Any) -> Term:
 def _as(sort: type[T], value: Any, what: str) -> T:
     term = lift(value)
     if term.sort is not sort:
-        hint = "; & and | bind tighter than comparisons: write (p == q) & (r < s)" if what in ("&", "|") else ""
+        hint = f"; {_PARENTHESES}" if what in ("&", "|") else ""
         raise fail(f"sort mismatch: {what} wants {sort.__name__}, found {term.sort.__name__} `{show(term)}`{hint}")
     return cast(T, term)
+
+
+def _no_truth_value(term: Term, what: str) -> SpecError:
+    return fail(f"sort mismatch: {what} wants Bool, found {term.sort.__name__} `{show(term)}`; {_PARENTHESES}")
 
 
 def _same_sort(left: Term, right: Any, what: str) -> tuple[Term, Term]:
     other = lift(right)
     if left.sort is not other.sort:
         sorts = f"`{show(left)}` is {left.sort.__name__} but `{show(other)}` is {other.sort.__name__}"
-        raise fail(f"sort mismatch: {sorts} in {what}")
+        hint = f"; {_PARENTHESES}" if any(t.op in ("and", "or", "not") for t in (left, other)) else ""
+        raise fail(f"sort mismatch: {sorts} in {what}{hint}")
     return left, other
 
 
@@ -283,13 +305,23 @@ class Function(Generic[R]):
         )
 
     def __bool__(self) -> bool:
-        raise fail(f"`{self.name}` is a function: apply it, `{self.name}(...)`")
+        raise self._bare()
+
+    def _bare(self) -> SpecError:
+        return fail(f"`{self.name}` is a function: apply it, `{self.name}(...)`")
+
+    if not TYPE_CHECKING:
+
+        def __and__(self, other: Any = None) -> Any:
+            raise self._bare()
+
+        __or__ = __rand__ = __ror__ = __invert__ = __and__
 
     def __eq__(self, other: object) -> bool:
         """Two names of one symbol. A forgotten application, ``f == g``, would be false for good: a mistake."""
         if self is other:
             return True
-        raise fail(f"`{self.name}` is a function: apply it, `{self.name}(...)`")
+        raise self._bare()
 
     def __hash__(self) -> int:
         return id(self)

@@ -98,6 +98,24 @@ MISTAKES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "or": (lambda m: m.invariant("m.p")(lambda: m.flag() or m.flag()), "use & | ~ implies()"),
     "not": (lambda m: m.invariant("m.p")(lambda: not m.flag()), "use & | ~ implies()"),
     "chained comparison": (lambda m: m.invariant("m.p")(lambda: 0 < m.count() < 3), "no chained comparison"),
+    "and without parentheses": (
+        act(lambda m, x: require("c", m.on(x) & x != x)),
+        "& wants Bool, found Item `x`; & | ~ bind tighter than comparisons: write (p == q) & ~(r < s)",
+    ),
+    "and of two elements": (act(lambda m, x: require("c", x == x & x == x)), "Item `x`; & | ~ bind tighter"),
+    "or of two elements": (act(lambda m, x: require("c", x == x | x == x)), "| wants Bool, found Item `x`; & | ~ bind"),
+    "and of two numbers": (
+        lambda m: m.invariant("m.p")(lambda: m.count() < 3 & m.count() > 1),
+        "found Int `count`; & | ~ bind tighter",
+    ),
+    "not of an element": (act(lambda m, x: require("c", ~x == x)), "~ wants Bool, found Item `x`; & | ~ bind tighter"),
+    "conjunction compared": (
+        act(lambda m, x: require("c", m.on(x) & m.flag() == x)),
+        "`on(x) & flag` is Bool but `x` is Item in ==; & | ~ bind tighter",
+    ),
+    "exclusive or": (lambda m: m.invariant("m.p")(lambda: m.flag() ^ m.flag()), "there is no ^: write p != q"),
+    "not of a function": (lambda m: m.invariant("m.p")(lambda: ~m.on), "`on` is a function: apply it"),
+    "and of a function": (lambda m: m.invariant("m.p")(lambda: m.flag & m.flag()), "`flag` is a function: apply it"),
     "quantifier over no sort": (
         lambda m: m.invariant("m.p")(lambda: forall(Int, lambda x: x == x)),
         "forall ranges over sorts",

@@ -266,7 +266,7 @@ def test_a_comparison_without_parentheses_gets_a_hint(mtpo: Mtpo, tmp_path: Path
     path.write_text(SET_ONCE.replace('require("free", ~h(p))', 'require("free", h(p) & p == p)'))
     said = mtpo("prove", path)
     assert said.code == 2
-    assert "& and | bind tighter than comparisons: write (p == q) & (r < s)" in said.err
+    assert "& | ~ bind tighter than comparisons: write (p == q) & ~(r < s)" in said.err
 
 
 def test_a_reader_that_goes_away_is_no_verdict(tmp_path: Path) -> None:
