@@ -40,8 +40,8 @@ class _Line:
 class FairBatching:
     """``calibrator``: the step times it predicts with, and how it learns them. ``objectives``: deadlines. ``idle``: the
     budget in seconds when no decode runs. ``cap``: the most that the budget may be, in seconds, None for the literal
-    rule, under which a step may last as long as the least slack. Either way a decode ahead of its envelope can pause for
-    seconds. ``learns``: whether measurements count.
+    rule, under which a step may last as long as the least slack. Either way a decode ahead of its envelope can pause
+    for seconds. ``learns``: whether measurements count.
     """
 
     calibrator: Calibrator = attrs.field(factory=lambda: Calibrator(StepModel(8e-3, 0.095e-3, 0.13e-6)))
