@@ -12,6 +12,8 @@ from typing import Final
 
 import attrs
 
+from mtpo.schedulers.types import StepModel
+
 _not_negative = attrs.validators.ge(0.0)
 
 
@@ -34,6 +36,11 @@ class StepTime:
     def seconds(self, new: int, context: int, pairs: float = 0.0) -> float:
         """How long a step takes."""
         return max(self.floor, self.a + self.b * new + self.c * context + self.d * pairs)
+
+    @property
+    def model(self) -> StepModel:
+        """Its linear part, as a policy may know it."""
+        return StepModel(self.a, self.b, self.c, self.floor)
 
     def prefill_seconds(self, tokens: int, chunk: int) -> float:
         """How long a prompt takes alone, in chunks of at most so many tokens."""

@@ -32,6 +32,11 @@ class SimulationError(ValueError):
     """A simulation that can't go on: what asked for what, and why that can't be done; one line."""
 
 
+def policy_failed(policy: object, error: Exception) -> SimulationError:
+    """What a policy raised, as one line."""
+    return SimulationError(" ".join(f"policy {type(policy).__name__}: {type(error).__name__}: {error}".split()))
+
+
 @attrs.frozen
 class Caps:
     """Of a worker: tokens and requests in a step at most, tokens in a block of its KV cache, blocks of it."""
@@ -45,7 +50,7 @@ class Caps:
 @attrs.define(eq=False)
 class Request:
     """A turn on a worker. Times in seconds; ``due`` is the deadline of its next token, ``late`` counts tokens emitted
-    after theirs, ``gap`` is the largest time between two tokens."""
+    after theirs, ``gap`` is the largest time between two tokens. It leaves the worker when it has emitted ``until``."""
 
     id: int
     arrival: float
@@ -56,6 +61,9 @@ class Request:
     tpot_slo: float | None
     known: int
     due: float
+    until: int
+    moves: bool = False
+    """Whether its KV cache is to be moved then, and stays where it is until that has been done."""
     computed: int = 0
     emitted: int = 0
     first: float | None = None
@@ -83,7 +91,7 @@ def request_of(
         content = (*content, Piece(_UNSHARED + id, rest)) if rest > 0 else content
     holding = Holding(id, runs_of(content, block_size))
     due = arrival + ttft_slo if ttft_slo is not None else float("inf")
-    return Request(id, arrival, turn.prompt, turn.output, holding, ttft_slo, tpot_slo, turn.prompt, due)
+    return Request(id, arrival, turn.prompt, turn.output, holding, ttft_slo, tpot_slo, turn.prompt, due, turn.output)
 
 
 class Worker:
@@ -100,6 +108,7 @@ class Worker:
         self._queue: OrderedDict[int, RequestView] = OrderedDict()
         self._line: tuple[RequestView, ...] | None = ()
         self._batch: list[tuple[Request, int]] = []
+        self._pinned: dict[int, Holding] = {}
         self._began = 0.0
         self._measured = StepMeasured(0, 0, 0.0)
         self._learns = isinstance(policy, LearningPolicy)
@@ -113,11 +122,6 @@ class Worker:
     def stepping(self) -> bool:
         """Whether a step is under way."""
         return bool(self._batch)
-
-    @property
-    def requests(self) -> int:
-        """Requests under way."""
-        return len(self._running) + len(self._waiting)
 
     def submit(self, request: Request) -> None:
         """Queue a request. Raises :class:`SimulationError` for one that can never fit."""
@@ -137,6 +141,46 @@ class Worker:
             self.kv.watch(holding)
         self._queue[request.id] = self._view_waiting(request)
         self._line = None
+
+    # -- transfers ---------------------------------------------------------------------------------------------
+
+    def unpin(self, id: int) -> None:
+        """Give up the blocks of a request that left, now that its KV cache has been moved."""
+        self.kv.release(self._pinned.pop(id))
+
+    def expect(self, request: Request) -> int | None:
+        """Make room for the KV cache of a request that was prefilled elsewhere; its holding is this worker's from now.
+
+        Returns how many tokens have to be moved, beside those that the prefix cache has; None when there is no room.
+        """
+        holding = Holding(request.id, request.holding.runs, request.computed // self.caps.block_size)
+        request.holding = holding
+        self.kv.watch(holding)
+        lacking = -(-request.computed // self.caps.block_size) - holding.found
+        if lacking + holding.cached > self.kv.available:
+            self.kv.unwatch(holding)
+            return None
+        found = self.kv.admit(holding) * self.caps.block_size
+        self.kv.allocate(holding, lacking)
+        self._pinned[request.id] = holding
+        return request.computed - found
+
+    def land(self, request: Request) -> None:
+        """The KV cache of an expected request is here, or was here all the time: it decodes, or leaves when it has
+        emitted all. One without room waits, to be computed anew."""
+        if self._pinned.pop(request.id, None) is None:
+            request.computed = 0
+            request.preempted += 1
+            self._waiting[request.id] = request
+            self._wait(request)
+            return
+        if request.holding.runs:
+            self.kv.publish(request.holding, request.computed // self.caps.block_size)
+        if request.emitted == request.until:
+            self.kv.release(request.holding)
+            return
+        self._running[request.id] = request
+        self._views[request.id] = self._view(request)
 
     # -- what the policy sees ----------------------------------------------------------------------------------
 
@@ -171,8 +215,8 @@ class Worker:
             request.first,
         )
 
-    def observe(self, now: float) -> StepObservation:
-        """What the policy sees."""
+    def views(self) -> tuple[tuple[RequestView, ...], tuple[RequestView, ...]]:
+        """The requests that run, and those that wait."""
         if self.kv.changed:
             for holding in list(self.kv.changed):
                 if holding.id in self._waiting:
@@ -184,11 +228,16 @@ class Worker:
             self.kv.changed.clear()
         if self._line is None:
             self._line = tuple(self._queue.values())
+        return tuple(self._views.values()), self._line
+
+    def observe(self, now: float) -> StepObservation:
+        """What the policy sees."""
         caps = self.caps
+        running, waiting = self.views()
         return StepObservation(
             now,
-            tuple(self._views.values()),
-            self._line,
+            running,
+            waiting,
             self.kv.available,
             caps.block_size,
             caps.max_tokens,
@@ -198,14 +247,21 @@ class Worker:
     # -- steps -------------------------------------------------------------------------------------------------
 
     def begin(self, now: float) -> float | None:
-        """Start a step; returns its duration in seconds, None when there is nothing to do.
+        """Start a step; returns its duration in seconds, None when there is nothing to do, or no room to do it in
+        until a transfer ends.
 
         Raises :class:`SimulationError` for a decision that can't be carried out.
         """
         if not self.busy:
             return None
         while True:
-            decision = self.policy.decide(self.observe(now))
+            seen = self.observe(now)
+            try:
+                decision = self.policy.decide(seen)
+            except Exception as error:
+                raise policy_failed(self.policy, error) from error
+            if self._pinned and not decision.work and not decision.preempt:
+                return None
             self._check(decision)
             for id in decision.preempt:
                 self._preempt(id)
@@ -317,7 +373,7 @@ class Worker:
                 request.known += 1
                 request.emitted += 1
                 request.due += request.tpot_slo or 0.0
-                if request.emitted == request.output:
+                if request.emitted == request.until:
                     ended.append(request)
             views[request.id] = RequestView(
                 request.id,
@@ -337,5 +393,8 @@ class Worker:
             self.policy = self.policy.learn(self._measured)
         for request in ended:
             del self._running[request.id], views[request.id]
-            kv.release(request.holding)
+            if request.moves:
+                self._pinned[request.id] = request.holding
+            else:
+                kv.release(request.holding)
         return ended

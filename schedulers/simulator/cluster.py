@@ -1,0 +1,349 @@
+"""The simulation: workers, agents, admission and placement, in virtual time.
+
+Events are step ends, transfers, arrivals, tools that end, and the ticks of the admission policy; those of one instant
+are all seen to before any worker begins its next step. The same workload, setup and seed give the same result. ::
+
+    arrival or tool end ─▶ gate (admission) ─▶ router (placement) ─▶ worker: prefill ─▶ [transfer ─▶ worker:] decode
+            ▲                                                                                    │
+            └──────────────────────────── tools, while there are turns left ─────────────────────┘
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import attrs
+
+from mtpo.schedulers.admission.caps import NoLimit
+from mtpo.schedulers.admission.gate import Gate
+from mtpo.schedulers.placement.simple import OneWorker
+from mtpo.schedulers.simulator.metrics import Meter, TurnRecord, Window, windows
+from mtpo.schedulers.simulator.router import Router, Site, Talk
+from mtpo.schedulers.simulator.steptime import Hardware
+from mtpo.schedulers.simulator.worker import Caps, Request, SimulationError, Worker, policy_failed, request_of
+from mtpo.schedulers.traces.workload import Workload
+from mtpo.schedulers.types import (
+    AdmissionObservation,
+    AdmissionPolicy,
+    PlacementDecision,
+    PlacementPolicy,
+    StepPolicy,
+)
+
+Progress = Callable[[int, int, float], None]
+"""Called now and then with turns that ended, turns in all, and the virtual time."""
+
+
+@attrs.frozen
+class WorkerSetup:
+    """One worker: what it is, what it is there for, its caps."""
+
+    hardware: Hardware
+    caps: Caps
+    prefills: bool = True
+    decodes: bool = True
+
+
+@attrs.frozen
+class Setup:
+    """A cluster under three policies. ``ttft_slo`` and ``tpot_slo`` in seconds, None where there is no objective;
+    ``window``: the width in seconds of the windows that usage is reported in."""
+
+    step: StepPolicy
+    workers: tuple[WorkerSetup, ...] = attrs.field(validator=attrs.validators.min_len(1))
+    admission: AdmissionPolicy = attrs.field(factory=NoLimit)
+    placement: PlacementPolicy = attrs.field(factory=OneWorker)
+    ttft_slo: float | None = 1.0
+    tpot_slo: float | None = 0.05
+    window: float = 10.0
+
+
+@attrs.frozen
+class Outcome:
+    """What a simulation gave. ``turns`` in the order in which they ended; ``shed`` turns were refused, and with them
+    ``lost`` more of their conversations never asked for. ``end`` in seconds; ``busy`` seconds, ``steps``, ``tokens``
+    computed, ``joules`` of all workers; ``prompt`` tokens looked up in the caches and ``hits`` found; ``peak`` the
+    largest share of a worker's KV cache that was held; ``transfers`` of KV cache and the tokens moved."""
+
+    turns: tuple[TurnRecord, ...]
+    windows: tuple[Window, ...]
+    shed: int
+    lost: int
+    end: float
+    busy: float
+    steps: int
+    tokens: int
+    joules: float
+    prompt: int
+    hits: int
+    peak: float
+    preemptions: int
+    evicted: int
+    transfers: int
+    moved: int
+    most_transfers: int
+
+
+def simulate(workload: Workload, setup: Setup, progress: Progress | None = None) -> Outcome:
+    """Run a workload to its end. Raises :class:`SimulationError`."""
+    return _Simulation(workload, setup, progress).run()
+
+
+_STEP, _LAND, _READY, _RETRY, _TICK = range(5)
+_PATIENCE: Final = 10_000
+"""Ticks without anything else before a simulation is given up."""
+
+
+class _Simulation:
+    def __init__(self, workload: Workload, setup: Setup, progress: Progress | None) -> None:
+        self.setup, self.progress = setup, progress
+        self.total = workload.requests
+        self.talks = [Talk(one) for one in workload.conversations]
+        self.sites = [
+            Site(Worker(id, one.hardware, setup.step, one.caps, Meter(setup.window)), one.prefills, one.decodes)
+            for id, one in enumerate(setup.workers)
+        ]
+        if len({one.caps.block_size for one in setup.workers}) > 1:
+            raise SimulationError("the workers of a cluster need blocks of one size")
+        self.agents = 0 if workload.timed else len(self.talks)
+        self.router = Router(setup.placement, self.sites, setup.ttft_slo, setup.tpot_slo, self._retry_later)
+        self.gate: Gate[Talk] = Gate()
+        self.window: float | None = None
+        self.now = 0.0
+        self.order = itertools.count()
+        self.events: list[tuple[float, int, int, Talk | Worker | None]] = [
+            (talk.conversation.arrival, _READY, next(self.order), talk) for talk in self.talks
+        ]
+        heapq.heapify(self.events)
+        self.ids = itertools.count()
+        self.by_request: dict[int, Talk] = {}
+        self.turns: list[TurnRecord] = []
+        self.left = len(self.talks)
+        self.lost = self.preemptions = self.transfers = self.moved = self.looked_up = self.found = 0
+        self.touched = False
+
+    # -- the loop ----------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        self._tick()
+        workers = [site.worker for site in self.sites]
+        events, told, ticks = self.events, 0, 0
+        while self.left:
+            if not events or ticks > _PATIENCE:
+                raise self._stuck()
+            self.now = events[0][0]
+            while events and events[0][0] == self.now:
+                _, kind, _, what = heapq.heappop(events)
+                ticks = ticks + 1 if kind == _TICK else 0
+                self._handle(kind, what)
+            if self.touched and self.router.holding:
+                for talk, decision in self.router.again(self.now):
+                    self._placed(talk, decision)
+            self.touched = False
+            for worker in workers:
+                if not worker.stepping and (seconds := worker.begin(self.now)) is not None:
+                    heapq.heappush(events, (self.now + seconds, _STEP, next(self.order), worker))
+            if self.progress is not None and len(self.turns) >= told + 100:
+                told = len(self.turns)
+                self.progress(told, self.total, self.now)
+        return self._outcome(workers)
+
+    def _handle(self, kind: int, what: Talk | Worker | None) -> None:
+        if isinstance(what, Worker):
+            self.touched = True
+            for request in what.finish(self.now):
+                self._left_worker(self.by_request[request.id], request, what)
+        elif kind == _READY:
+            assert what is not None
+            what.asked = self.now
+            self._submit(self.gate.ready(what))
+        elif kind == _LAND:
+            assert what is not None
+            self._landed(what)
+        elif kind == _RETRY:
+            assert what is not None
+            if self.router.waits(what):
+                self._place(what)
+        else:
+            self._tick()
+
+    def _later(self, seconds: float, kind: int, what: Talk | None) -> None:
+        heapq.heappush(self.events, (self.now + seconds, kind, next(self.order), what))
+
+    def _retry_later(self, seconds: float, talk: Talk) -> None:
+        self._later(seconds, _RETRY, talk)
+
+    def _stuck(self) -> SimulationError:
+        what = f"{self.router.holding} turns are held by {type(self.setup.placement).__name__}"
+        return SimulationError(
+            f"nothing can go on at {self.now:.3f} s though {self.left} conversations are left: {what}, "
+            f"{self.gate.waiting} agents wait for admission by {type(self.setup.admission).__name__}"
+        )
+
+    # -- admission ---------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """Ask the admission policy, and again after its interval."""
+        meters = [site.worker.meter for site in self.sites]
+        prompt, found = sum(meter.prompt for meter in meters), sum(meter.hits for meter in meters)
+        looked_up, hits = prompt - self.looked_up, found - self.found
+        self.looked_up, self.found = prompt, found
+        caches = [site.worker.kv for site in self.sites]
+        observation = AdmissionObservation(
+            self.now,
+            self.gate.active,
+            self.gate.waiting,
+            sum(kv.used for kv in caches) / sum(kv.total for kv in caches),
+            hits / looked_up if looked_up else None,
+            self.window,
+            self.gate.requests,
+            self.agents,
+        )
+        try:
+            decision = self.setup.admission.decide(observation)
+        except Exception as error:
+            raise policy_failed(self.setup.admission, error) from error
+        self.window = decision.window
+        self._submit(self.gate.obey(decision))
+        if self.setup.admission.interval is not None:
+            self._later(self.setup.admission.interval, _TICK, None)
+
+    def _submit(self, talks: Iterable[Talk]) -> None:
+        for talk in talks:
+            self._place(talk)
+
+    # -- a turn ------------------------------------------------------------------------------------------------
+
+    def _place(self, talk: Talk) -> None:
+        decision = self.router.ask(talk, self.now)
+        if decision is not None:
+            self._placed(talk, decision)
+
+    def _placed(self, talk: Talk, decision: PlacementDecision) -> None:
+        if decision.shed:
+            self._shed(talk)
+        elif talk.prefilled:
+            self._transfer(talk)
+        else:
+            turn = talk.conversation.turns[talk.turn]
+            worker = self.sites[talk.prefiller or 0].worker
+            slos = self.setup.ttft_slo, self.setup.tpot_slo
+            request = request_of(next(self.ids), turn, talk.asked, *slos, worker.caps.block_size)
+            if talk.decoder != talk.prefiller:
+                request.until, request.moves = 1, True
+            talk.request, talk.reached = request, self.now
+            self.by_request[request.id] = talk
+            try:
+                worker.submit(request)
+            except SimulationError as error:
+                where = f"conversation {talk.conversation.name}, turn {talk.turn + 1}"
+                raise SimulationError(f"{where}: {error}") from None
+
+    def _left_worker(self, talk: Talk, request: Request, worker: Worker) -> None:
+        """A request has emitted what it was to emit here."""
+        if worker.id == talk.decoder:
+            self._turn_ended(talk)
+            return
+        if talk.decoder is None:
+            self._place(talk)
+        else:
+            self._transfer(talk)
+
+    def _transfer(self, talk: Talk) -> None:
+        """Move the KV cache of a turn that was prefilled to where it decodes."""
+        request, decoder = talk.request, self.sites[talk.decoder or 0].worker
+        assert request is not None and talk.prefiller is not None
+        request.until, request.moves = request.output, False
+        if decoder.id == talk.prefiller:
+            self._landed(talk)
+            return
+        tokens = decoder.expect(request)
+        if tokens is None:
+            self._landed(talk)
+            return
+        talk.transfers += 1
+        self.transfers += 1
+        self.moved += tokens
+        self._later(decoder.hardware.transfer.seconds(tokens), _LAND, talk)
+
+    def _landed(self, talk: Talk) -> None:
+        self.touched = True
+        request, decoder = talk.request, self.sites[talk.decoder or 0].worker
+        assert request is not None and talk.prefiller is not None
+        if decoder.id != talk.prefiller:
+            self.sites[talk.prefiller].worker.unpin(request.id)
+        decoder.land(request)
+        if request.emitted == request.output:
+            self._turn_ended(talk)
+
+    def _turn_ended(self, talk: Talk) -> None:
+        request = talk.request
+        assert request is not None and request.first is not None
+        self.touched = True
+        self.preemptions += request.preempted
+        del self.by_request[request.id]
+        self.turns.append(
+            TurnRecord(
+                talk.conversation.name,
+                talk.turn + 1,
+                talk.asked,
+                talk.reached,
+                request.first,
+                request.last,
+                request.prompt,
+                request.output,
+                request.hits,
+                request.gap,
+                request.late,
+                request.preempted,
+                -1 if talk.decoder is None else talk.decoder,
+            )
+        )
+        self.router.turn_ended(talk)
+        talk.turn += 1
+        turns = talk.conversation.turns
+        if talk.turn == len(turns):
+            self._talk_ended(talk)
+        else:
+            self._later(turns[talk.turn].gap, _READY, talk)
+            self._submit(self.gate.ended(talk))
+
+    def _talk_ended(self, talk: Talk) -> None:
+        self.left -= 1
+        self.router.ended(talk)
+        self._submit(self.gate.done(talk))
+
+    def _shed(self, talk: Talk) -> None:
+        """A turn is refused: its conversation is over."""
+        self.touched = True
+        self.lost += len(talk.conversation.turns) - talk.turn - 1
+        if talk.request is not None and talk.prefiller is not None:
+            self.sites[talk.prefiller].worker.unpin(talk.request.id)
+            del self.by_request[talk.request.id]
+        self._talk_ended(talk)
+
+    def _outcome(self, workers: Sequence[Worker]) -> Outcome:
+        meters = [worker.meter for worker in workers]
+        end = self.now
+        return Outcome(
+            tuple(self.turns),
+            windows(meters),
+            self.router.shed,
+            self.lost,
+            end,
+            sum(meter.busy for meter in meters),
+            sum(worker.steps for worker in workers),
+            sum(meter.tokens for meter in meters),
+            sum(worker.hardware.power.joules(worker.meter.busy, end) for worker in workers),
+            sum(meter.prompt for meter in meters),
+            sum(meter.hits for meter in meters),
+            max(meter.peak for meter in meters),
+            self.preemptions,
+            sum(worker.kv.evicted for worker in workers),
+            self.transfers,
+            self.moved,
+            max((talk.transfers for talk in self.talks), default=0),
+        )
