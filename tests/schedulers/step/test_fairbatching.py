@@ -229,7 +229,7 @@ def test_the_budget_is_no_guarantee_a_decode_with_less_slack_than_the_floor_is_l
 
 @pytest.mark.parametrize(("cap", "step"), [(None, 4.2), (0.1, 0.1)])
 def test_a_decode_with_much_slack_pauses_for_seconds_and_a_cap_bounds_steps_not_pauses(cap, step):
-    """A decode that runs ahead of its envelope makes way for a burst of prompts. Literally they all go into one batch as
+    """A decode that runs ahead of its envelope makes way for a burst of prompts. Literally all go into one batch, as
     long as its slack; with a cap they go into many, but then the decode is no longer urgent, and is put off for all."""
     first = scenes.Job(0, 0.0, 10, 300, ttft=10.0, tpot=1.0)
     burst = [scenes.Job(id, 0.5, 4000, 1, ttft=60.0) for id in range(1, 12)]
