@@ -9,7 +9,20 @@ import importlib
 
 import typer
 
-VERBS = ("demo", "run", "view", "log", "verify", "prove", "explore", "mutate", "explain", "certificate", "bench")
+VERBS = (
+    "demo",
+    "run",
+    "view",
+    "log",
+    "verify",
+    "prove",
+    "explore",
+    "mutate",
+    "ablate",
+    "explain",
+    "certificate",
+    "bench",
+)
 
 _HELP = """Concurrency control for LLM agents on live state: check the protocol, run it, verify its logs.
 

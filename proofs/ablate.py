@@ -1,0 +1,209 @@
+"""Ablation: which properties break when a published rule of the protocol goes, each with a shortest run.
+
+A mutant asks whether anything notices; an ablation asks what a rule is for. Exploration does not stop at a violation
+here: it goes on until every property has its shortest run or the limit is reached, so a row of the matrix is complete
+up to that many states.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from mtpo.proofs.instances import mtpo_instance
+from mtpo.proofs.verdicts import Trace
+from mtpo.spec.concrete import Instance, State
+from mtpo.spec.language import Action, Sort, Spec, conj
+from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
+
+LIMIT = 400_000
+"""States that are looked at for each rule."""
+
+
+@attrs.frozen
+class Rule:
+    """A rule of the protocol: what it says, where, and the clauses and updates (``:=``) that carry it.
+
+    ``case``: footprints (reads, writes) of one call for each agent, where every footprint of two agents is too little.
+    """
+
+    id: str
+    english: str
+    source: str
+    carried_by: tuple[str, ...]
+    case: tuple[tuple[str, str], ...] = ()
+
+
+_ONE_OBJECT = (("", "x"),) * 3
+
+RULES: tuple[Rule, ...] = (
+    Rule("filtered-read", "a read gets the greatest write below it", "SCCP 3, wr", ("read.is-greatest",)),
+    Rule("screened", "higher-ranked writes are screened out of a read", "SCCP 3, wr", ("read.is-below",)),
+    Rule("undo", "a late write undoes the later ones that conflict with it", "SCCP 3, ww", ("call.seeds",)),
+    Rule(
+        "closure",
+        "what depends on an undone write is undone too",
+        "ours, F1",
+        ("call.closed",),
+        (("", "x"), ("", "xy"), ("", "y")),
+    ),
+    Rule("top-first", "writes are undone from the top", "SCCP 3, ww", ("undone.top-only",), _ONE_OBJECT),
+    Rule(
+        "redo-order",
+        "undone writes are re-applied in serial order",
+        "CoAgent 3, replay",
+        ("redone.ascending",),
+        _ONE_OBJECT,
+    ),
+    Rule("redo-told", "a redo that changed something tells its author", "ours, F2", ("redone.note:=",)),
+    Rule("cancel-told", "a withdrawn write tells its author", "SCCP 3, ww", ("cancelled.note:=", "stranded.note:=")),
+    Rule("notify", "a reader whose premise changed is told", "SCCP 3, rw", ("settle.note:=",)),
+    Rule(
+        "consume",
+        "notifications are consumed before the next action",
+        "SCCP 3, rw",
+        ("read.inbox-empty", "call.inbox-empty", "finish.inbox-empty"),
+    ),
+    Rule("refresh", "a notification refreshes the premise", "SCCP 3, rw", ("deliver.saw:=",)),
+    Rule("commit-order", "an agent commits after every lower rank", "SCCP 3", ("commit.lower-committed",)),
+    Rule("commit-told", "an agent with something to be told does not commit", "SCCP 3", ("commit.inbox-empty",)),
+    Rule("gate", "a call without inverse waits for every lower rank to commit", "SCCP 3", ("call.gate",)),
+    Rule(
+        "one-repair",
+        "nobody acts on what an open repair has in hand",
+        "ours, F3",
+        ("read.no-open-repair", "call.no-open-repair", "deliver.no-open-repair", "finish.no-open-repair"),
+    ),
+)
+
+
+@attrs.frozen
+class Row:
+    """What breaks without a rule: a shortest run for each property; ``complete`` when every state was looked at."""
+
+    rule: Rule
+    broken: Mapping[str, Trace]
+    states: int
+    complete: bool
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return {
+            "rule": self.rule.id,
+            "english": self.rule.english,
+            "source": self.rule.source,
+            "dropped": list(self.rule.carried_by),
+            "breaks": {id: {"steps": len(t.steps), "trace": t.lines()} for id, t in self.broken.items()},
+            "states": self.states,
+            "complete": self.complete,
+        }
+
+
+def without(spec: Spec, carried_by: Iterable[str]) -> Spec:
+    """The spec without some clauses (``ACTION.CLAUSE``) and updates (``ACTION.VARIABLE:=``)."""
+    actions: dict[str, Action] = dict(spec.actions)
+    for part in carried_by:
+        name, _, what = part.partition(".")
+        action = actions[name]
+        if what.endswith(":="):
+            kept = tuple(u for u in action.updates if u.variable.name != what.removesuffix(":="))
+            assert len(kept) < len(action.updates), part
+            actions[name] = attrs.evolve(action, updates=kept)
+        else:
+            guard = tuple(c for c in action.guard if c.id != f"{spec.name}.{part}")
+            assert len(guard) < len(action.guard), part
+            actions[name] = attrs.evolve(action, guard=guard)
+    return spec.without(actions=actions)
+
+
+def ablate(
+    only: str = "",
+    limit: int = LIMIT,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> list[Row]:
+    """The matrix of mtpo: one row for each rule whose id contains ``only``; two agents, one call each, two objects."""
+    wanted = [rule for rule in RULES if only in rule.id]
+    rows = []
+    for number, rule in enumerate(wanted):
+        progress(number, len(wanted), rule.id)
+        start = time.perf_counter()
+        spec = without(mtpo, rule.carried_by)
+        instance, roots = one_case(spec, rule.case) if rule.case else mtpo_instance(2, 1, 2, spec=spec)
+        broken, states, complete = all_broken(instance, roots, limit)
+        rows.append(Row(rule, broken, states, complete, time.perf_counter() - start))
+    progress(len(wanted), len(wanted), "")
+    return rows
+
+
+def one_case(spec: Spec, case: tuple[tuple[str, str], ...]) -> tuple[Instance, list[State]]:
+    """One call for each agent with the given footprints on the objects x and y, all invertible, under both policies."""
+    sizes: dict[type[Sort], int] = {Agent: len(case), Call: 1 + len(case), Object: 2, Value: 2}
+    fixed = {"origin": [0], "author": [0, *range(len(case))], "given": [0, 0]}
+    instance = Instance(spec, sizes, fixed, open=("reads", "writes", "invertible", "replay"))
+    roots = [
+        instance.freeze(
+            instance.initial(
+                {
+                    "reads": [0, 0, *(int(o in reads) for reads, _ in case for o in "xy")],
+                    "writes": [1, 1, *(int(o in writes) for _, writes in case for o in "xy")],
+                    "invertible": [1] * (1 + len(case)),
+                    "replay": [replay],
+                }
+            )
+        )
+        for replay in (0, 1)
+    ]
+    return instance, roots
+
+
+def all_broken(instance: Instance, roots: Iterable[State], limit: int) -> tuple[dict[str, Trace], int, bool]:
+    """A shortest run to a violation of each property that can be violated, and how many states were looked at.
+
+    Lemmas are left out: they serve the proof, and what they lose shows in the properties.
+    """
+    steps, successors = instance.ground()
+    states = {p.id: p.formula for p in instance.spec.role("invariant")}
+    moves = {p.id: p.formula for p in instance.spec.role("step")}
+    holds = instance.formula(conj(*states.values()), "all invariants", grounded=True)
+    allows = instance.formula(conj(*moves.values()), "all step properties", grounded=True)
+    single = {id: instance.formula(formula, id, grounded=True) for id, formula in {**states, **moves}.items()}
+    parent: dict[State, tuple[State, int] | None] = dict.fromkeys(roots)
+    broken: dict[str, Trace] = {}
+
+    def trace(state: State, last: int | None = None, after: State | None = None) -> Trace:
+        row, path = [state], []
+        while (link := parent[row[-1]]) is not None:
+            row.append(link[0])
+            path.append(steps[link[1]])
+        row.reverse()
+        path.reverse()
+        if last is not None and after is not None:
+            row.append(after)
+            path.append(steps[last])
+        return Trace(instance, tuple(row), tuple(path))
+
+    frontier = list(parent)
+    while frontier and len(parent) <= limit:
+        following: list[State] = []
+        for state in frontier:
+            for number, after in successors(state):
+                if not allows(state, after):
+                    for id in moves.keys() - broken.keys():
+                        if not single[id](state, after):
+                            broken[id] = trace(state, number, after)
+                if after in parent:
+                    continue
+                parent[after] = (state, number)
+                following.append(after)
+                if not holds(after):
+                    for id in states.keys() - broken.keys():
+                        if not single[id](after):
+                            broken[id] = trace(after)
+            if len(parent) > limit:
+                break
+        frontier = following
+    return dict(sorted(broken.items())), len(parent), len(parent) <= limit
