@@ -63,13 +63,18 @@ class Setup:
 
 @attrs.frozen
 class Outcome:
-    """What a simulation gave. ``turns`` in the order in which they ended; ``shed`` turns were refused, and with them
-    ``lost`` more of their conversations never asked for. ``end`` in seconds; ``busy`` seconds, ``steps``, ``tokens``
-    computed, ``joules`` of all workers; ``prompt`` tokens looked up in the caches and ``hits`` found; ``peak`` the
-    largest share of a worker's KV cache that was held; ``transfers`` of KV cache and the tokens moved."""
+    """What a simulation gave.
+
+    ``turns`` in the order in which they ended; ``shed`` turns were refused, and with them ``lost`` more of their
+    conversations never asked for. ``windows`` of ``window`` seconds. ``end`` in seconds; ``busy`` seconds, ``steps``,
+    ``tokens`` computed, ``joules`` of all workers; ``prompt`` tokens looked up in the caches and ``hits`` found;
+    ``peak``: the largest share of a worker's KV cache that was held. ``evicted`` blocks. ``transfers`` of KV cache,
+    the tokens ``moved`` by them, and the most of one conversation.
+    """
 
     turns: tuple[TurnRecord, ...]
     windows: tuple[Window, ...]
+    window: float
     shed: int
     lost: int
     end: float
@@ -89,7 +94,7 @@ class Outcome:
 
 def simulate(workload: Workload, setup: Setup, progress: Progress | None = None) -> Outcome:
     """Run a workload to its end. Raises :class:`SimulationError`."""
-    return _Simulation(workload, setup, progress).run()
+    return Simulation(workload, setup, progress).run()
 
 
 _STEP, _LAND, _READY, _RETRY, _TICK = range(5)
@@ -97,8 +102,10 @@ _PATIENCE: Final = 10_000
 """Ticks without anything else before a simulation is given up."""
 
 
-class _Simulation:
-    def __init__(self, workload: Workload, setup: Setup, progress: Progress | None) -> None:
+class Simulation:
+    """One run: :meth:`run` once, to the end."""
+
+    def __init__(self, workload: Workload, setup: Setup, progress: Progress | None = None) -> None:
         self.setup, self.progress = setup, progress
         self.total = workload.requests
         self.talks = [Talk(one) for one in workload.conversations]
@@ -128,6 +135,7 @@ class _Simulation:
     # -- the loop ----------------------------------------------------------------------------------------------
 
     def run(self) -> Outcome:
+        """See :func:`simulate`."""
         self._tick()
         workers = [site.worker for site in self.sites]
         events, told, ticks = self.events, 0, 0
@@ -331,6 +339,7 @@ class _Simulation:
         return Outcome(
             tuple(self.turns),
             windows(meters),
+            self.setup.window,
             self.router.shed,
             self.lost,
             end,
