@@ -17,15 +17,11 @@ import z3
 
 from mtpo.proofs.second import SecondSolver, cvc5_name
 from mtpo.proofs.symbolic import Symbolic
+from mtpo.proofs.vacuity import QUICK_MS, SMALL, never_taken, no_model, small_sizes
 from mtpo.proofs.verdicts import Status, Trace, Verdict
 from mtpo.spec.language import Action, Property, Sort, Spec, Variant, conjuncts, show
 
 TIMEOUT_MS = 10_000
-QUICK_MS = 1_000
-"""Time for the first try, and for each try with one step property as a hypothesis."""
-
-SMALL = (1, 2, 3, 4)
-"""Sizes of the finite domains on which an open obligation is tried, smallest first."""
 
 
 @attrs.frozen(eq=False)
@@ -145,7 +141,7 @@ class Prover:
     def refute(self, obligation: Obligation) -> Trace | None:
         """A counterexample on small domains, if there is one."""
         for size in SMALL:
-            sizes = _small_sizes(self.spec, size)
+            sizes = small_sizes(self.spec, size)
             if obligation.action is None:
                 found = first_state_breaking(self.spec, obligation.property, sizes, self.timeout_ms)
             else:
@@ -172,11 +168,11 @@ def prove(
     only under its assumption are UNKNOWN, and say so. ``properties`` limits the work to some ids (no such check then).
     ``confirm`` is asked about every obligation that z3 has proven: what it refutes has FAILED, for one of the two is
     wrong; what it can't tell is counted in the verdict. What would be proven of nothing fails: assumptions without a
-    model, no initial state, an action never enabled.
+    model, no initial state, an action never enabled. Assumptions of which no model is found are UNKNOWN.
     """
     prover = Prover(spec, timeout_ms)
-    empty = _no_model(prover)
-    if empty:
+    empty = no_model(prover.symbolic, timeout_ms)
+    if any(v.status is Status.FAILED for v in empty):
         return empty
     wanted = list(prover.obligations(lambda p, a: properties is None or p in properties))
     outcomes: dict[str, list[Outcome]] = {}
@@ -194,85 +190,8 @@ def prove(
     broken = sorted(
         p.id for p in prover.invariants if any(o.status is not Status.PROVED for o in outcomes.get(p.id, ()))
     )
-    never = [] if broken or properties is not None else _never_taken(prover)
-    return [*(_verdict(id, results, assumptions, broken) for id, results in outcomes.items()), *never]
-
-
-def _no_model(prover: Prover) -> list[Verdict]:
-    """Verdicts on what would make every proof empty: assumptions that contradict each other, no initial state."""
-    spec, symbolic = prover.spec, prover.symbolic
-    assumptions = {p.id: symbolic.hypotheses((p,)) for p in spec.role("assumption")}
-    core = _contradiction(prover, lambda s: s.orders_axioms(), assumptions, lambda s: s.axioms())
-    if core is not None:
-        why = f"{' and '.join(core)} can't hold: no model satisfies the assumptions, so everything would follow"
-        return [Verdict(id, Status.FAILED, "vacuous", {"why": why}, clause=spec.properties[id].doc) for id in core]
-    core = _contradiction(prover, lambda s: [*s.axioms(), *s.initial()], {}, lambda s: [*s.axioms(), *s.initial()])
-    if core is not None:
-        why = "no initial state satisfies the assumptions, so everything would follow"
-        return [Verdict(f"{spec.name}.init", Status.FAILED, "vacuous", {"why": why})]
-    return []
-
-
-def _never_taken(prover: Prover) -> list[Verdict]:
-    """Verdicts on actions that can't be taken in any state that every property allows: what they preserve is empty."""
-    spec, symbolic = prover.spec, prover.symbolic
-    found = []
-    for action in spec.actions.values():
-        env = symbolic.parameters(action)
-        formulas = symbolic.guard(action, symbolic.before, env)
-        guard = {c.id: [g] for c, g in zip(action.guard, formulas, strict=True)}
-
-        def enabled(s: Symbolic, action: Action = action) -> list[z3.BoolRef]:
-            return [*_allowed(s), *s.guard(action, s.before, s.parameters(action))]
-
-        core = _contradiction(prover, _allowed, guard, enabled)
-        if core is not None:
-            places = ", ".join(f"{c.id} ({c.at})" for c in action.guard if c.id in core) or action.at
-            why = f"can't be taken in any state that every property allows: {places} never holds there"
-            found.append(Verdict(f"{spec.name}.{action.name}", Status.FAILED, "vacuous", {"why": why}))
-    return found
-
-
-def _allowed(symbolic: Symbolic) -> list[z3.BoolRef]:
-    return [*symbolic.axioms(), *symbolic.hypotheses(symbolic.spec.role("invariant", "lemma"))]
-
-
-def _contradiction(
-    prover: Prover,
-    base: Callable[[Symbolic], list[z3.BoolRef]],
-    named: Mapping[str, list[z3.BoolRef]],
-    whole: Callable[[Symbolic], list[z3.BoolRef]],
-) -> list[str] | None:
-    """The names of formulas that contradict each other given the base, few of them; None when there is a model.
-
-    ``whole`` is everything together: a small finite model of it settles the matter fast. None, too, when there is none
-    and the solver can't tell either: what is not shown to be empty is not called so.
-    """
-    for size in SMALL:
-        small = Symbolic(prover.spec, _small_sizes(prover.spec, size))
-        solver = z3.Solver(ctx=small.context)
-        solver.set("timeout", QUICK_MS)
-        solver.add(*whole(small))
-        if solver.check() == z3.sat:
-            return None
-    symbolic = prover.symbolic
-    solver = z3.Solver(ctx=symbolic.context)
-    solver.set("timeout", QUICK_MS)
-    solver.add(*base(symbolic))
-    tracked = {id: z3.Bool(f"named!{id}", ctx=symbolic.context) for id in named}
-    for id, formulas in named.items():
-        solver.add(*(z3.Implies(tracked[id], f) for f in formulas))
-    if solver.check(*tracked.values()) != z3.unsat:
-        return None
-    core = list(named)
-    for id in named:  # one after the other left out, as long as the rest is a contradiction still
-        if solver.check(*(tracked[other] for other in core if other != id)) == z3.unsat:
-            core.remove(id)
-    return core
-
-
-def _small_sizes(spec: Spec, size: int) -> dict[type[Sort], int]:
-    return {s: size + 1 if s.ordered else min(size, 2) for s in spec.sorts}
+    never = never_taken(prover.symbolic, () if broken else prover.invariants)
+    return [*(_verdict(id, results, assumptions, broken) for id, results in outcomes.items()), *never, *empty]
 
 
 def _confirmed(outcome: Outcome, answer: str, why: str) -> Outcome:

@@ -357,12 +357,45 @@ def test_an_action_that_an_invariant_excludes_fails_only_if_the_invariant_holds(
     on = spec.variables["on"]
 
     @spec.action
-    def reset(p: Item, q: Item) -> None:
+    def reset(p: Item) -> None:
+        require("second", exists(Item, lambda q: (p != q) & on(p) & on(q)))
+
+    @spec.action
+    def never(p: Item, q: Item) -> None:
         require("different", on(p) & ~on(q))
         require("none", forall(Item, lambda r: ~on(r)))
 
-    assert by_id(prove(spec))["switch.reset"].method == "vacuous"
+    assert by_id(prove(spec))["switch.never"].method == "vacuous"
+    assert "switch.reset" not in by_id(prove(spec))
     spec.invariant("switch.dark")(lambda: forall(Item, lambda p: ~on(p)))
     found = by_id(prove(spec))
     assert found["switch.dark"].status is Status.FAILED
     assert "switch.reset" not in found, "what rests on a broken invariant is not judged"
+    why = found["switch.never"].detail["why"]
+    assert why.startswith("never enabled: in no state at all can switch.never.different (")
+    some = by_id(prove(spec, properties=frozenset({"switch.stays"})))
+    assert some["switch.stays"].status is Status.PROVED
+    assert "in no state that every property allows" in some["switch.reset"].detail["why"]
+
+
+def test_properties_that_contradict_each_other_are_told_when_one_alone_is_asked_for() -> None:
+    spec = switch()
+    on = spec.variables["on"]
+    spec.invariant("switch.dark")(lambda: forall(Item, lambda p: ~on(p)))
+    spec.invariant("switch.light")(lambda: exists(Item, lambda p: on(p)))
+    found = by_id(prove(spec, properties=frozenset({"switch.stays"})))
+    why = found["switch.flip"].detail["why"]
+    assert why.startswith("never enabled (")
+    assert why.endswith("): there is no state that every property allows")
+
+
+def test_assumptions_of_which_no_model_is_found_are_unknown() -> None:
+    """They hold of infinite orders only: no small one is a model, and z3 builds none."""
+    spec = switch()
+    spec.assume("switch.endless")(lambda: forall(Level, lambda a: exists(Level, lambda b: a < b)))
+    verdicts = prove(spec, timeout_ms=200)
+    found = by_id(verdicts)
+    assert found["switch.stays"].status is Status.PROVED
+    assert found["switch.assumptions"].status is Status.UNKNOWN
+    assert found["switch.assumptions"].detail["why"].startswith("not shown to have a model: none with up to 4 elements")
+    assert exit_code(verdicts) == 3
