@@ -168,19 +168,19 @@ class Worker:
     def land(self, request: Request) -> None:
         """The KV cache of an expected request is here, or was here all the time: it decodes, or leaves when it has
         emitted all. One without room waits, to be computed anew."""
-        if self._pinned.pop(request.id, None) is None:
+        here = self._pinned.pop(request.id, None) is not None
+        if here and request.holding.runs:
+            self.kv.publish(request.holding, request.computed // self.caps.block_size)
+        if request.emitted == request.until:
+            self.kv.release(request.holding)
+        elif here:
+            self._running[request.id] = request
+            self._views[request.id] = self._view(request)
+        else:
             request.computed = 0
             request.preempted += 1
             self._waiting[request.id] = request
             self._wait(request)
-            return
-        if request.holding.runs:
-            self.kv.publish(request.holding, request.computed // self.caps.block_size)
-        if request.emitted == request.until:
-            self.kv.release(request.holding)
-            return
-        self._running[request.id] = request
-        self._views[request.id] = self._view(request)
 
     # -- what the policy sees ----------------------------------------------------------------------------------
 

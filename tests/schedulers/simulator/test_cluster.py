@@ -183,6 +183,10 @@ def test_a_transfer_without_room_is_computed_anew() -> None:
     outcome = simulate(workload, setup(Overbooks(), 1, 1, blocks=45))
     everything_ended(workload, outcome)
     assert outcome.preemptions >= 1 and outcome.transfers == 1
+    # A single token is there before the transfer: what finds no room then has nothing left to compute.
+    workload = talks([(100, 60, 0.0)], [(100, 1, 0.0), (8, 3, 0.0)])
+    outcome = simulate(workload, setup(Overbooks(), 1, 1, blocks=45))
+    everything_ended(workload, outcome)
 
 
 def test_agents_wait_for_admission_and_their_tools_take_time() -> None:
