@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import traceback
@@ -44,13 +45,17 @@ def find_source(name: str | None) -> Source:
         raise NoSuchSpec(f"{name}: no such file")
     module = run_file(path)
     equivalent = getattr(module, "EQUIVALENT", {})
-    if not isinstance(equivalent, dict) or not all(isinstance(t, str) for item in equivalent.items() for t in item):
+    texts = [t for item in equivalent.items() for t in item] if isinstance(equivalent, dict) else [None]
+    if not all(isinstance(t, str) and t.strip() for t in texts):
         raise NoSuchSpec(f"{name}: EQUIVALENT must map the ids of mutants to reasons, both text")
     return Source(declared(module, name), equivalent)
 
 
 def run_file(path: Path) -> ModuleType:
-    """The module that a user's file is. Whatever it does wrong is a :class:`NoSuchSpec` or SpecError with its line."""
+    """The module that a user's file is. Whatever it does wrong is a :class:`NoSuchSpec` or SpecError with its line.
+
+    What it prints goes to standard error, so that standard output is that of the verb.
+    """
     from mtpo.spec.language import SpecError
 
     name = str(path)
@@ -58,18 +63,17 @@ def run_file(path: Path) -> ModuleType:
     module.__file__ = name
     sys.modules.setdefault(path.stem, module)
     try:
-        exec(compile(path.read_bytes(), name, "exec"), module.__dict__)
+        with contextlib.redirect_stdout(sys.stderr):
+            exec(compile(path.read_bytes(), name, "exec"), module.__dict__)
     except SyntaxError as error:
-        raise NoSuchSpec(f"{name}:{error.lineno}: {error.msg}") from None
+        raise NoSuchSpec(f"{error.filename or name}:{error.lineno}: {error.msg}") from None
     except SpecError:
         raise
     except ValueError as error:
         if "null byte" in str(error):
             raise NoSuchSpec(f"{name}: is no Python source: {error}") from None
         raise NoSuchSpec(_at(path, error)) from None
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - an exit too: the user's file does not decide how a check ends
+    except BaseException as error:  # noqa: BLE001 - exits too: the user's file does not decide how a check ends
         raise NoSuchSpec(_at(path, error)) from None
     finally:
         if sys.modules.get(path.stem) is module:

@@ -105,6 +105,8 @@ def test_a_file_lists_its_equivalent_mutants(mtpo: Mtpo, tmp_path: Path) -> None
     assert "EQUIVALENT names no mutant: s.take.nothing" in said.err
     path.write_text(SET_ONCE + "EQUIVALENT = 7\n")
     assert "EQUIVALENT must map the ids of mutants to reasons" in mtpo("mutate", path).err
+    path.write_text(SET_ONCE + 'EQUIVALENT = {"s.take.free": " "}\n')
+    assert "EQUIVALENT must map the ids of mutants to reasons" in mtpo("mutate", path).err
 
 
 def test_a_kill_says_how(mtpo: Mtpo, lock_path: Path) -> None:

@@ -211,6 +211,7 @@ def test_the_installed_command_is_the_same(lock_path: Path) -> None:
         ("import sys\nsys.exit(0)\n", ":2: the file ends the program itself (exit 0); a spec only declares"),
         ("x = 1\nraise BaseException('odd')\n", ":2: BaseException: odd"),
         ("raise ValueError\n", ":1: ValueError"),
+        ("raise KeyboardInterrupt\n", ":1: KeyboardInterrupt"),
         ("x = 1\n", ": declares no Spec; write"),
         ("from mtpo.spec.language import Spec\ns = Spec('s')\n", ": spec `s` has no variables, so there is nothing"),
         (SET_ONCE.split("@s.action")[0], ": spec `s` has no actions"),
@@ -236,13 +237,21 @@ def test_a_spec_with_two_names_is_proven_once(mtpo: Mtpo, tmp_path: Path) -> Non
     assert (said.code, said.json["specs"]) == (0, ["s"])
 
 
+def test_what_a_file_prints_is_no_output_of_the_verb(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "talk.py"
+    path.write_text(f"{SET_ONCE}\nprint('hello')\n")
+    said = mtpo("prove", path, "--json")
+    assert (said.code, said.err) == (0, "hello\n")
+    assert said.json["specs"] == ["s"]
+
+
 def test_errors_name_the_file_as_it_was_given(mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bad.py").write_text(SET_ONCE.replace("~h(p))", "h)"))
     monkeypatch.chdir(tmp_path)
     assert mtpo("prove", "bad.py").err.startswith("mtpo: bad.py:17: ")
 
 
-@pytest.mark.parametrize("timeout", ["inf", "nan", "-1", "0"])
+@pytest.mark.parametrize("timeout", ["inf", "nan", "-1", "0", "1e300"])
 def test_a_timeout_without_end_is_refused(mtpo: Mtpo, timeout: str) -> None:
     said = mtpo("prove", "kv", "--timeout", timeout)
     assert (said.code, said.out) == (2, "")
