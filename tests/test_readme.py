@@ -44,7 +44,7 @@ def test_both_commands_are_at_the_top_and_exist():
 
 
 def test_check_a_property(tmp_path):
-    expected = (0, 0, 0)
+    expected = (0, 0, 0, 0, 0, 0)
     for command, code in zip(commands("Check a property"), expected, strict=True):
         done = shell(command, tmp_path)
         assert done.returncode == code, (command, done.stderr, done.stdout[-2000:])
