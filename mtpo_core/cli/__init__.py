@@ -21,6 +21,7 @@ VERBS = (
     "ablate",
     "explain",
     "certificate",
+    "simulate",
     "bench",
 )
 

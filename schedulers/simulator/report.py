@@ -154,10 +154,9 @@ def cells(summary: Summary) -> tuple[str, ...]:
     )
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table: the names on the left, the figures on the right of their columns."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> list[str]:
+    """Lines of a table: so many names on the left, then figures, on the right of their columns."""
     lines = [heads, *rows]
-    names = len(heads) - len(COLUMNS)
     widths = [max(len(line[at]) for line in lines) for at in range(len(heads))]
     return [
         "  ".join(
