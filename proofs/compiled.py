@@ -42,6 +42,7 @@ def search_compiled(
             progress(len(rows), len(rows))
         if len(rows) > limit:
             break
+    cut = len(rows) > limit
     roots = _table(instance, rows)
     renamings = symmetry_of(instance) if symmetry else None
     for bits in _WIDTHS:
@@ -51,7 +52,8 @@ def search_compiled(
         except TooWide:
             continue
         count = search.count
-        run(search, limit, progress)
+        if not cut:
+            run(search, limit, progress)
         if search.control[STOP] != WIDE:
             return _found(instance, search, renamings, count)
     raise InstanceError(f"{instance.spec.name}: an integer is negative or beyond {_WIDTHS[-1]} bits")

@@ -120,20 +120,35 @@ def explore(
 
 def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Callable[[int, int], None]) -> Found:
     spec = instance.spec
-    steps, successors = instance.ground()
     states, moves = spec.role("invariant", "lemma"), spec.role("step")
     holds = instance.formula(conj(*(p.formula for p in states)), "all invariants", grounded=True)
     allows = instance.formula(conj(*(p.formula for p in moves)), "all step properties", grounded=True)
     goals = {p.id: instance.formula(p.formula, p.id, grounded=True) for p in spec.role("reachable")}
     reached = set[str]()
     parent: dict[State, tuple[State, int] | None] = {}
-    taken = [0] * len(steps)
     transitions = depth = 0
     violated: Trace | None = None
 
     def look(state: State) -> bool:
         reached.update([id for id in goals if id not in reached and goals[id](state)])
         return holds(state)
+
+    for state in roots:
+        if state in parent:
+            continue
+        parent[state] = None
+        if len(parent) % 4096 == 0:
+            progress(len(parent), len(parent))
+        if not look(state):
+            violated = Trace(instance, (state,), ())
+        if violated or len(parent) > limit:
+            break
+    initial, frontier = len(parent), list(parent)
+    if violated or initial > limit:
+        nothing = dict.fromkeys(spec.actions, 0)
+        return Found(initial, initial, 0, 0, False, nothing, frozenset(reached), violated)
+    steps, successors = instance.ground()
+    taken = [0] * len(steps)
 
     def trace(state: State, last: int | None = None, after: State | None = None) -> Trace:
         row, path = [state], []
@@ -147,17 +162,6 @@ def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Ca
             path.append(steps[last])
         return Trace(instance, tuple(row), tuple(path))
 
-    for state in roots:
-        if state in parent:
-            continue
-        parent[state] = None
-        if len(parent) % 4096 == 0:
-            progress(len(parent), len(parent))
-        if not look(state):
-            violated = trace(state)
-        if violated or len(parent) > limit:
-            break
-    initial, frontier = len(parent), list(parent)
     while frontier and not violated and len(parent) <= limit:
         following: list[State] = []
         for position, state in enumerate(frontier):
@@ -199,21 +203,21 @@ def _verdicts(instance: Instance, found: Found, limit: int, symmetry: bool) -> l
     if found.violated is not None:
         last = found.violated.states[-1]
         bad = instance.violated(last)
-        if not bad and found.violated.steps:
-            bad = instance.violated_step(found.violated.states[-2], last)
+        if found.violated.steps:
+            bad += instance.violated_step(found.violated.states[-2], last)
         verdicts += [Verdict(p.id, Status.FAILED, "exhaustive", {}, clause=p.doc, trace=found.violated) for p in bad]
     if not found.initial:
-        why = "no initial state satisfies the assumptions: nothing was looked at"
-        return [
-            Verdict(p.id, Status.FAILED, "vacuous", {**detail, "why": why})
-            for p in spec.role("invariant", "lemma", "step", "reachable")
-        ]
+        why = "no initial state of these sizes satisfies the assumptions: nothing was looked at"
+        empty = [f"{spec.name}.init", *(p.id for p in spec.role("invariant", "lemma", "step", "reachable"))]
+        return [Verdict(id, Status.FAILED, "vacuous", {**detail, "why": why}) for id in empty]
     if found.complete:
         status, open_detail = Status.CHECKED, detail
     else:
         status = Status.UNKNOWN
-        seen = "not violated in the states seen; stopped at"
-        why = f"{seen} the violation" if found.violated else f"{seen} {limit:,} states"
+        where = "the violation" if found.violated else f"the limit of {limit:,} states"
+        if not found.transitions and not found.violated:
+            where += ", before all initial ones were made"
+        why = f"not violated in the {found.states:,} states seen, at depths up to {found.depth}; stopped at {where}"
         open_detail = {**detail, "why": why}
     failed = {v.property for v in verdicts}
     verdicts += [

@@ -123,23 +123,6 @@ def rehash(table, states, count):
 
 
 @njit(cache=True)
-def seed(rows, states, parents, table, control, w):
-    """Keep the first states, each its own parent. Non-zero: a value is too wide."""
-    u, v = np.zeros(WIDTH, DTYPE), np.zeros_like(w)
-    for n in range(rows.shape[0]):
-        if canonical(rows[n], w, u, v):
-            return 1
-        slot = find(table, states, w)
-        if table[slot] == 0:
-            count = control[COUNT]
-            states[count] = w
-            parents[count] = count
-            table[slot] = count + 1
-            control[COUNT] = count + 1
-    return 0
-
-
-@njit(cache=True)
 def look(t, position, control):
     for n in range(GOALS):
         if control[REACHED + n] < 0 and goal(t, n):
@@ -151,13 +134,30 @@ def look(t, position, control):
 
 
 @njit(cache=True)
+def seed(rows, states, parents, table, control, w):
+    """Keep the first states, each its own parent, up to one that violates something. Non-zero: a value is too wide."""
+    u, v = np.zeros(WIDTH, DTYPE), np.zeros_like(w)
+    for n in range(rows.shape[0]):
+        if canonical(rows[n], w, u, v):
+            return 1
+        slot = find(table, states, w)
+        if table[slot] == 0:
+            count = control[COUNT]
+            states[count] = w
+            parents[count] = count
+            table[slot] = count + 1
+            control[COUNT] = count + 1
+            if look(rows[n], count, control):
+                return 0
+    return 0
+
+
+@njit(cache=True)
 def advance(lo, hi, states, parents, table, control, taken, out, by, w):
     """Expand the states from lo to hi; returns how far it got. A state that was not done is expanded again."""
     s, f, u, v = np.zeros(WIDTH, DTYPE), np.zeros(SCRATCH, DTYPE), np.zeros(WIDTH, DTYPE), np.zeros_like(w)
     for here in range(lo, hi):
         unpack(states[here], s)
-        if parents[here] == here and look(s, here, control):
-            return here
         found = expand(s, f, out, by)
         if found < 0:
             control[STOP] = CROWDED

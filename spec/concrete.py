@@ -27,6 +27,8 @@ Table = Sequence[int]
 Code = str | int
 
 MAX_CELLS: Final = 50_000_000
+MAX_GROUND: Final = 200_000
+"""Choices of arguments of which grounded code is made: each is looked at once, a few thousand a second."""
 _COMPARE: Final = {"eq": "==", "lt": "<", "le": "<="}
 _ARITHMETIC: Final = {"add": "+", "sub": "-", "mul": "*"}
 
@@ -237,8 +239,17 @@ class Instance:
     def ground(self) -> tuple[list[Step], Callable[[State], list[tuple[int, State]]]]:
         """Every step of the instance, and the successor function: pairs (position of the step, next state).
 
-        Choices of arguments whose guard is false whatever the state are left out.
+        Choices of arguments whose guard is false whatever the state are left out. Raises :class:`InstanceError` when
+        there are more than ``MAX_GROUND`` choices.
         """
+        for action in self.spec.actions.values():
+            sizes = [self.size(p.sort) for p in action.elements]
+            sizes += [self.size(p.range) ** self.cells(p) for p in action.functions]
+            if math.prod(sizes) > MAX_GROUND:
+                raise InstanceError(
+                    f"{self.spec.name}: action {action.name} has {math.prod(sizes):,} choices of arguments, "
+                    f"at most {MAX_GROUND:,}: choose smaller sizes"
+                )
         steps: list[Step] = []
         lines = ["def successors(s):", "    out = []"]
         for action in self.spec.actions.values():

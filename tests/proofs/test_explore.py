@@ -10,7 +10,7 @@ import pytest
 from mtpo.proofs.explore import Exploration, explore, witness
 from mtpo.proofs.instances import MAX_CHOICES, TooManyChoices, every_instance, mtpo_instance
 from mtpo.proofs.verdicts import Status, exit_code
-from mtpo.spec.concrete import Instance, Step
+from mtpo.spec.concrete import Instance, InstanceError, Step
 from mtpo.spec.language import Int, Sort, Spec, exists, forall, require
 from mtpo.spec.mtpo import mtpo
 
@@ -46,6 +46,8 @@ def test_a_counterexample_is_as_short_as_can_be(broken_lock: Spec) -> None:
     assert exit_code(found.verdicts) == 1
     verdict = found.verdicts[0]
     assert verdict.property == "lock.exclusion"
+    others = {v.property: v.status for v in found.verdicts[1:]}
+    assert others == {"lock.no-barging": Status.FAILED, "lock.entered": Status.CHECKED}, "its last step breaks both"
     assert verdict.trace is not None and not verdict.trace.inductive
     assert [step.action for step in verdict.trace.steps] == ["acquire", "acquire"]
     assert verdict.trace.lines() == [
@@ -103,7 +105,9 @@ def test_at_the_limit_nothing_is_checked(lock: Spec) -> None:
     assert found.states > 3
     by_role = {v.property: v for v in found.verdicts}
     assert by_role["lock.exclusion"].status is Status.UNKNOWN
-    assert by_role["lock.exclusion"].detail["why"] == "not violated in the states seen; stopped at 3 states"
+    assert by_role["lock.exclusion"].detail["why"] == (
+        "not violated in the 6 states seen, at depths up to 1; stopped at the limit of 3 states"
+    )
     assert by_role["lock.entered"].status is Status.CHECKED
     assert exit_code(found.verdicts) == 3
     assert explore(*holders(5, lock), limit=6).complete
@@ -260,9 +264,10 @@ def test_an_instance_without_initial_states_shows_nothing() -> None:
 
     spec.invariant("void.fine")(lambda: seen() | ~seen())
     found = explore(*every_instance(spec, {Item: 2}))
-    (verdict,) = found.verdicts
-    assert (verdict.status, verdict.method) == (Status.FAILED, "vacuous")
-    assert verdict.detail["why"] == "no initial state satisfies the assumptions: nothing was looked at"
+    assert [v.property for v in found.verdicts] == ["void.init", "void.fine"]
+    for verdict in found.verdicts:
+        assert (verdict.status, verdict.method) == (Status.FAILED, "vacuous")
+        assert verdict.detail["why"].startswith("no initial state of these sizes satisfies the assumptions")
 
 
 def test_the_limit_bounds_the_initial_states_too() -> None:
@@ -272,6 +277,40 @@ def test_the_limit_bounds_the_initial_states_too() -> None:
     assert (found.complete, found.initial, found.transitions) == (False, 9_001, 0)
     assert told == [4096, 8192]
     assert {v.status for v in found.verdicts} <= {Status.UNKNOWN, Status.CHECKED}
+    why = found.verdicts[0].detail["why"]
+    assert why.endswith("stopped at the limit of 9,000 states, before all initial ones were made")
+
+
+def test_at_the_limit_no_steps_are_made_of_a_large_instance() -> None:
+    """Four agents with four calls each have two million steps, to be looked at once each; the limit comes first."""
+    large = mtpo_instance(4, 4, 2)
+    found = explore(*large, limit=50)
+    assert (found.complete, found.states, found.transitions) == (False, 51, 0)
+    with pytest.raises(InstanceError, match="mtpo: action call has 2,228,224 choices of arguments, at most 200,000"):
+        large[0].ground()
+
+
+@pytest.mark.parametrize("symmetry", [False, True])
+def test_initial_states_left_out_are_not_checked_by_the_compiled_engine_either(symmetry: bool) -> None:
+    """Of eight choices five are made, three but for renamings: fewer than the limit, and nothing follows them."""
+    spec = Spec("mark")
+    on = spec.const("on", Item)
+    seen = spec.var("seen", init=lambda: False)
+
+    @spec.action
+    def see() -> None:
+        require("all", forall(Item, lambda p: on(p)))
+        seen.becomes(True)
+
+    spec.invariant("mark.not-all")(lambda: ~forall(Item, lambda p: on(p)))
+    cut = explore(*every_instance(spec, {Item: 3}), limit=4, engine="compiled", symmetry=symmetry)
+    assert (cut.complete, cut.transitions) == (False, 0)
+    assert [v.status for v in cut.verdicts] == [Status.UNKNOWN]
+    found = explore(*every_instance(spec, {Item: 3}), limit=8, engine="compiled", symmetry=symmetry)
+    (verdict,) = found.verdicts
+    assert verdict.status is Status.FAILED
+    assert verdict.trace is not None
+    assert verdict.trace.steps == (), "an initial state that violates something is found before any step"
 
 
 def test_the_compiled_engine_gives_the_same_verdicts(lock: Spec) -> None:
