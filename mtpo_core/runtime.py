@@ -16,7 +16,7 @@ import math
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import attrs
 
@@ -77,12 +77,21 @@ class Session:
         path: str | Path,
         *,
         mode: Mode = "mtpo",
-        policy: Policy = Policy.REPLAY,
+        policy: Policy | Literal["replay", "cancel"] = Policy.REPLAY,
         scenario: str = "",
         inference: str = "none",
         run: str | None = None,
     ) -> Session:
-        """Begin a run: its log is created at ``path``, which must not exist."""
+        """Begin a run: its log is created at ``path``, which must not exist.
+
+        Raises :class:`SessionError` for an unknown mode or policy, and LogError for the log's path.
+        """
+        if mode not in get_args(Mode):
+            raise SessionError(f"open: unknown mode {brief(mode)}; known: {', '.join(get_args(Mode))}")
+        known = [p.value for p in Policy]
+        if not isinstance(policy, Policy) and policy not in known:
+            raise SessionError(f"open: unknown policy {brief(policy)}; known: {', '.join(known)}")
+        policy = Policy(policy)
         log = RunLog.create(path, run or secrets.token_hex(4))
         session = cls(resource, tools, log, mode, policy)
         body = {
@@ -104,6 +113,8 @@ class Session:
                 raise SessionError(f"launch: the {what} must be text, got {brief(text)}")
         async with self._lock:
             self._check("launch")
+            if name in self.names:
+                raise SessionError(f"launch: {brief(name)} is rank {self.names.index(name)} already; give another name")
             rank = len(self.names)
             self.log.append("launch", agent=rank, body={"name": name, "task": task})
             self.machine.step(m.Launch())
@@ -194,13 +205,18 @@ class Session:
         return state.finished if self.mode != "mtpo" else state.committed
 
     async def wait(self, agent: int) -> Literal["committed", "notified"]:
-        """After :meth:`finish`: wait until the agent has committed, or must be reopened."""
+        """After :meth:`finish`: wait until the agent has committed, or must be reopened.
+
+        One thread that drives several agents asks :meth:`committed` and :meth:`notified` instead.
+        """
         while True:
             self._at_work("wait", agent)
             if self.committed(agent):
                 return "committed"
             if self.notified(agent):
                 return "notified"
+            if not self.machine.agents[agent].finished:
+                raise SessionError(f"wait: agent {agent} ({self.names[agent]}) has not finished; call finish first")
             self._moved.clear()
             await self._moved.wait()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, TypeVar
 
 from mtpo_core.errors import SessionError
@@ -68,6 +68,18 @@ class SyncSession:
     def wait(self, agent: int) -> Literal["committed", "notified"]:
         """See :meth:`Session.wait`."""
         return self._run(self.session.wait(agent))
+
+    def record(self, kind: Literal["infer", "judge"], agent: int, body: Mapping[str, Any]) -> None:
+        """See :meth:`Session.record`."""
+
+        async def write() -> None:
+            self.session.record(kind, agent, body)
+
+        self._run(write())
+
+    def notified(self, agent: int) -> bool:
+        """See :meth:`Session.notified`."""
+        return self.session.notified(agent)
 
     def committed(self, agent: int) -> bool:
         """See :meth:`Session.committed`."""

@@ -297,6 +297,8 @@ class Toolbox(Mapping[str, Tool]):
 
     def register(self, tool: Tool) -> None:
         """Add a tool. Raises :class:`ToolError` when it is not well formed or its name is taken."""
+        if not isinstance(tool, Tool):
+            raise ToolError(f"{brief(tool)} is no tool: build one with read_tool or write_tool")
         flaw = tool.flaw()
         if flaw is None and tool.name in self._tools:
             flaw = f"{tool.name}: a tool of that name is registered already"

@@ -19,7 +19,7 @@ from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.filetools import file_tools
 from mtpo_core.runtime import Session
 from mtpo_core.sync import SyncSession
-from mtpo_core.tools import Args, Footprint, Tool, Toolbox, ToolCall, View, WriteClass, read_tool, write_tool
+from mtpo_core.tools import Args, Footprint, Tool, Toolbox, ToolCall, ToolError, View, WriteClass, read_tool, write_tool
 
 A, B = 0, 1
 READ = ToolCall("read_file", {"path": "x"})
@@ -134,6 +134,52 @@ def test_a_closed_session_of_plain_code_says_so_too(bench: Make) -> None:
     assert one.sync.close() == "complete"
     with pytest.raises(SessionError, match="the session is closed; open another"):
         one.sync.call(A, READ)
+
+
+def test_waiting_for_an_agent_that_has_not_finished_is_refused(bench: Make) -> None:
+    one = bench()
+    with pytest.raises(SessionError, match=r"wait: agent 0 \(A\) has not finished; call finish first"):
+        one.sync.wait(A)
+    one.sync.finish(A)
+    assert one.sync.wait(A) == "committed"
+
+
+def test_two_agents_of_one_name_are_refused(bench: Make) -> None:
+    with pytest.raises(SessionError, match="launch: 'A' is rank 0 already; give another name"):
+        bench().sync.launch("A")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"mode": "fast"}, "unknown mode 'fast'; known: mtpo, naive, serial"), ({"policy": "x"}, "unknown policy 'x'")],
+)
+def test_an_unknown_option_makes_no_log(tmp_path: Path, options: dict[str, Any], reason: str) -> None:
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(SessionError, match=reason):
+        SyncSession(lambda: Session.open(FileSystem(tmp_path / "tree"), Toolbox(), tmp_path / "run.mtpo", **options))
+    assert not (tmp_path / "run.mtpo").exists()
+
+
+def test_a_policy_may_be_named_as_in_the_log(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    log = tmp_path / "run.mtpo"
+    SyncSession(lambda: Session.open(FileSystem(tmp_path / "tree"), Toolbox(), log, policy="cancel")).close()
+    assert read_log(log).records[0].body["policy"] == "cancel"
+
+
+def test_plain_code_records_its_judgments(bench: Make) -> None:
+    one = bench()
+    one.sync.call(B, READ)
+    one.sync.call(A, APPEND)
+    assert one.sync.notified(B)
+    (notice,) = one.sync.drain(B)
+    one.sync.record("judge", B, {"ids": list(notice.ids), "verdict": "ignore", "waiver": "trusted"})
+    assert [r.agent for r in one.end().records if r.kind == "judge"] == [B]
+
+
+def test_what_is_no_tool_is_no_tool() -> None:
+    with pytest.raises(ToolError, match="'x' is no tool: build one with read_tool or write_tool"):
+        Toolbox(["x"])  # type: ignore[list-item]
 
 
 def test_a_call_without_inverse_need_not_block_its_thread(bench: Make) -> None:
