@@ -28,6 +28,11 @@ class Roots:
         return self.make()
 
 
+def is_mtpo(spec: Spec) -> bool:
+    """Whether a spec is the built-in mtpo or one made of it by changing rules; a user's may bear its name."""
+    return spec.constants.get("origin") is mtpo.constants["origin"]
+
+
 def mtpo_instance(agents: int, calls: int, objects: int, values: int = 2, spec: Spec = mtpo) -> tuple[Instance, Roots]:
     """``agents`` agents with ``calls`` calls each: all footprints, with and without inverses, both policies.
 

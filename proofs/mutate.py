@@ -15,7 +15,7 @@ import attrs
 
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import broken_by
-from mtpo.proofs.instances import Roots, every_instance, mtpo_instance
+from mtpo.proofs.instances import Roots, every_instance, is_mtpo, mtpo_instance
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Action, Clause, Sort, Spec, conj, conjuncts, show
@@ -108,10 +108,11 @@ def try_mutant(
     sizes: Mapping[type[Sort], int],
     timeout_ms: int = 5_000,
     equivalent: Mapping[str, str] = EQUIVALENT,
+    size: int = 2,
 ) -> Fate:
     """Look for a property that the mutated action breaks: by exploring, then by asking z3 for one step."""
     start = time.perf_counter()
-    for instance, initial in _small_instances(mutant.spec):
+    for instance, initial in _small_instances(mutant.spec, size):
         found = explore(instance, initial, limit=EXPLORED)
         failed = [v for v in found.verdicts if v.status is Status.FAILED]
         if failed:
@@ -129,16 +130,18 @@ def check_sound(
     sizes: Mapping[type[Sort], int],
     tell: Callable[[str], None] = lambda what: None,
     timeout_ms: int = 5_000,
+    size: int = 2,
 ) -> None:
     """That the spec itself holds where its mutants are tried. Raises :class:`NotSound`."""
     tell("the spec as it stands")
-    for instance, initial in _small_instances(spec):
+    for instance, initial in _small_instances(spec, size):
         failed = [v for v in explore(instance, initial, limit=EXPLORED).verdicts if v.status is Status.FAILED]
         if failed:
             what = ", ".join(f"{v.property} ({v.method})" for v in failed)
-            raise NotSound(
-                f"{spec.name} fails as it stands: {what}; `mtpo explore` shows how; mend it before its mutants"
-            )
+            do = "`mtpo explore` shows how; mend it before its mutants"
+            if all(v.method != "exhaustive" for v in failed):
+                do = f"with {size} elements of each sort; if that is too few, give --size"
+            raise NotSound(f"{spec.name} fails as it stands: {what}; {do}")
     for action in spec.actions:
         broken, _ = broken_by(spec, action, sizes, timeout_ms)
         if broken:
@@ -148,12 +151,12 @@ def check_sound(
             )
 
 
-def _small_instances(spec: Spec) -> Iterator[tuple[Instance, Roots]]:
-    if spec.name == "mtpo":
+def _small_instances(spec: Spec, size: int) -> Iterator[tuple[Instance, Roots]]:
+    if is_mtpo(spec):
         yield mtpo_instance(2, 1, 1, spec=spec)
         yield mtpo_instance(2, 1, 2, spec=spec)
     else:
-        yield every_instance(spec, dict.fromkeys(spec.sorts, 2))
+        yield every_instance(spec, dict.fromkeys(spec.sorts, size))
 
 
 def mutate(
@@ -161,19 +164,20 @@ def mutate(
     sizes: Mapping[type[Sort], int] | None = None,
     only: str = "",
     equivalent: Mapping[str, str] = EQUIVALENT,
+    size: int = 2,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> list[Fate]:
-    """Try every mutant of a spec whose id contains ``only``.
+    """Try every mutant of a spec whose id contains ``only``; ``size`` elements of each sort are explored.
 
     Raises :class:`NotSound` for a spec that is violated as it stands: any mutant of it would be killed for that.
     """
     found = [mutant for mutant in mutants(spec) if only in mutant.id]
-    sizes = sizes or SIZES.get(spec.name) or dict.fromkeys(spec.sorts, 3)
+    sizes = sizes or (SIZES["mtpo"] if is_mtpo(spec) else dict.fromkeys(spec.sorts, max(3, size)))
     if found:
-        check_sound(spec, sizes, lambda what: progress(0, len(found), what))
+        check_sound(spec, sizes, lambda what: progress(0, len(found), what), size=size)
     fates = []
     for number, mutant in enumerate(found):
         progress(number, len(found), mutant.id)
-        fates.append(try_mutant(mutant, sizes, equivalent=equivalent))
+        fates.append(try_mutant(mutant, sizes, equivalent=equivalent, size=size))
     progress(len(found), len(found), "")
     return fates

@@ -45,7 +45,7 @@ def explore_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.explore import explore
-    from mtpo.proofs.instances import every_instance, mtpo_instance
+    from mtpo.proofs.instances import every_instance, is_mtpo, mtpo_instance
     from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
@@ -61,7 +61,9 @@ def explore_command(
             raise usage(f"{option} means nothing for {spec}: give {other}")
     found: list[Any] = []
     for one in find_specs(spec):
-        if one.name == "mtpo":
+        if not one.role("invariant", "lemma", "step", "reachable"):
+            raise usage(f"{one.name}: no invariant, step property or reachable formula to check")
+        if is_mtpo(one):
             instance, initial = mtpo_instance(agents or 2, calls or 1, objects or 2, spec=one)
         else:
             instance, initial = every_instance(one, dict.fromkeys(one.sorts, size or 2))

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb
-from mtpo_core.cli.specs import check_ledger, find_source
+from mtpo_core.cli.specs import BUILT_IN, check_ledger, find_source
 
 _HOW = {
     "action never taken": "the action can't be taken any more",
@@ -26,6 +26,9 @@ _HOW = {
 def mutate_command(
     spec: Annotated[str, typer.Argument(help="mtpo, kv or FILE.py")] = "mtpo",
     only: Annotated[str, typer.Option(help="only mutants whose id contains this")] = "",
+    size: Annotated[
+        int | None, typer.Option(min=1, max=6, help="elements of each sort explored (not for mtpo)  [default: 2]")
+    ] = None,
     traces: Annotated[bool, typer.Option(help="show the trace that killed each mutant")] = False,
     record: Annotated[Path | None, typer.Option(help="write the count into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
@@ -35,6 +38,8 @@ def mutate_command(
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
 
+    if size is not None and spec == "mtpo":
+        raise usage("--size means nothing for mtpo: its instances have two agents with one call each")
     source = find_source(spec)
     specs = source.specs
     unknown = source.equivalent.keys() - {m.id for one in specs for m in mutants(one)}
@@ -42,12 +47,14 @@ def mutate_command(
         raise usage(f"{spec}: EQUIVALENT names no mutant: {', '.join(sorted(unknown))}")
     if record is not None and only:
         raise usage("--record is for all mutants of a spec: leave out --only")
+    if record is not None and size is not None:
+        raise usage("--record is for the sizes that are the default: leave out --size")
     check_ledger(record, spec)
     fates: list[Any] = []
     for one in specs:
         with progress(f"mutants of {one.name}", json) as tell:
-            equivalent = {**EQUIVALENT, **source.equivalent}
-            fates += mutate(one, only=only, equivalent=equivalent, progress=counted(tell, "mutants"))
+            equivalent = dict(EQUIVALENT) if spec in BUILT_IN else source.equivalent
+            fates += mutate(one, only=only, equivalent=equivalent, size=size or 2, progress=counted(tell, "mutants"))
         if record is not None:
             killed = sum(bool(f.killed_by) for f in fates)
             equivalent = {f.mutant.id: f.reason for f in fates if f.reason}

@@ -100,7 +100,7 @@ def test_the_mutants_of_the_lock(lock: Spec) -> None:
     assert not any(f.survived for f in fates)
     free = fates[0]
     assert free.mutant.what == "guard: ~(exists q: Process. holds(q))"
-    assert free.as_json()["killed_by"] == ["lock.exclusion"]
+    assert free.as_json()["killed_by"] == ["lock.exclusion", "lock.no-barging"]
 
 
 def test_a_rule_that_no_property_needs_survives(lock: Spec) -> None:

@@ -103,6 +103,7 @@ def test_sizes_out_of_range(mtpo: Mtpo, lock_path: Path, option: list[str]) -> N
 def test_constants_with_too_many_values_and_sorts_without_end(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "wide.py"
     act = "x = w.var('x', init=lambda: False)\n@w.action\ndef go() -> None:\n    x.becomes(True)\n"
+    act += "w.step_property('w.up')(lambda: ~x() | x.next())\n"
     text = "from mtpo.spec.language import Int, Sort, Spec\nw = Spec('w')\nclass S(Sort):\n    's'\n"
     path.write_text(f"{text}k = w.const('k', S, S, to=S)\n{act}")
     said = mtpo("explore", path, "--size", 6)

@@ -45,7 +45,7 @@ def test_the_run_that_killed_a_mutant_is_shown(mtpo: Mtpo, lock_path: Path) -> N
     said = mtpo("mutate", lock_path, "--only", "free", "--traces")
     assert said.code == 0
     assert said.out.splitlines() == [
-        f"{'killed':<10} {'lock.acquire.free':<38} lock.exclusion",
+        f"{'killed':<10} {'lock.acquire.free':<38} lock.exclusion, lock.no-barging",
         "           first state",
         "           step 1: acquire(p=process0)",
         "             holds(process0): false -> true",
@@ -86,7 +86,8 @@ def test_a_few_mutants_are_not_recorded_as_all(mtpo: Mtpo, tmp_path: Path) -> No
 def test_a_spec_that_fails_as_it_stands_has_no_mutants(mtpo: Mtpo, broken: Path) -> None:
     said = mtpo("mutate", broken)
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("mtpo: lock fails as it stands: lock.exclusion (exhaustive); `mtpo explore` shows how")
+    assert said.err.startswith("mtpo: lock fails as it stands: lock.exclusion (exhaustive), lock.no-barging (")
+    assert said.err.endswith("`mtpo explore` shows how; mend it before its mutants\n")
 
 
 def test_a_file_lists_its_equivalent_mutants(mtpo: Mtpo, tmp_path: Path) -> None:
@@ -112,3 +113,35 @@ def test_a_file_lists_its_equivalent_mutants(mtpo: Mtpo, tmp_path: Path) -> None
 def test_a_kill_says_how(mtpo: Mtpo, lock_path: Path) -> None:
     said = mtpo("mutate", lock_path)
     assert "(the action can't be taken any more)" in said.out or "(what must be reachable is not)" in said.out
+
+
+@pytest.mark.parametrize("name", ["mtpo", "kv"])
+def test_a_spec_of_ones_own_may_bear_the_name_of_a_built_in_one(mtpo: Mtpo, tmp_path: Path, name: str) -> None:
+    """It has its own sizes, and the excuses of the built-in one are not its own."""
+    path = tmp_path / "own.py"
+    text = SET_ONCE.replace('Spec("s")', f'Spec("{name}")').replace("s.kept", f"{name}.kept")
+    path.write_text(text.replace("def take", "def evict").replace('"free"', '"published"').replace('"s.', f'"{name}.'))
+    said = mtpo("mutate", path, "--only", "published")
+    assert (said.code, said.err) == (1, "")
+    assert said.out.startswith(f"SURVIVED   {name}.evict.published")
+    said = mtpo("explore", path)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"{name}: 2 P; 1 initial states\n4 states")
+
+
+def test_a_spec_that_needs_more_elements_is_given_them(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "three.py"
+    three = "\n@s.reachable('s.three')\ndef three() -> Bool:\n    return exists(P, P, P, lambda p, q, r: h(p) & h(q) & "
+    three += "h(r) & (p != q) & (q != r) & (p != r))\n"
+    path.write_text(SET_ONCE.replace("Bool, Sort", "Bool, exists, Sort") + three)
+    said = mtpo("mutate", path, "--only", "h:=")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        "mtpo: s fails as it stands: s.three (never reached); "
+        "with 2 elements of each sort; if that is too few, give --size\n"
+    )
+    said = mtpo("mutate", path, "--only", "h:=", "--size", 3)
+    assert said.code == 0, said.err
+    assert "(what must be reachable is not)" in said.out
+    assert "--size means nothing for mtpo" in mtpo("mutate", "mtpo", "--size", 3).err
+    assert "leave out --size" in mtpo("mutate", "kv", "--size", 3, "--record", tmp_path / "l.json").err
