@@ -165,7 +165,8 @@ def prove(
     """Prove the invariants, lemmas, step properties and variants of a spec; one verdict each.
 
     A verdict PROVED rests on all invariants together being inductive: if any of them fails, those that are preserved
-    only under its assumption are UNKNOWN, and say so. ``properties`` limits the work to some ids (no such check then).
+    only under its assumption are UNKNOWN, and say so. ``properties`` are those to report; the invariants, on which any
+    proof rests, are proven all the same.
     ``confirm`` is asked about every obligation that z3 has proven: what it refutes has FAILED, for one of the two is
     wrong; what it can't tell is counted in the verdict. What would be proven of nothing fails: assumptions without a
     model, no initial state, an action never enabled. Assumptions of which no model is found are UNKNOWN.
@@ -174,7 +175,8 @@ def prove(
     empty = no_model(prover.symbolic, timeout_ms)
     if any(v.status is Status.FAILED for v in empty):
         return empty
-    wanted = list(prover.obligations(lambda p, a: properties is None or p in properties))
+    basis = {p.id for p in prover.invariants}  # an inductive proof rests on all of them together
+    wanted = list(prover.obligations(lambda p, a: properties is None or p in properties or p in basis))
     outcomes: dict[str, list[Outcome]] = {}
     for number, obligation in enumerate(wanted):
         place = obligation.action.name if obligation.action else "init"
@@ -191,7 +193,8 @@ def prove(
         p.id for p in prover.invariants if any(o.status is not Status.PROVED for o in outcomes.get(p.id, ()))
     )
     never = never_taken(prover.symbolic, () if broken else prover.invariants)
-    return [*(_verdict(id, results, assumptions, broken) for id, results in outcomes.items()), *never, *empty]
+    shown = {id: results for id, results in outcomes.items() if properties is None or id in properties}
+    return [*(_verdict(id, results, assumptions, broken) for id, results in shown.items()), *never, *empty]
 
 
 def _confirmed(outcome: Outcome, answer: str, why: str) -> Outcome:

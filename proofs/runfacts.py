@@ -86,8 +86,8 @@ def sentence_of(name: str, counts: Mapping[str, int]) -> str:
             )
             strangers = f"{many(foreign, 'change')} came from no tool" if foreign else "no change came from no tool"
             return (
-                f"{name}: the runtime held {many(audited, 'effect')} against what the tools declare; {beyond}; "
-                f"{strangers}."
+                f"{name}: by the word of who wrote the log, {many(audited, 'effect')} held against the declared "
+                f"writes; {beyond}; {strangers}. What a tool read without declaring it is not seen."
             )
         case _ if name == A3:
             rows = (f"{count} {how.replace(', ', ' as ')}" for how, count in counts.items() if count)

@@ -71,7 +71,8 @@ def take(walk: Walk, record: Record) -> None:
     if record.kind not in FORMS:
         walk.skipped.setdefault(record.kind, record.seq)
         return
-    if walk.repair and record.kind not in _INSIDE_REPAIR:
+    cut = record.kind == "close" and record.body["outcome"] == "halted"  # where it stopped is no fault of its order
+    if walk.repair and record.kind not in _INSIDE_REPAIR and not cut:
         walk.report("run.repair-atomic", record, f"in the middle of the repair of call {name_of(walk.repair.acting)}")
     _uncaptured(walk, record)
     handler = _HANDLERS.get(record.kind)

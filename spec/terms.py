@@ -149,8 +149,13 @@ class Sort(Term):
 
     ordered: ClassVar[bool] = False
 
+    def _unordered(self, other: Any) -> Bool:
+        raise fail(f"`{show(self)}` is {self.sort.__name__}, which has no order: derive it from OrderedSort")
 
-class OrderedSort(Sort, _Comparable):
+    __lt__ = __le__ = __gt__ = __ge__ = _unordered
+
+
+class OrderedSort(_Comparable, Sort):
     """Base of user sorts with a total order."""
 
     ordered: ClassVar[bool] = True
@@ -174,6 +179,10 @@ def lift(value: Any) -> Term:
         return TRUE if value else FALSE
     if isinstance(value, int):
         return Int("lit", (), value)
+    if value is None:
+        raise fail("expected a term, found nothing: does a function lack its `return`?")
+    if isinstance(value, Function):
+        raise fail(f"expected a term, found the function `{value.name}`: apply it, `{value.name}(...)`")
     raise fail(f"expected a term, a bool or an int, found {type(value).__name__}: {value!r}")
 
 

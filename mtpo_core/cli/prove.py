@@ -74,13 +74,12 @@ def prove_command(
             count = f"{v.detail['obligations']:>4} obligations" if "obligations" in v.detail else v.method
             out.print(f"{v.status:<8} {v.property:<36} {count}  {english.get(v.property, '')}".rstrip())
             if v.clause:
-                out.print(f"         false: {v.clause}")
+                out.print(f"         {'false' if v.status == 'FAILED' else 'not decided'}: {v.clause}")
             if "why" in v.detail:
                 out.print(f"         {v.detail['why']}")
             if v.trace:
                 out.print("\n".join(f"         {line}" for line in v.trace.lines()))
-        scope = "any number of elements" if not property else "these properties, assuming the others"
-        out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for {scope}")
+        out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for any number of elements")
         assumed = sorted({a for v in found for a in v.assumptions})
         solvers = solver_name()
         if cvc5:

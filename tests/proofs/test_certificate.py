@@ -235,7 +235,7 @@ def test_what_a_certificate_says_of_the_run_must_be_so(good: Any, written: Writt
 def test_what_the_verdict_rests_on_is_said_in_sentences(good: Any, script: Any, written: Written) -> None:
     one, two, three = certificate_of(written(good)).assumed()
     assert one == "A1 individual success: that each of 2 agents alone completes its task is assumed, not checked."
-    assert "held 4 effects against what the tools declare; none went beyond; no change came from no tool." in two
+    assert "4 effects held against the declared writes; none went beyond; no change came from no tool." in two
     assert three.endswith("taken as right: 1 waived as replayed.")
     s = script("naive", ["A"], {"x": "0"})
     s.fail("0.0", [], ["x"])
@@ -243,7 +243,7 @@ def test_what_the_verdict_rests_on_is_said_in_sentences(good: Any, script: Any, 
     s.plain("finish", 0)
     s.close({"x": "0"})
     (only,) = certificate_of(written(s)).assumed()
-    assert "1 effect against what the tools declare; 1 went beyond it and was put back" in only
+    assert "1 effect held against the declared writes; 1 went beyond it and was put back" in only
 
 
 def test_a_verdict_that_the_checker_does_not_come_to_is_reported(good: Any, written: Written) -> None:

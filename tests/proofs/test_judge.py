@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -212,3 +213,43 @@ def test_a_certificate_is_kept_with_its_redactions(good: Any, written: Written, 
     saved = judge(read_log(run.path)).certificate
     saved.save(tmp_path / "c.json")
     assert RunCertificate.load(tmp_path / "c.json") == saved
+
+
+def test_a_run_that_was_halted_in_the_middle_of_a_repair_is_not_known(tmp_path: Path) -> None:
+    """An inverse fails: that is why the run stopped, and no fault of the order of its records."""
+    from mtpo_core.errors import RunHalted
+    from mtpo_core.resources.filesystem import FileSystem
+    from mtpo_core.resources.filetools import file_tools
+    from mtpo_core.runtime import Session
+    from mtpo_core.sync import SyncSession
+    from mtpo_core.tools import Footprint, Toolbox, ToolCall, WriteClass, write_tool
+
+    def jammed(resource: object, args: object, undo: bytes) -> None:
+        raise RuntimeError("jammed")
+
+    def write(resource: FileSystem, args: object) -> str:
+        resource.write("x", b"b\n")
+        return "written"
+
+    tool = write_tool(
+        "stiff",
+        "for tests",
+        [],
+        WriteClass.BLIND,
+        lambda view, args: Footprint(writes=["x"]),
+        write,  # type: ignore[arg-type]
+        prepare=lambda resource, args, footprint: b"",
+        reverse=jammed,
+    )
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "x").write_text("start\n")
+    log = tmp_path / "run.mtpo"
+    sync = SyncSession(lambda: Session.open(FileSystem(tmp_path / "tree"), Toolbox([*file_tools(), tool]), log))
+    first, second = sync.launch("first"), sync.launch("second")
+    assert sync.call(second, ToolCall("stiff")).kind == "result"
+    with pytest.raises(RunHalted, match="jammed"):
+        sync.call(first, ToolCall("append", {"path": "x", "content": "a\n"}))
+    assert sync.close() == "halted"
+    judgment = judge(read_log(log))
+    assert judgment.exit_code == 3, judgment.verdict
+    assert "jammed" in judgment.verdict

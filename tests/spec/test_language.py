@@ -430,3 +430,20 @@ def test_the_notation() -> None:
         assert show(term) == text
     parts = conjuncts(m.flag() & (m.on(x) & ~m.flag()) & (m.flag() | m.on(x)))
     assert [show(part) for part in parts] == ["flag", "on(x)", "~flag", "flag | on(x)"]
+
+
+# -- hints -----------------------------------------------------------------------------------------------------------
+
+
+def test_hints_for_what_is_easily_forgotten() -> None:
+    class Plain(Sort):
+        "no order"
+
+    spec = Spec("hints")
+    on = spec.var("on", Plain, init=lambda p: False)
+    with pytest.raises(SpecError, match=r"`p` is Plain, which has no order: derive it from OrderedSort"):
+        forall(Plain, Plain, lambda p, q: p < q)  # type: ignore[operator]
+    with pytest.raises(SpecError, match=r"expected a term, found nothing: does a function lack its `return`\?"):
+        forall(Plain, lambda p: None)  # type: ignore[arg-type, return-value]
+    with pytest.raises(SpecError, match=r"found the function `on`: apply it, `on\(...\)`"):
+        forall(Plain, lambda p: on)  # type: ignore[arg-type, return-value]
