@@ -216,7 +216,7 @@ def _verdicts(instance: Instance, found: Found, limit: int, symmetry: bool) -> l
         status = Status.UNKNOWN
         where = "the violation" if found.violated else f"the limit of {limit:,} states"
         if not found.transitions and not found.violated:
-            where += ", before all initial ones were made"
+            where += ", before any step"
         why = f"not violated in the {found.states:,} states seen, at depths up to {found.depth}; stopped at {where}"
         open_detail = {**detail, "why": why}
     failed = {v.property for v in verdicts}

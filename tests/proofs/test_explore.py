@@ -278,7 +278,7 @@ def test_the_limit_bounds_the_initial_states_too() -> None:
     assert told == [4096, 8192]
     assert {v.status for v in found.verdicts} <= {Status.UNKNOWN, Status.CHECKED}
     why = found.verdicts[0].detail["why"]
-    assert why.endswith("stopped at the limit of 9,000 states, before all initial ones were made")
+    assert why.endswith("stopped at the limit of 9,000 states, before any step")
 
 
 def test_at_the_limit_no_steps_are_made_of_a_large_instance() -> None:
