@@ -21,7 +21,15 @@ from mtpo.engine.monitor import KVMonitor, Level
 from mtpo.engine.sampler import Sampling, logprob, sample
 from mtpo.engine.worker import Chunk, Worker
 from mtpo.schedulers.step.sarathi import Sarathi
-from mtpo.schedulers.types import RequestView, StepDecision, StepObservation, StepPolicy, Work
+from mtpo.schedulers.types import (
+    RequestView,
+    StepDecision,
+    StepMeasured,
+    StepObservation,
+    StepPolicy,
+    Work,
+    learned,
+)
 
 
 @attrs.frozen
@@ -62,6 +70,7 @@ class _Turn:
     computed: int = 0
     ttft_slo: float | None = None
     tpot_slo: float | None = None
+    first: float | None = None
 
 
 @attrs.define(eq=False)
@@ -104,6 +113,8 @@ class Engine:
         self._running: list[_Conversation] = []
         self._waiting: list[_Conversation] = []
         self._broken = ""
+        self._ran: tuple[float, int, int] | None = None
+        """The last step: when it was decided, its new tokens, its context; until its time is known."""
 
     # -- conversations -----------------------------------------------------------------------------------------
 
@@ -167,6 +178,8 @@ class Engine:
             ttft_slo=ttft_slo,
             tpot_slo=tpot_slo,
         )
+        if not self.busy:
+            self._ran = None  # the last turn was stopped; the idle time since then is not its step's
         if self.manager.tables.get(found.id):
             self._running.append(found)
         else:
@@ -209,14 +222,26 @@ class Engine:
         """
         if self._broken:
             raise EngineError(f"the engine stopped in step {self.number} and can't go on: {self._broken}; open another")
-        decision = self.policy.decide(self._observe())
+        seen = self._observe()
+        self._learn(seen.now)
+        decision = self.policy.decide(seen)
         self._check(decision)
         self.number += 1
         try:
-            return self._run(decision)
+            report = self._run(decision, seen.now)
+            if not self.busy:
+                self._learn(self.clock())
+            return report
         except BaseException as error:
             self._broken = f"{type(error).__name__}: {error}"
             raise
+
+    def _learn(self, now: float) -> None:
+        """Tell the policy how long the last step took, up to now: the policy's own time is part of it."""
+        if self._ran is not None:
+            began, new, context = self._ran
+            self.policy = learned(self.policy, StepMeasured(new, context, now - began))
+            self._ran = None
 
     def _check(self, decision: StepDecision) -> None:
         """That a decision names turns under way, each once, with work that they have, within the engine's caps."""
@@ -245,7 +270,7 @@ class Engine:
         if self.busy and not decision.work and not decision.preempt:
             raise EngineError(f"the policy scheduled nothing though {len(self._running + self._waiting)} turns wait")
 
-    def _run(self, decision: StepDecision) -> StepReport:
+    def _run(self, decision: StepDecision, now: float) -> StepReport:
         begin = time.perf_counter()
         for id in decision.preempt:
             self._preempt(self._open[id])
@@ -270,6 +295,7 @@ class Engine:
             self.monitor.check()
         seconds = time.perf_counter() - begin
         tokens = sum(len(chunk.tokens) for _, chunk in chunks)
+        self._ran = (now, tokens, sum(chunk.start + len(chunk.tokens) for _, chunk in chunks))
         return StepReport(self.number, tokens, seconds, decision.preempt, tuple(ended))
 
     def _found(self, conversation: _Conversation) -> list[int]:
@@ -319,6 +345,7 @@ class Engine:
             shared,
             ttft_slo=turn.ttft_slo,
             tpot_slo=turn.tpot_slo,
+            first=turn.first,
         )
 
     def _view_waiting(self, conversation: _Conversation, idle: Counter[int]) -> RequestView:
@@ -337,6 +364,7 @@ class Engine:
             cached=cached,
             ttft_slo=turn.ttft_slo,
             tpot_slo=turn.tpot_slo,
+            first=turn.first,
         )
 
     def _prepare(self, work: Work) -> tuple[_Conversation, Chunk]:
@@ -393,6 +421,8 @@ class Engine:
             token = turn.forced[len(turn.emitted)]
         else:
             token = sample(logits, turn.sampling, turn.generator)
+        if turn.first is None:
+            turn.first = self.clock()
         turn.emitted.append(token)
         turn.logprobs.append(logprob(logits, token))
         conversation.tokens.append(token)
