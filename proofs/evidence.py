@@ -65,7 +65,7 @@ def explain(id: str, specs: Sequence[Spec], entries: Iterable[Entry] | None = No
             return Explanation(id, "variant", item.doc, formula, item.at, shown, caught)
         case Clause():
             own = [m for m in mutants(spec) if m.id == id or m.id.startswith(f"{id}/")]
-            return Explanation(id, "guard clause", "", show(item.formula), item.at, shown, _fates(own, killed))
+            return Explanation(id, "guard clause", "", show(item.formula), item.at, shown, _fates(own, spec, ledger))
         case Action():
             own = [m for m in mutants(spec) if m.action == item.name]
             lines = [f"{item.name}({', '.join(formals_of(item))})"]
@@ -73,7 +73,7 @@ def explain(id: str, specs: Sequence[Spec], entries: Iterable[Entry] | None = No
             for u in item.updates:
                 place = f"({', '.join(map(show, u.args))})" if u.args else ""
                 lines.append(f"  {u.variable.name}{place} := {show(u.value)}")
-            return Explanation(id, "action", item.doc, "\n".join(lines), item.at, shown, _fates(own, killed))
+            return Explanation(id, "action", item.doc, "\n".join(lines), item.at, shown, _fates(own, spec, ledger))
 
 
 def _items(spec: Spec) -> Iterable[tuple[str, Property | Variant | Clause | Action]]:
@@ -89,13 +89,16 @@ def _killed_by(spec: Spec, ledger: Iterable[Entry]) -> dict[str, list[str]]:
     return dict(detail.get("killed_by", {}))
 
 
-def _fates(own: Iterable[Mutant], killed: dict[str, list[str]]) -> tuple[tuple[str, str, str], ...]:
+def _fates(own: Iterable[Mutant], spec: Spec, ledger: Iterable[Entry]) -> tuple[tuple[str, str, str], ...]:
+    killed = _killed_by(spec, ledger)
+    detail = next((e.detail for e in ledger if e.property == f"{spec.name}.mutants"), {})
+    equivalent = {**EQUIVALENT, **detail.get("equivalent", {})}
     rows = []
     for mutant in own:
         if mutant.id in killed:
             fate = f"caught by {', '.join(killed[mutant.id])}"
-        elif mutant.id in EQUIVALENT:
-            fate = f"equivalent: {EQUIVALENT[mutant.id]}"
+        elif mutant.id in equivalent:
+            fate = f"equivalent: {equivalent[mutant.id]}"
         else:
             fate = "not tried"
         rows.append((mutant.id, mutant.what, fate))
@@ -120,7 +123,8 @@ def _sentence(entry: Entry) -> str:
             sizes = ", ".join(f"{n} {sort}" for sort, n in detail["sizes"].items())
             what = "every state and step of" if entry.method == "exhaustive" else "reached in"
             symmetry = ", one for all renamings" if detail.get("symmetry") else ""
-            return f"{what} {detail['states']:,} states to depth {detail['depth']}{symmetry} ({sizes})"
+            chosen = f"; {detail['constants']}" if detail.get("constants") else ""
+            return f"{what} {detail['states']:,} states to depth {detail['depth']}{symmetry} ({sizes}{chosen})"
         case "mutants":
             return f"{detail['mutants']} mutants, {detail['killed']} caught, {len(detail['equivalent'])} equivalent"
         case _:

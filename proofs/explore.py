@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import attrs
 
+from mtpo.proofs.instances import Roots
 from mtpo.proofs.verdicts import Status, Trace, Verdict
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.terms import conj
@@ -102,7 +103,8 @@ def explore(
     else:
         found = _search(instance, roots, limit, progress)
     seconds = time.perf_counter() - start
-    verdicts = _verdicts(instance, found, limit, symmetry)
+    choice = initial.choice if isinstance(initial, Roots) else ""
+    verdicts = _verdicts(instance, found, limit, symmetry, choice)
     return Exploration(
         instance,
         found.initial,
@@ -190,7 +192,7 @@ def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Ca
     return Found(initial, len(parent), transitions, depth, complete, by_action, frozenset(reached), violated)
 
 
-def _verdicts(instance: Instance, found: Found, limit: int, symmetry: bool) -> list[Verdict]:
+def _verdicts(instance: Instance, found: Found, limit: int, symmetry: bool, choice: str = "") -> list[Verdict]:
     """One for each property, and one for each action that was never taken."""
     spec = instance.spec
     detail: dict[str, Any] = {
@@ -198,6 +200,7 @@ def _verdicts(instance: Instance, found: Found, limit: int, symmetry: bool) -> l
         "states": found.states,
         "depth": found.depth,
         "symmetry": symmetry,
+        **({"constants": choice} if choice else {}),
     }
     verdicts: list[Verdict] = []
     if found.violated is not None:

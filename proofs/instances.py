@@ -1,13 +1,18 @@
-"""The finite instances that are explored: for MTPO every footprint of a few calls; for other specs every constant."""
+"""The finite instances that are explored.
+
+For MTPO every footprint of a few calls; for FairBatching, whose constants are times and lengths, a few choices of them;
+for other specs every choice of constants.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
 from mtpo.spec.concrete import Instance, State
+from mtpo.spec.fairbatching import Request, fair
 from mtpo.spec.language import Sort, Spec
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
 
@@ -20,9 +25,13 @@ class TooManyChoices(ValueError):
 
 @attrs.frozen
 class Roots:
-    """Initial states, made as they are asked for, as often as they are asked for."""
+    """Initial states, made as they are asked for, as often as they are asked for.
+
+    ``choice`` says which constants they have where not every choice is made.
+    """
 
     make: Callable[[], Iterator[State]]
+    choice: str = ""
 
     def __iter__(self) -> Iterator[State]:
         return self.make()
@@ -74,6 +83,59 @@ def _footprints(instance: Instance, calls: int, objects: int) -> Iterator[State]
                 "replay": [replay],
             }
             yield instance.freeze(instance.initial(chosen))
+
+
+TIMES: Mapping[str, tuple[int, ...]] = {
+    "a": (1,),
+    "b": (1,),
+    "c": (1,),
+    "idle": (4,),
+    "prompt": (3, 2, 1),
+    "output": (2, 3, 2),
+    "tpot": (3, 9, 4),
+    "ddl": (14, 60, 25),
+}
+"""Times and lengths for FairBatching: short prompts and outputs; a strict request, one with much time, one between."""
+
+OTHER_TIMES: tuple[tuple[str, Mapping[str, tuple[int, ...]]], ...] = (
+    ("as listed", {}),
+    ("context free of charge", {"c": (0,)}),
+    ("every deadline missed", {"ddl": (0,)}),
+    ("a small idle budget", {"idle": (1,)}),
+    ("steps free of charge and every request strict", {"a": (0,), "tpot": (1,)}),
+)
+"""What differs from ``TIMES`` in each choice that is explored, and what that means."""
+
+
+def is_fair(spec: Spec) -> bool:
+    """Whether a spec is the built-in fair or one made of it by changing rules."""
+    return spec.constants.get("tpot") is fair.constants["tpot"]
+
+
+def fair_instance(requests: int, spec: Spec = fair) -> tuple[Instance, Roots]:
+    """``requests`` requests with each of the choices of times; past three requests they repeat."""
+    instance = Instance(spec, {Request: requests}, {}, open=tuple(spec.constants))
+
+    def make() -> Iterator[State]:
+        for _, changed in OTHER_TIMES:
+            given = {**TIMES, **changed}
+            tables = {
+                name: [given[name][place % len(given[name])] for place in range(instance.cells(symbol))]
+                for name, symbol in spec.constants.items()
+            }
+            yield instance.freeze(instance.initial(tables))
+
+    return instance, Roots(make, f"{len(OTHER_TIMES)} choices of times: {'; '.join(name for name, _ in OTHER_TIMES)}")
+
+
+def default_size(spec: Spec) -> int:
+    """Elements of each sort, unless said otherwise: of fair, two requests are too few for one to be put off."""
+    return 3 if is_fair(spec) else 2
+
+
+def small_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, Roots]:
+    """The instance of a spec, other than mtpo, that is explored with so many elements of each sort."""
+    return fair_instance(sizes[Request], spec) if is_fair(spec) else every_instance(spec, sizes)
 
 
 def every_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, Roots]:

@@ -34,6 +34,9 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 }
 """The sources on which a method rests, besides the spec's own module."""
 
+MODULES: Mapping[str, str] = {"kv": "paged_kv", "fair": "fairbatching"}
+"""The modules of the specs whose name is another one."""
+
 LEDGER = "ledger.json"
 
 
@@ -59,7 +62,7 @@ def _source(name: str) -> str:
 
 
 def sources_hash(spec: str, method: str) -> str:
-    """SHA-256 over the syntax trees of the sources behind a method and a spec, e.g. ``("mtpo", "inductive")``."""
+    """SHA-256 over the syntax trees of the sources behind a method and the spec of a module, ``("paged_kv", "inductive")``."""
     found = hashlib.sha256()
     for name in (f"spec/{spec}.py", *METHODS[method]):
         tree = ast.dump(_without_docstrings(ast.parse(_source(name))))
@@ -91,7 +94,7 @@ def stale(entries: Iterable[Entry]) -> list[Entry]:
 
 def _spec_of(property: str) -> str:
     name = property.partition(".")[0]
-    return {"kv": "paged_kv"}.get(name, name)
+    return MODULES.get(name, name)
 
 
 def record(path: Path, new: Iterable[Entry]) -> None:

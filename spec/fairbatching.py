@@ -524,6 +524,27 @@ def books() -> Bool:
     )
 
 
+@fair.variant(
+    "fair.round-ends",
+    Request,
+    decreases=(
+        "take_urgent",
+        "pass_urgent",
+        "turn_to_prefills",
+        "take_prefill",
+        "turn_to_others",
+        "stop_at",
+        "take_other",
+        "pass_other",
+        "complete",
+        "progress",
+    ),
+)
+def round_ends(r: Request) -> tuple[Bool, ...]:
+    "A round ends: each item is looked at once and each stage left for good; a chunk can only grow to the prompt's end."
+    return stage() <= 1, stage() <= 2, stage() <= 3, next_urgent(r), next_prefill(r), next_other(r)
+
+
 @fair.reachable("fair.reach-mixed")
 def reach_mixed() -> Bool:
     "A batch has an urgent decode and the beginning of a prompt, which does not end in it."
@@ -559,7 +580,6 @@ EQUIVALENT: Final = {
     "fair.pass_urgent.stage": "in no other stage is an urgent decode left",
     "fair.pass_urgent.next/0": "only decodes are urgent",
     "fair.pass_urgent.next/1": "another decode that does not fit now does not fit later either",
-    "fair.pass_urgent.next/3": "to pass over again changes nothing",
     "fair.pass_urgent.next/4": "the order of those that do not fit means nothing",
     "fair.extend.stage": "after stage 2 no chunk can grow",
     "fair.extend.chunk/0": "who is in the batch is here",
@@ -568,6 +588,5 @@ EQUIVALENT: Final = {
     "fair.take_other.next/3": "what did not fit does not fit later: the predicted time only grows",
     "fair.pass_other.stage": "to pass over what does not fit, early, changes nothing: it does not fit later either",
     "fair.pass_other.next/1": "after stage 1 no urgent decode is left",
-    "fair.pass_other.next/3": "to pass over again changes nothing",
     "fair.pass_other.next/4": "the order of those that do not fit means nothing",
 }
