@@ -16,15 +16,17 @@ _VALUE_MAPS: Final = frozenset({"initial", "out", "restored", "final", "undeclar
 def check_chain(run: LoggedRun, head: str | None = None) -> list[Problem]:
     """Every way in which a log is not the one that was written; ``head`` is the one on the run certificate.
 
-    Properties: ``log.chain`` (a record was altered: it is malformed, or does not carry the digest of the one before
-    it), ``log.gap`` (a record is missing or out of place), ``log.value`` (a value does not match its digest, or is
-    neither kept nor redacted), ``log.incomplete`` (no close), ``log.head`` (not the log that the certificate is for).
+    Properties: ``log.chain`` (a record was altered, or does not carry the digest of the one before it), ``log.body`` (a
+    record was written in another form than the documented one; the first is named with the reason), ``log.gap`` (a
+    record is missing or out of place), ``log.value`` (a value does not match its digest, or is neither kept nor
+    redacted), ``log.incomplete`` (no close), ``log.head`` (not the log that the certificate is for).
     """
     problems: list[Problem] = []
 
     def report(property: str, where: str, what: str) -> None:
         problems.append(Problem(property, where, what))
 
+    malformed: list[int] = []
     before, expected, last = GENESIS, 0, None
     for row in run.rows:
         where, found = f"record {row.seq}", sha(row.text)
@@ -38,7 +40,12 @@ def check_chain(run: LoggedRun, head: str | None = None) -> list[Problem]:
         if found != row.digest and not row.fault:
             report("log.chain", where, "altered: its text does not match the digest stored with it")
         if isinstance(record, str):
-            report("log.chain", where, f"not a canonical record: {record}")
+            if found != row.digest or row.fault:
+                report("log.chain", where, f"not a canonical record: {record}")
+            else:
+                if not malformed:
+                    report("log.body", where, f"not a canonical record: {record}")
+                malformed.append(row.seq)
         else:
             if record.seq != row.seq:
                 report("log.gap", where, f"out of place: it is record {record.seq} of its run")
@@ -52,6 +59,9 @@ def check_chain(run: LoggedRun, head: str | None = None) -> list[Problem]:
                 report("log.chain", where, "follows the close of the run")
             last = record
         before, expected = found, row.seq + 1
+    if len(malformed) > 1:
+        more = ", ".join(map(str, malformed[1:6])) + (", ..." if len(malformed) > 6 else "")
+        report("log.body", f"records {more}", f"{len(malformed) - 1} more that are no canonical records")
     faulty = dict(run.faults)
     for name, what in faulty.items():
         report("log.value", f"value {name[:12]}", what)

@@ -185,10 +185,15 @@ def record_of(row: Row) -> Record | str:
     try:
         record = parse(row.text, f"record {row.seq}")
         if canonical(record) != row.text.encode():
-            return "another form of the same record"
+            return _other_form(row.text, canonical(record).decode())
     except (ValueError, RecursionError) as error:
         return str(error).removeprefix(f"record {row.seq}: ")
     return out_of_range(record, row.text) or record
+
+
+def _other_form(text: str, wanted: str) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(text, wanted, strict=False)) if a != b), min(len(text), len(wanted)))
+    return f"another form of the same record: {text[at : at + 12]!r} at character {at}, not {wanted[at : at + 12]!r}"
 
 
 def sha(text: str) -> str:

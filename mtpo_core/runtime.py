@@ -31,6 +31,7 @@ from mtpo_core.resources.base import Resource
 from mtpo_core.tools import Args, RecordingView, Tool, Toolbox, ToolCall, ToolError, WriteClass, brief, encodable
 
 Mode = Literal["mtpo", "naive", "serial"]
+Outcome = Literal["complete", "disturbed", "halted"]
 
 
 @attrs.frozen
@@ -67,7 +68,7 @@ class Session:
         self._lock = asyncio.Lock()
         self._moved = asyncio.Event()
         self._gated: dict[Key, tuple[int, ...]] = {}
-        self._outcome: str | None = None
+        self._outcome: Outcome | None = None
 
     @classmethod
     def open(
@@ -84,7 +85,8 @@ class Session:
     ) -> Session:
         """Begin a run: its log is created at ``path``, which must not exist.
 
-        Raises :class:`SessionError` for an unknown mode or policy, and LogError for the log's path.
+        Raises :class:`SessionError` for an unknown mode or policy or a log inside the resource's own tree, and LogError
+        for a log that can't be made.
         """
         if mode not in get_args(Mode):
             raise SessionError(f"open: unknown mode {brief(mode)}; known: {', '.join(get_args(Mode))}")
@@ -92,6 +94,9 @@ class Session:
         if not isinstance(policy, Policy) and policy not in known:
             raise SessionError(f"open: unknown policy {brief(policy)}; known: {', '.join(known)}")
         policy = Policy(policy)
+        root = getattr(resource, "root", None)
+        if isinstance(root, Path) and Path(path).absolute().resolve().is_relative_to(root):
+            raise SessionError(f"open: the log {path} would lie in the tree that it is the log of; put it elsewhere")
         log = RunLog.create(path, run or secrets.token_hex(4))
         session = cls(resource, tools, log, mode, policy)
         body = {
@@ -225,8 +230,13 @@ class Session:
         self._at_work("record", agent)
         self.log.append(kind, agent=agent, body=dict(body))
 
-    async def close(self) -> str:
-        """End the run; returns the outcome, ``complete`` or ``halted``. A second time it only returns it again."""
+    async def close(self) -> Outcome:
+        """End the run; returns the outcome. A second time it only returns it again.
+
+        ``complete``: every agent's work is final. ``disturbed``: so it is, but somebody changed objects without a tool,
+        so that the order is not vouched for (assumption A2; the log names them, ``external``, and ``mtpo verify`` says
+        no). ``halted``: the run did not come to its end; the log says why.
+        """
         async with self._lock:
             if self._outcome is not None:
                 return self._outcome
@@ -242,9 +252,10 @@ class Session:
             outcome = "halted" if error else "complete"
             self.log.append("close", body={"final": final, "outcome": outcome, "error": error or None})
             self.log.close()
-            self._outcome = outcome
+            disturbed = self.mode == "mtpo" and bool(self._performer.strange)
+            self._outcome = "halted" if error else "disturbed" if disturbed else "complete"
             self._moved.set()
-            return outcome
+            return self._outcome
 
     def _check(self, what: str) -> None:
         if self._performer.halted:

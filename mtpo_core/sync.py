@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from mtpo_core.errors import SessionError
 from mtpo_core.notices import Notice
-from mtpo_core.runtime import Answer, Session
+from mtpo_core.runtime import Answer, Outcome, Session
 from mtpo_core.tools import ToolCall
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ class SyncSession:
     """
 
     def __init__(self, make: Callable[[], Session]) -> None:
-        self._outcome: str | None = None
+        self._outcome: Outcome | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="mtpo-session", daemon=True)
         self._thread.start()
@@ -85,11 +85,12 @@ class SyncSession:
         """See :meth:`Session.committed`."""
         return self.session.committed(agent)
 
-    def close(self) -> str:
+    def close(self) -> Outcome:
         """See :meth:`Session.close`."""
         if self._outcome is None:
             try:
-                self._outcome = self._run(self.session.close())
+                outcome = self._run(self.session.close())
             finally:
                 self._stop()
+            self._outcome = outcome
         return self._outcome

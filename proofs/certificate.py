@@ -18,6 +18,7 @@ import attrs
 from mtpo.proofs.checker import Report, check
 from mtpo.proofs.runfacts import A1, A2, A3, Held, assumptions_of, counts_of, held_of, sentence_of
 from mtpo.proofs.runform import FORMS, fault
+from mtpo.proofs.runreport import values
 from mtpo_core.log import LoggedRun
 from mtpo_core.logchain import digests_of
 from mtpo_core.problems import Problem
@@ -151,7 +152,7 @@ def certify(
         order=report.agents,
         claimed=report.mode in ("mtpo", "serial"),
         status="violated" if further else report.status,
-        verdict=verdict_of(report, further),
+        verdict=verdict_of(report, further, rows=extra),
         properties=(*(Property(f.check.id, f.check.english, f.verdict, f.note) for f in report.findings), *extra),
         problems=(*map(str, (*report.problems, *report.unfinished)), *further),
         assumptions=assumptions_of(records, len(report.agents)),
@@ -216,13 +217,20 @@ _FACTS: Final = (
 )
 
 
-def verdict_of(report: Report, further: Sequence[str] = (), differences: Sequence[Problem] = ()) -> str:
+def verdict_of(
+    report: Report,
+    further: Sequence[str] = (),
+    differences: Sequence[Problem] = (),
+    rows: Sequence[Property] = (),
+) -> str:
     """The verdict in one sentence: yes, no or not known, and of what.
 
     ``further``: what other checks found; ``differences``: how the log differs from a certificate. Either makes it no.
+    ``rows``: those other checks, which are counted with the checker's.
     """
-    asked = [f for f in report.findings if f.verdict != "not asked"]
-    kept = sum(f.verdict == "holds" for f in asked)
+    verdicts = [f.verdict for f in report.findings] + [row.verdict for row in rows]
+    asked = [verdict for verdict in verdicts if verdict != "not asked"]
+    kept = asked.count("holds")
     order = " < ".join(report.agents) or "no agent"
     claim = {
         "mtpo": f"notified-serializable in the order {order}",
@@ -242,7 +250,8 @@ def verdict_of(report: Report, further: Sequence[str] = (), differences: Sequenc
         so_far = f"nothing violated so far, {kept} of {len(asked)} checks decided; committed: {committed}"
         return f"{claim}: not known ({why}; {so_far})"
     under = "under A1, A2, A3 as counted" if report.mode == "mtpo" else "under A2 as counted"
-    return f"{claim}: yes (checked from the log alone, {kept} of {len(asked)} checks hold, {under})"
+    unread = f", but for the content of {values(report.redacted)}, redacted" if report.redacted else ""
+    return f"{claim}: yes (checked from the log alone{unread}, {kept} of {len(asked)} checks hold, {under})"
 
 
 def _short(value: object) -> str:

@@ -36,6 +36,10 @@ def check(run: LoggedRun, certified: frozenset[str] | None = None) -> Report:
     walk = _walk(run, problems)
     if walk is not None:
         problems += walk.problems
+        if walk.lost is not None:
+            unfinished.append(
+                Problem("run.unjudged", f"record {walk.lost}", "the rules stop here: it can't be understood")
+            )
         unfinished += [
             Problem("log.unjudged", f"record {seq}", f"the checker has no rules for {kind!r}")
             for kind, seq in walk.skipped.items()
@@ -57,7 +61,8 @@ def _redacted_since(run: LoggedRun, digests: frozenset[str]) -> Problem:
 
 
 def _walk(run: LoggedRun, problems: list[Problem]) -> Walk | None:
-    if not run.records:
+    bad = next(run.unreadable(), None)
+    if not run.records or (bad is not None and bad[0] <= run.records[0].seq):
         return None
     opened = run.records[0]
     wrong = fault(opened)
@@ -70,8 +75,13 @@ def _walk(run: LoggedRun, problems: list[Problem]) -> Walk | None:
     walk = Walk(opened.body["mode"], opened.body["policy"], world)
     clock(walk, opened)
     for record in run.records[1:]:
+        if bad is not None and record.seq >= bad[0] and walk.lost is None:
+            walk.lost = bad[0]
         take(walk, record)
-    _end(walk)
+    if walk.lost is None and bad is not None:
+        walk.lost = bad[0]
+    if walk.lost is None:
+        _end(walk)
     return walk
 
 

@@ -43,7 +43,8 @@ class Judgment:
     def verdict(self) -> str:
         """One sentence: yes (exit code 0), no (1) or not known (3)."""
         further = [str(p) for p in self.replay.problems] if self.replay else []
-        return verdict_of(self.report, further, self.differences)
+        rows = [row for row in self.certificate.properties if row.id == REPLAY]
+        return verdict_of(self.report, further, self.differences, rows)
 
 
 def judge(run: LoggedRun, expected: RunCertificate | None = None) -> Judgment:

@@ -15,7 +15,7 @@ import attrs
 
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import broken_by
-from mtpo.proofs.instances import Roots, every_instance, is_mtpo, mtpo_instance
+from mtpo.proofs.instances import Roots, default_size, is_mtpo, mtpo_instance, small_instance
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Action, Clause, Sort, Spec, conj, conjuncts, show
@@ -31,7 +31,8 @@ EQUIVALENT: Mapping[str, str] = {
     "kv.release.last/0": "releasing a block that is not owned changes nothing: it is free, cached or another's already",
     "kv.evict.published": "an unowned block that is not cached is free already",
 }
-"""Mutants that change nothing that the properties speak of, with the reason."""
+"""Mutants of mtpo and kv that change nothing that the properties speak of, with the reason; other specs list theirs
+where they are declared."""
 
 EXPLORED = 60_000
 """States after which the exploration of a mutant gives up."""
@@ -69,6 +70,11 @@ class Fate:
         """Neither caught nor known to be equivalent."""
         return not self.killed_by and not self.reason
 
+    @property
+    def mislisted(self) -> bool:
+        """Listed as equivalent, and caught all the same."""
+        return bool(self.killed_by and self.reason)
+
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
         return {
@@ -76,7 +82,8 @@ class Fate:
             "dropped": self.mutant.what,
             "killed_by": list(self.killed_by),
             "how": self.how or None,
-            "equivalent": self.reason or None,
+            "equivalent": (not self.killed_by and self.reason) or None,
+            "mislisted": self.mislisted,
             "seconds": round(self.seconds, 3),
         }
 
@@ -108,21 +115,21 @@ def try_mutant(
     sizes: Mapping[type[Sort], int],
     timeout_ms: int = 5_000,
     equivalent: Mapping[str, str] = EQUIVALENT,
-    size: int = 2,
+    size: int | None = None,
 ) -> Fate:
     """Look for a property that the mutated action breaks: by exploring, then by asking z3 for one step."""
-    start = time.perf_counter()
+    start, reason = time.perf_counter(), equivalent.get(mutant.id, "")
     for instance, initial in _small_instances(mutant.spec, size):
         found = explore(instance, initial, limit=EXPLORED)
         failed = [v for v in found.verdicts if v.status is Status.FAILED]
         if failed:
             seconds = time.perf_counter() - start
-            return Fate(mutant, tuple(v.property for v in failed), failed[0].method, "", seconds, failed[0].trace)
+            return Fate(mutant, tuple(v.property for v in failed), failed[0].method, reason, seconds, failed[0].trace)
     broken, answer = broken_by(mutant.spec, mutant.action, sizes, timeout_ms)
     seconds = time.perf_counter() - start
     if broken:
-        return Fate(mutant, tuple(broken), "inductive", "", seconds, answer)
-    return Fate(mutant, (), "", equivalent.get(mutant.id, ""), seconds)
+        return Fate(mutant, tuple(broken), "inductive", reason, seconds, answer)
+    return Fate(mutant, (), "", reason, seconds)
 
 
 def check_sound(
@@ -130,7 +137,7 @@ def check_sound(
     sizes: Mapping[type[Sort], int],
     tell: Callable[[str], None] = lambda what: None,
     timeout_ms: int = 5_000,
-    size: int = 2,
+    size: int | None = None,
 ) -> None:
     """That the spec itself holds where its mutants are tried. Raises :class:`NotSound`."""
     tell("the spec as it stands")
@@ -140,7 +147,7 @@ def check_sound(
             what = ", ".join(f"{v.property} ({v.method})" for v in failed)
             do = "`mtpo explore` shows how; mend it before its mutants"
             if all(v.method != "exhaustive" for v in failed):
-                do = f"with {size} elements of each sort; if that is too few, give --size"
+                do = f"with {size or default_size(spec)} elements of each sort; if that is too few, give --size"
             raise NotSound(f"{spec.name} fails as it stands: {what}; {do}")
     for action in spec.actions:
         broken, _ = broken_by(spec, action, sizes, timeout_ms)
@@ -151,12 +158,12 @@ def check_sound(
             )
 
 
-def _small_instances(spec: Spec, size: int) -> Iterator[tuple[Instance, Roots]]:
+def _small_instances(spec: Spec, size: int | None) -> Iterator[tuple[Instance, Roots]]:
     if is_mtpo(spec):
         yield mtpo_instance(2, 1, 1, spec=spec)
         yield mtpo_instance(2, 1, 2, spec=spec)
     else:
-        yield every_instance(spec, dict.fromkeys(spec.sorts, size))
+        yield small_instance(spec, dict.fromkeys(spec.sorts, size or default_size(spec)))
 
 
 def mutate(
@@ -164,15 +171,16 @@ def mutate(
     sizes: Mapping[type[Sort], int] | None = None,
     only: str = "",
     equivalent: Mapping[str, str] = EQUIVALENT,
-    size: int = 2,
+    size: int | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> list[Fate]:
-    """Try every mutant of a spec whose id contains ``only``; ``size`` elements of each sort are explored.
+    """Try every mutant of a spec whose id contains ``only``; ``size`` elements of each sort (by default the least that
+    will do) are explored.
 
     Raises :class:`NotSound` for a spec that is violated as it stands: any mutant of it would be killed for that.
     """
     found = [mutant for mutant in mutants(spec) if only in mutant.id]
-    sizes = sizes or (SIZES["mtpo"] if is_mtpo(spec) else dict.fromkeys(spec.sorts, max(3, size)))
+    sizes = sizes or (SIZES["mtpo"] if is_mtpo(spec) else dict.fromkeys(spec.sorts, max(3, size or 0)))
     if found:
         check_sound(spec, sizes, lambda what: progress(0, len(found), what), size=size)
     fates = []

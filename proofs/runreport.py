@@ -17,6 +17,9 @@ Verdict = Literal["holds", "violated", "incomplete", "not asked"]
 OF_THE_FILE: Final = frozenset({"log.chain", "log.gap", "log.value"})
 """The checks that ask nothing of what the records say."""
 
+OF_FORM: Final = frozenset({"log.time", "log.body"})
+"""The checks that are asked of every record, also after one that can't be understood."""
+
 ALL: Final = frozenset({"mtpo", "naive", "serial"})
 _MTPO: Final = frozenset({"mtpo"})
 _CLAIMS: Final = frozenset({"mtpo", "serial"})
@@ -116,7 +119,7 @@ class Report:
     """What the checker found. ``problems`` are violations; ``unfinished`` says why the run can't be judged to its end.
 
     ``mode`` is None when the log does not say; ``agents`` are names in rank order; ``committed`` the ranks for which
-    the judgment of an unfinished run counts.
+    the judgment of an unfinished run counts; ``redacted`` is how many values can't be looked at.
     """
 
     run: str
@@ -126,6 +129,7 @@ class Report:
     problems: tuple[Problem, ...]
     unfinished: tuple[Problem, ...]
     committed: tuple[int, ...]
+    redacted: int = 0
 
     @property
     def complete(self) -> bool:
@@ -171,6 +175,7 @@ def report_of(
         tuple(problems),
         tuple(unfinished),
         () if walk is None else tuple(a.rank for a in walk.agents if a.committed),
+        len(run.redacted),
     )
 
 
@@ -193,6 +198,9 @@ def _finding(
     if check.id not in OF_THE_FILE:
         if walk is None:
             return Finding(check, "incomplete", 0, "the log does not begin with a run-open that says what run it is")
+        if walk.lost is not None and check.id not in OF_FORM:
+            note = f"decided up to record {walk.lost}, which can't be understood; not violated before"
+            return Finding(check, "incomplete", 0, note)
         if walk.skipped:
             kinds = ", ".join(map(repr, walk.skipped))
             return Finding(check, "incomplete", 0, f"the checker has no rules for {kinds}")

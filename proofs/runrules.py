@@ -62,9 +62,17 @@ def clock(walk: Walk, record: Record) -> None:
 
 
 def take(walk: Walk, record: Record) -> None:
-    """Judge one record, and take over what it says."""
+    """Judge one record, and take over what it says.
+
+    After one that can't be understood no rule is asked any more: what would follow from it is not known.
+    """
     clock(walk, record)
-    wrong = fault(record) or _misplaced(walk, record)
+    wrong = fault(record)
+    if wrong or walk.lost is not None:
+        if wrong:
+            walk.misunderstood(record, wrong)
+        return
+    wrong = _misplaced(walk, record)
     if wrong:
         walk.report("log.body", record, wrong)
         return

@@ -21,7 +21,8 @@ Mode = Literal["mtpo", "naive", "serial"]
 @attrs.define
 class Walk:
     """The state of the pass. ``skipped`` are kinds that the checker has no rules for; ``time`` is that of the last
-    record; ``captured`` the call whose undo data was captured and whose effect must come next."""
+    record; ``captured`` the call whose undo data was captured and whose effect must come next; ``lost`` the place of
+    the first record that can't be understood: from there on only the form of records is judged."""
 
     mode: Mode
     policy: str
@@ -33,8 +34,11 @@ class Walk:
     foreign: set[str] = attrs.Factory(set)
     time: float = 0.0
     captured: Key | None = None
+    lost: int | None = None
     repair: Repair | None = None
     closed: Record | None = None
+    _mistakes: dict[tuple[str, str], int] = attrs.Factory(dict)
+    _told: dict[tuple[str, str], int] = attrs.Factory(dict)
 
     @property
     def complete(self) -> bool:
@@ -46,6 +50,18 @@ class Walk:
         if isinstance(where, Record):
             where = f"record {where.seq} ({where.kind}{f' {where.call}' if where.call else ''})"
         self.problems.append(Problem(property, where, what))
+
+    def misunderstood(self, record: Record, why: str) -> None:
+        """Note a record without the documented form: each mistake once for a kind, with how often it was made."""
+        self.lost = record.seq if self.lost is None else self.lost
+        times = self._mistakes[record.kind, why] = self._mistakes.get((record.kind, why), 0) + 1
+        if times == 1:
+            self._told[record.kind, why] = len(self.problems)
+            self.report("log.body", record, why)
+            return
+        place = self._told[record.kind, why]
+        more = f" (so have {times - 1} more {record.kind} records)" if times > 2 else f" (so has another {record.kind})"
+        self.problems[place] = attrs.evolve(self.problems[place], what=why + more)
 
     def who(self, rank: int) -> str:
         """An agent by name and rank."""

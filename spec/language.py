@@ -48,6 +48,7 @@ from typing import Any, Final, Generic, TypeVar, cast, overload
 
 import attrs
 
+from mtpo.spec.study import Studied
 from mtpo.spec.terms import (
     FALSE,
     TRUE,
@@ -115,7 +116,8 @@ class Variable(Function[R], Generic[R]):
     formals: tuple[Term, ...] = ()
 
     def __setitem__(self, args: Any, value: Any) -> None:
-        """Change one point, in the body of an action."""
+        """Change one point, in the body of an action. Where points coincide (``f[x]``, ``f[y]``, and x is y) the last
+        counts."""
         points = args if isinstance(args, tuple) else (args,)
         _recording(f"`{self.name}[...] = `").point(self, self._check(points), value)
 
@@ -209,6 +211,8 @@ class _Recorder:
             raise fail(f"require({name!r}) wants a Bool, found {term.sort.__name__}")
         _only_now(term, f"guard clause {name!r}")
         _in_scope(self.spec, term, f"guard clause {name!r}", self.params)
+        if self.updates:
+            raise fail(f"require({name!r}) after an update: a guard speaks of the state before the step, put it first")
         if any(clause.id == f"{self.prefix}.{name}" for clause in self.guard):
             raise fail(f"two clauses named {name!r} in one action")
         self.guard.append(Clause(f"{self.prefix}.{name}", term, where()))
@@ -237,7 +241,14 @@ class _Recorder:
         _in_scope(self.spec, term, what, (*self.params, *variable.formals))
         if whole and any(update.variable is variable for update in self.updates):
             raise fail(f"`{variable.name}.becomes` after another update of it would hide that one")
+        if not whole and any(u.variable is variable and _same_point(u, args) for u in self.updates):
+            raise fail(f"`{show(variable(*args))}` is changed twice in one action: only the last would count")
         self.updates.append(Update(variable, args, term, whole, where()))
+
+
+def _same_point(update: Update, args: tuple[Term, ...]) -> bool:
+    """Whether an update is of a point written as ``args``; what is only equal in some states is not seen here."""
+    return not update.whole and [show(a) for a in update.args] == [show(a) for a in args]
 
 
 _current: ContextVar[_Recorder | None] = ContextVar("mtpo_spec_action", default=None)
@@ -309,7 +320,7 @@ P = TypeVar("P", bound=Callable[..., Bool])
 _ROLES: Final = ("assumption", "invariant", "lemma", "step", "reachable")
 
 
-class Spec:
+class Spec(Studied):
     """A model: what it is made of is in the public attributes, all in order of declaration."""
 
     def __init__(self, name: str, doc: str = "") -> None:
@@ -475,6 +486,8 @@ class Spec:
         def declare(body: Callable[[Any], tuple[Bool, ...]]) -> None:
             at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
             self._fresh_id(id, at)
+            if isinstance(decreases, str):
+                raise fail(f"variant {id!r}: decreases wants a tuple of actions: write ({decreases!r},)", at)
             for name in decreases:
                 if name not in self.actions:
                     raise fail(f"variant {id!r} names an unknown action `{name}`", at)

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -72,7 +72,8 @@ def verb(body: Callable[P, R]) -> Callable[P, R]:
         except (ValueError, OSError, RuntimeError) as error:
             if not _is_ours(error):
                 raise
-            raise usage(str(error)) from None
+            named = isinstance(error, OSError) and error.filename is not None and error.strerror
+            raise usage(f"{error.filename}: {error.strerror}" if named else str(error)) from None  # type: ignore[union-attr]
         except Exception as error:
             if type(error).__name__ != "SpecError":
                 raise
@@ -106,6 +107,24 @@ def progress(what: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
                 status.update(f"{what}: {text}")
 
         yield update
+
+
+def plural(count: int, what: str) -> str:
+    """``1 state``, ``1,024 states``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def sizes_of(given: list[str] | None, sorts: Sequence[type[Any]], default: int = 2, most: int = 6) -> dict[Any, int]:
+    """How many elements each sort has, from ``--size 3`` or ``--size Process=3 --size Lock=1``."""
+    sizes, known = dict.fromkeys(sorts, default), {sort.__name__: sort for sort in sorts}
+    for text in given or ():
+        name, equals, number = text.rpartition("=")
+        if equals and name not in known:
+            raise usage(f"--size {text}: no sort {name!r}; known: {', '.join(known)}")
+        if not number.isdecimal() or not 1 <= int(number) <= most:
+            raise usage(f"--size {text}: wants a number from 1 to {most}, or SORT=NUMBER")
+        sizes |= {known[name]: int(number)} if equals else dict.fromkeys(sorts, int(number))
+    return sizes
 
 
 def counted(tell: Callable[[str], None], what: str) -> Callable[[int, int, str], None]:

@@ -1,9 +1,9 @@
 """Explore every reachable state of a small instance of a spec and check all properties there.
 
 For mtpo the instance has AGENTS agents with CALLS calls each on OBJECTS objects: every footprint, with and without
-inverses, both policies. For other specs every sort has SIZE elements and every choice of constants is tried. Whole
-states are compared, not fingerprints. A property that fails is shown with a shortest run; something that must be
-reachable and is never reached is a failure too.
+inverses, both policies. For other specs every sort has SIZE elements and every choice of constants is tried (for fair,
+whose constants are times, five of them). Whole states are compared, not fingerprints. A property that fails is shown
+with a shortest run; something that must be reachable and is never reached is a failure too.
 
 Beyond a million states use --compiled: the spec is made into machine code (half a minute for mtpo, kept for the next
 time), ten times as fast and with a tenth of the memory. --symmetry then looks at one of all states that differ only by
@@ -17,20 +17,23 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import frontier, out, print_json, progress, usage, verb
-from mtpo_core.cli.specs import check_ledger, find_specs
+from mtpo_core.cli.common import frontier, out, plural, print_json, progress, sizes_of, usage, verb
+from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_specs
 
 
 @verb
 def explore_command(
-    spec: Annotated[str, typer.Argument(help="mtpo, kv or FILE.py")] = "mtpo",
+    spec: Annotated[str, typer.Argument(help=SPEC_HELP)] = "mtpo",
     agents: Annotated[int | None, typer.Option(min=1, max=4, help="agents (mtpo only)  [default: 2]")] = None,
     calls: Annotated[
         int | None, typer.Option(min=1, max=4, help="calls of each agent (mtpo only)  [default: 1]")
     ] = None,
     objects: Annotated[int | None, typer.Option(min=1, max=3, help="objects (mtpo only)  [default: 2]")] = None,
     size: Annotated[
-        int | None, typer.Option(min=1, max=6, help="elements of each sort (not for mtpo)  [default: 2]")
+        list[str] | None,
+        typer.Option(
+            help="elements of each sort, or SORT=N (repeatable; not for mtpo)  [default: 2; fair: 3]", metavar="N"
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="stop at this many states, initial ones included")] = 5_000_000,
     compiled: Annotated[bool, typer.Option("--compiled", help="machine code: for large instances")] = False,
@@ -45,14 +48,14 @@ def explore_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.explore import explore
-    from mtpo.proofs.instances import every_instance, is_mtpo, mtpo_instance
+    from mtpo.proofs.instances import default_size, is_mtpo, mtpo_instance, small_instance
     from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.verdicts import Status, exit_code
 
     check_ledger(record, spec)
-    own = {"--size": size} if spec == "mtpo" else {"--agents": agents, "--calls": calls, "--objects": objects}
+    own = {"--size": size or None} if spec == "mtpo" else {"--agents": agents, "--calls": calls, "--objects": objects}
     for option, given in own.items():
         if given is not None:
             other = (
@@ -66,7 +69,7 @@ def explore_command(
         if is_mtpo(one):
             instance, initial = mtpo_instance(agents or 2, calls or 1, objects or 2, spec=one)
         else:
-            instance, initial = every_instance(one, dict.fromkeys(one.sorts, size or 2))
+            instance, initial = small_instance(one, sizes_of(size, one.sorts, default_size(one)))
         with progress(f"exploring {one.name}", json) as tell:
             result = explore(
                 instance,
@@ -89,9 +92,9 @@ def explore_command(
     for result in found:
         sizes = ", ".join(f"{n} {sort.__name__}" for sort, n in result.instance.sizes.items())
         rate = f"{result.states / max(result.seconds, 1e-9):,.0f} states/s"
-        out.print(f"{result.instance.spec.name}: {sizes}; {result.initial:,} initial states")
+        out.print(f"{result.instance.spec.name}: {sizes}; {plural(result.initial, 'initial state')}")
         out.print(
-            f"{result.states:,} states, {result.transitions:,} steps, depth {result.depth}, "
+            f"{plural(result.states, 'state')}, {plural(result.transitions, 'step')}, depth {result.depth}, "
             f"{result.seconds:.1f} s ({rate}), {'complete' if result.complete else 'not complete'}"
         )
         for v in result.verdicts:

@@ -3,6 +3,8 @@
 Every guard conjunct and every update is dropped in turn. A mutant is killed when exploration finds a run that violates
 a property, or z3 a step out of an allowed state that does; also when an action can't be taken any more. Survivors that
 are not listed as equivalent are failures; your own file lists them as EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}.
+One that is listed and killed is a failure too. An id is SPEC.ACTION.CLAUSE, with /0, /1 ... for the conjuncts of a
+clause that has several, or SPEC.ACTION.VARIABLE:= for an update.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb
-from mtpo_core.cli.specs import BUILT_IN, check_ledger, find_source
+from mtpo_core.cli.common import counted, out, plural, print_json, progress, usage, verb
+from mtpo_core.cli.specs import BUILT_IN, SPEC_HELP, check_ledger, find_source
 
 _HOW = {
     "action never taken": "the action can't be taken any more",
@@ -24,17 +26,18 @@ _HOW = {
 
 @verb
 def mutate_command(
-    spec: Annotated[str, typer.Argument(help="mtpo, kv or FILE.py")] = "mtpo",
+    spec: Annotated[str, typer.Argument(help=SPEC_HELP)] = "mtpo",
     only: Annotated[str, typer.Option(help="only mutants whose id contains this")] = "",
     size: Annotated[
-        int | None, typer.Option(min=1, max=6, help="elements of each sort explored (not for mtpo)  [default: 2]")
+        int | None,
+        typer.Option(min=1, max=6, help="elements of each sort explored (not for mtpo)  [default: 2; fair: 3]"),
     ] = None,
     traces: Annotated[bool, typer.Option(help="show the trace that killed each mutant")] = False,
     record: Annotated[Path | None, typer.Option(help="write the count into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
-    from mtpo.proofs.ledger import Entry, sources_hash
+    from mtpo.proofs.ledger import MODULES, Entry, sources_hash
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
 
@@ -53,30 +56,34 @@ def mutate_command(
     fates: list[Any] = []
     for one in specs:
         with progress(f"mutants of {one.name}", json) as tell:
-            equivalent = dict(EQUIVALENT) if spec in BUILT_IN else source.equivalent
-            fates += mutate(one, only=only, equivalent=equivalent, size=size or 2, progress=counted(tell, "mutants"))
+            equivalent = {**EQUIVALENT, **source.equivalent} if spec in BUILT_IN else source.equivalent
+            fates += mutate(one, only=only, equivalent=equivalent, size=size, progress=counted(tell, "mutants"))
         if record is not None:
             killed = sum(bool(f.killed_by) for f in fates)
-            equivalent = {f.mutant.id: f.reason for f in fates if f.reason}
+            equivalent = {f.mutant.id: f.reason for f in fates if f.reason and not f.killed_by}
             survived = sorted(f.mutant.id for f in fates if f.survived)
             detail = {"mutants": len(fates), "killed": killed, "equivalent": equivalent, "survived": survived}
             detail["killed_by"] = {f.mutant.id: list(f.killed_by) for f in fates if f.killed_by}
-            status = "FAILED" if survived else "CHECKED"
+            status = "FAILED" if survived or any(f.mislisted for f in fates) else "CHECKED"
             english = "every guard conjunct and every update matters to a named property"
-            module = {"kv": "paged_kv"}.get(one.name, one.name)
-            entry = Entry(f"{one.name}.mutants", "mutants", status, english, sources_hash(module, "mutants"), detail)
+            hash = sources_hash(MODULES.get(one.name, one.name), "mutants")
+            entry = Entry(f"{one.name}.mutants", "mutants", status, english, hash, detail)
             write(record, [entry])
     if not fates:
         raise usage(f"no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE or SPEC.ACTION.VARIABLE:=")
     survived = [f for f in fates if f.survived]
+    mislisted = [f.mutant.id for f in fates if f.mislisted]
     if json:
         print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})
-        raise typer.Exit(1 if survived else 0)
+        raise typer.Exit(1 if survived or mislisted else 0)
     for f in fates:
-        word = "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
+        word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
         how = f" ({_HOW[f.how]})" if f.how in _HOW else ""
         out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.reason or f.mutant.what}{how}")
         if traces and f.trace:
             out.print("\n".join(f"           {line}" for line in f.trace.lines()))
-    out.print(f"\n{len(fates)} mutants, {sum(bool(f.killed_by) for f in fates)} killed, {len(survived)} survived")
-    raise typer.Exit(1 if survived else 0)
+    killed = sum(bool(f.killed_by) for f in fates)
+    out.print(f"\n{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived")
+    if mislisted:
+        out.print(f"listed as equivalent, and killed: {', '.join(mislisted)}")
+    raise typer.Exit(1 if survived or mislisted else 0)

@@ -12,7 +12,15 @@ from typing import Any
 
 import attrs
 
-BUILT_IN = {"mtpo": "mtpo.spec.mtpo:mtpo", "kv": "mtpo.spec.paged_kv:kv"}
+BUILT_IN = {
+    "mtpo": "mtpo.spec.mtpo:mtpo",
+    "kv": "mtpo.spec.paged_kv:kv",
+    "fair": "mtpo.spec.fairbatching:fair",
+    "concur": "mtpo.spec.concur:concur",
+    "conserve": "mtpo.spec.conserve:conserve",
+}
+
+SPEC_HELP = f"{', '.join(BUILT_IN)} or FILE.py"
 
 
 class NoSuchSpec(ValueError):
@@ -21,7 +29,7 @@ class NoSuchSpec(ValueError):
 
 @attrs.frozen
 class Source:
-    """Specs, and the mutants of them that a file lists in ``EQUIVALENT``, each with the reason."""
+    """Specs, and the mutants of them that their file lists in ``EQUIVALENT``, each with the reason."""
 
     specs: list[Any]
     equivalent: dict[str, str] = attrs.Factory(dict)
@@ -34,11 +42,17 @@ def find_specs(name: str | None) -> list[Any]:
 
 def find_source(name: str | None) -> Source:
     """Specs with what else a user's file says of them."""
-    if name is None:
-        return Source([_load(target) for target in BUILT_IN.values()])
-    if name in BUILT_IN:
-        return Source([_load(BUILT_IN[name])])
+    if name is None or name in BUILT_IN:
+        found = [_load(target) for one, target in BUILT_IN.items() if name in (None, one)]
+        return Source([spec for spec, _ in found], {id: why for _, listed in found for id, why in listed.items()})
     path = Path(name)
+    head = name.partition(".")[0]
+    if head in BUILT_IN and path.suffix != ".py":
+        raise NoSuchSpec(
+            f"unknown spec {name!r}: an id of {head}? Give the spec, {head}, and an option such as -p {name}"
+        )
+    if path.is_dir():
+        raise NoSuchSpec(f"{name}: a folder; give one .py file that declares a Spec, or one of {', '.join(BUILT_IN)}")
     if path.suffix != ".py":
         raise NoSuchSpec(f"unknown spec {name!r}; known: {', '.join(BUILT_IN)}; or give a .py file")
     if not path.is_file():
@@ -118,6 +132,7 @@ def check_ledger(ledger: Path | None, name: str | None) -> None:
         read_ledger(ledger)
 
 
-def _load(target: str) -> Any:
-    module, _, attribute = target.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+def _load(target: str) -> tuple[Any, dict[str, str]]:
+    name, _, attribute = target.partition(":")
+    module = importlib.import_module(name)
+    return getattr(module, attribute), getattr(module, "EQUIVALENT", {})

@@ -32,7 +32,10 @@ class Fingerprint:
 
 
 class Resource(Protocol):
-    """Live state that tools act on. Every method may raise :class:`ResourceError`."""
+    """Live state that tools act on; ``docs/embedding.md`` builds one. Every method may raise :class:`ResourceError`.
+
+    The methods are called one at a time, from several threads, and only :class:`Session` and tools call them.
+    """
 
     def read(self, object: str) -> bytes | None:
         """The live value, None when absent."""
@@ -51,9 +54,6 @@ class Resource(Protocol):
 
     def fingerprint(self) -> Fingerprint:
         """A snapshot to compare with later. Cheap: a file is read again only when its stat signature changed."""
-
-    def changed_since(self, fingerprint: Fingerprint) -> frozenset[str]:
-        """The objects whose values differ from those at ``fingerprint``, listings included."""
 
     def repair(self, objects: Iterable[str], values: Mapping[str, bytes | None]) -> frozenset[str]:
         """Put undeclared changes back: each of ``objects`` gets its value in ``values``. Listings follow.

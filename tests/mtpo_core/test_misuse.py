@@ -111,7 +111,7 @@ def test_a_call_of_a_finished_agent_is_refused_and_logged_nowhere(bench: Make) -
 
 def test_a_closed_session_says_so(tmp_path: Path) -> None:
     async def main() -> None:
-        session = Session.open(FileSystem(tmp_path), Toolbox(file_tools()), tmp_path / "run.mtpo")
+        session = Session.open(FileSystem(tmp_path), Toolbox(file_tools()), tmp_path.parent / "run.mtpo")
         await session.launch("A")
         await session.finish(A)
         assert await session.close() == "complete"

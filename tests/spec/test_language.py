@@ -447,3 +447,41 @@ def test_hints_for_what_is_easily_forgotten() -> None:
         forall(Plain, lambda p: None)  # type: ignore[arg-type, return-value]
     with pytest.raises(SpecError, match=r"found the function `on`: apply it, `on\(...\)`"):
         forall(Plain, lambda p: on)  # type: ignore[arg-type, return-value]
+
+
+def test_a_point_changed_twice_in_one_action_is_refused():
+    toy = Spec("toy")
+    f = toy.var("f", Item, init=lambda x: False)
+    with pytest.raises(SpecError, match=r"`f\(x\)` is changed twice in one action: only the last would count"):
+
+        @toy.action
+        def twice(x: Item) -> None:
+            f[x] = True
+            f[x] = False
+
+
+def test_a_guard_after_an_update_is_refused():
+    toy = Spec("toy")
+    f = toy.var("f", Item, init=lambda x: False)
+    with pytest.raises(SpecError, match=r"require\('late'\) after an update: a guard speaks of the state before"):
+
+        @toy.action
+        def late(x: Item) -> None:
+            f[x] = True
+            require("late", f(x))
+
+
+def test_a_variant_that_names_its_action_without_a_tuple_is_refused():
+    toy = Spec("toy")
+    f = toy.var("f", Item, init=lambda x: True)
+
+    @toy.action
+    def go(x: Item) -> None:
+        require("on", f(x))
+        f[x] = False
+
+    with pytest.raises(SpecError, match=r"decreases wants a tuple of actions: write \('go',\)"):
+
+        @toy.variant("toy.ends", Item, decreases="go")
+        def ends(x: Item) -> tuple[Bool, ...]:
+            return (f(x),)

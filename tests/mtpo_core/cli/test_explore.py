@@ -57,7 +57,7 @@ def test_what_is_cut_short_is_unknown_and_the_code_is_3(mtpo: Mtpo, lock_path: P
 
 def test_text_for_people(mtpo: Mtpo, lock_path: Path) -> None:
     lines = mtpo("explore", lock_path).out.splitlines()
-    assert lines[0] == "lock: 2 Process; 1 initial states"
+    assert lines[0] == "lock: 2 Process; 1 initial state"
     assert lines[1].startswith("3 states, 4 steps, depth 1, ")
     assert lines[1].endswith(", complete")
     assert [line.split()[:2] for line in lines[2:]] == [
@@ -136,3 +136,24 @@ def test_symmetry_looks_at_one_of_all_renamings(mtpo: Mtpo, lock_path: Path) -> 
     assert (said.code, said.err) == (0, "")
     (found,) = said.json["explorations"]
     assert (found["states"], found["symmetry"]) == (2, True)
+
+
+def test_each_sort_can_have_its_own_size(mtpo: Mtpo) -> None:
+    said = mtpo("explore", "kv", "--size", "Block=1", "--size", "Request=2")
+    assert said.code == 1, "with one block there is no sharing to reach, and that is a failure"
+    assert said.out.startswith("kv: 2 Request, 1 Block; 1 initial state\n36 states, ")
+    for wrong, why in (
+        ("Page=1", "no sort 'Page'; known: "),
+        ("0", "a number from 1 to 6, or SORT=NUMBER"),
+        ("Block=", "a number"),
+    ):
+        said = mtpo("explore", "kv", "--size", wrong)
+        assert (said.code, said.out) == (2, "")
+        assert why in said.err
+
+
+def test_what_is_not_a_spec_is_said_with_what_was_perhaps_meant(mtpo: Mtpo, tmp_path: Path) -> None:
+    said = mtpo("explore", "mtpo.one-way")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "an id of mtpo? Give the spec, mtpo, and an option such as -p mtpo.one-way" in said.err
+    assert "a folder; give one .py file that declares a Spec" in mtpo("explore", tmp_path).err

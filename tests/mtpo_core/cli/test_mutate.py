@@ -37,7 +37,7 @@ def test_a_survivor_is_a_failure_and_the_code_is_1(mtpo: Mtpo, loose: Path) -> N
     said = mtpo("mutate", loose, "--only", "holder")
     assert (said.code, said.err) == (1, "")
     assert said.out.startswith("SURVIVED   lock.release.holder")
-    assert said.out.endswith("\n1 mutants, 0 killed, 1 survived\n")
+    assert said.out.endswith("\n1 mutant, 0 killed, 1 survived\n")
     assert mtpo("mutate", loose, "--only", "holder", "--json").json["survived"] == ["lock.release.holder"]
 
 
@@ -52,7 +52,7 @@ def test_the_run_that_killed_a_mutant_is_shown(mtpo: Mtpo, lock_path: Path) -> N
         "           step 2: acquire(p=process1)",
         "             holds(process1): false -> true",
         "",
-        "1 mutants, 1 killed, 0 survived",
+        "1 mutant, 1 killed, 0 survived",
     ]
 
 
@@ -78,6 +78,17 @@ def test_a_few_mutants_are_not_recorded_as_all(mtpo: Mtpo, tmp_path: Path) -> No
     assert (said.code, said.out) == (2, "")
     assert said.err == "mtpo: --record is for all mutants of a spec: leave out --only\n"
     assert not path.exists()
+
+
+def test_a_mutant_that_is_killed_is_not_equivalent(mtpo: Mtpo, tmp_path: Path, lock_path: Path) -> None:
+    """A list of equivalents that hides nothing: an entry that is not true is a failure."""
+    path = tmp_path / "own.py"
+    path.write_text(lock_path.read_text() + '\nEQUIVALENT = {"lock.acquire.free": "somebody looks after it"}\n')
+    said = mtpo("mutate", path, "--only", "lock.acquire.free")
+    assert said.code == 1
+    assert said.out.startswith("MISLISTED  lock.acquire.free")
+    assert said.out.endswith("listed as equivalent, and killed: lock.acquire.free\n")
+    assert mtpo("mutate", path, "--only", "lock.acquire.free", "--json").json["mutants"][0]["mislisted"] is True
 
 
 # -- a user's own file ---------------------------------------------------------------------------------------------
@@ -126,7 +137,7 @@ def test_a_spec_of_ones_own_may_bear_the_name_of_a_built_in_one(mtpo: Mtpo, tmp_
     assert said.out.startswith(f"SURVIVED   {name}.evict.published")
     said = mtpo("explore", path)
     assert (said.code, said.err) == (0, "")
-    assert said.out.startswith(f"{name}: 2 P; 1 initial states\n4 states")
+    assert said.out.startswith(f"{name}: 2 P; 1 initial state\n4 states")
 
 
 def test_a_spec_that_needs_more_elements_is_given_them(mtpo: Mtpo, tmp_path: Path) -> None:

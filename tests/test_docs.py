@@ -1,0 +1,75 @@
+"""The pages in docs, run as they stand."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from mtpo.proofs.judge import judge
+from mtpo_core.log import read_log
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_embedding(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, printed = "\n".join(blocks("embedding.md")), io.StringIO()
+    with redirect_stdout(printed):
+        exec(compile(code, "embedding.md", "exec"), {})
+    checked, read, kind, notice, outcome = printed.getvalue().split("\n", 4)[:4] + printed.getvalue().split("\n")[-2:-1]
+    assert (checked, read, kind, outcome) == ("[]", "open", "bounced", "complete")
+    assert "T1" in notice
+    assert judge(read_log(tmp_path / "tickets.log")).exit_code == 0
+
+
+@pytest.fixture
+def writer(tmp_path):
+    (code,) = blocks("records.md")
+
+    def write(*changes: tuple[str, str]) -> Path:
+        changed = code
+        for old, new in changes:
+            assert old in changed
+            changed = changed.replace(old, new)
+        script, log = tmp_path / "writer.py", tmp_path / "foreign.log"
+        script.write_text(changed)
+        log.unlink(missing_ok=True)
+        subprocess.run([sys.executable, "-I", str(script), str(log)], check=True)
+        return log
+
+    return write
+
+
+def test_a_writer_in_fifty_lines(writer):
+    found = judge(read_log(writer()))
+    assert found.exit_code == 0, found.verdict
+
+
+def test_a_foreign_writer_is_told_what_is_wrong_with_its_form_and_nothing_that_follows(writer):
+    """One mistake, one line: not a cascade of rules that can't be asked any more, and no claim of tampering."""
+    spaced = judge(read_log(writer((', separators=(",", ":")', ""))))
+    assert [p.property for p in spaced.problems] == ["log.body", "log.body"]
+    assert "' null, \"body' at character 9, not 'null,\"body\":'" in spaced.problems[0].what
+    assert spaced.problems[1].what == "10 more that are no canonical records"
+
+    unnamed = judge(read_log(writer((', name="A"', ""))))
+    assert [str(p) for p in unnamed.problems] == ["log.body: record 1 (launch): field 'name' is missing"]
+    assert unnamed.exit_code == 1
+
+
+def test_a_mistake_that_is_made_often_is_told_once_with_how_often(writer):
+    launch = 'append("launch", 0, name="A", task="raise the version")'
+    found = judge(read_log(writer((launch, "\n".join(f'append("launch", {rank}, name="A")' for rank in range(3))))))
+    said = [str(p) for p in found.problems]
+    assert said == ["log.body: record 1 (launch): field 'task' is missing (so have 2 more launch records)"]
+    assert {row.verdict for row in found.certificate.properties if row.id.startswith("run.")} == {"incomplete"}
