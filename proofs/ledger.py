@@ -62,7 +62,7 @@ def _source(name: str) -> str:
 
 
 def sources_hash(spec: str, method: str) -> str:
-    """SHA-256 over the syntax trees of the sources behind a method and the spec of a module, ``("paged_kv", "inductive")``."""
+    """SHA-256 over the syntax trees of the sources behind a method, for the spec of a module: ``paged_kv``, say."""
     found = hashlib.sha256()
     for name in (f"spec/{spec}.py", *METHODS[method]):
         tree = ast.dump(_without_docstrings(ast.parse(_source(name))))

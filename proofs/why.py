@@ -41,11 +41,13 @@ class Reason:
     reads: frozenset[Cell]
 
     def lines(self) -> list[str]:
-        """The reason as text, for a terminal."""
+        """The reason as text: the conjunct, the elements, the facts."""
         found = [f"false: {self.clause}"]
         if self.where:
-            found.append(f"  for {', '.join(f'{f.text} = {f.value}' for f in self.where)}")
-        return found + [f"  {f.text}: {f.value}" for f in self.facts]
+            found.append(f"for {', '.join(f'{f.text} = {f.value}' for f in self.where)}")
+        if self.facts:
+            found.append(f"where {', '.join(f'{f.text} is {f.value}' for f in self.facts)}")
+        return found
 
 
 def why_false(property: Property, instance: Instance, state: State, after: State | None = None) -> list[Reason]:

@@ -12,7 +12,6 @@ import hashlib
 import html
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
@@ -20,7 +19,8 @@ from typing import Any, Final
 import attrs
 
 from mtpo_core.view.shapes import Arrow, Field, Mark, Span, Timeline, ViewError
-from mtpo_core.view.texts import clip, counted
+from mtpo_core.view.tables import state_table
+from mtpo_core.view.texts import clip, counted, visible
 
 PAGE_TEXT: Final = 1_600_000
 """Bytes of details, as embedded, that one page may carry; what is past it is left out, and said to be."""
@@ -67,7 +67,7 @@ def render(
         "@TITLE@": html.escape(visible(clip(title, 200))),
         "@PIN@": pin,
         "@STYLE@": parts["style"],
-        "@PLAIN@": "\n".join(f"<p>{html.escape(visible(_plain(timeline)))}</p>" for timeline in shown),
+        "@PLAIN@": "\n".join(map(_plain, shown)),
         "@DATA@": embed(data),
         "@SCRIPT@": script,
     }
@@ -79,18 +79,6 @@ def embed(data: object) -> str:
     """JSON that may stand inside a ``script`` element: plain ASCII, with ``<``, ``>`` and ``&`` escaped."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def visible(text: str) -> str:
-    """``text`` with characters that hide or reorder others spelled out: ``⟨U+202E⟩`` for a right-to-left override."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        f"⟨U+{ord(char):04X}⟩"
-        if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else char
-        for char in text
-    )
 
 
 def _split(page: str, marks: Mapping[str, str]) -> list[str]:
@@ -106,7 +94,10 @@ def _part(name: str) -> str:
 
 def _plain(timeline: Timeline) -> str:
     facts = ", ".join(f"{fact.label.lower()} {fact.value}" for fact in timeline.facts)
-    return f"{timeline.case}, {timeline.mode}: {timeline.verdict.sentence} {facts}"
+    text = f"{timeline.case}, {timeline.mode}: {timeline.verdict.sentence} {facts}"
+    lines = [text, *timeline.verdict.reasons] if timeline.states else [text]
+    told = "".join(f"<p>{html.escape(visible(line))}</p>" for line in lines)
+    return told + (state_table(timeline.states) if timeline.states else "")
 
 
 def _thin(timeline: Timeline, share: int) -> Timeline:

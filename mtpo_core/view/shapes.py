@@ -163,12 +163,43 @@ class Fact:
 
 
 @attrs.frozen
+class StateRow:
+    """One cell of a state, through the states of a counterexample: a value for each, or one if it never changes.
+
+    ``changed`` the states that the step before them changed it in, ``read`` those where the false formula reads it.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    doc: str = ""
+    changed: tuple[int, ...] = ()
+    read: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class StateTable:
+    """The states of a counterexample, one a column; ``constants``, and ``still``, the variables that no step changes.
+
+    ``marks`` are the marks of the steps that led to the states, None for the first; ``false_in`` the states (two for a
+    step) of which the property is false.
+    """
+
+    columns: tuple[str, ...]
+    marks: tuple[str | None, ...]
+    rows: tuple[StateRow, ...]
+    constants: tuple[StateRow, ...] = ()
+    still: tuple[StateRow, ...] = ()
+    false_in: tuple[int, ...] = ()
+
+
+@attrs.frozen
 class Timeline:
     """A run or a counterexample, ready to be drawn.
 
     ``case`` groups timelines that show one scenario under several modes; ``end`` and ``serial_end`` are the lengths of
     the real and of the serial axis in ``unit``; ``notes`` are remarks on the picture itself,
-    ``left_out`` what a page had no room for.
+    ``left_out`` what a page had no room for. ``states`` are those of a counterexample; ``lanes_are`` says what the
+    lanes stand for, if not for agents by rank.
     """
 
     case: str
@@ -185,3 +216,5 @@ class Timeline:
     serial_end: float | None = None
     notes: tuple[str, ...] = ()
     left_out: str = ""
+    states: StateTable | None = None
+    lanes_are: str = ""

@@ -9,9 +9,9 @@ from mtpo.proofs.evidence import NoSuchClause, explain, standing
 from mtpo.proofs.ledger import Entry, read_ledger
 from mtpo.proofs.mutate import mutants
 from mtpo.spec.mtpo import mtpo
-from mtpo.spec.paged_kv import kv
+from mtpo_core.cli.specs import find_specs
 
-SPECS = [mtpo, kv]
+SPECS = find_specs(None)
 
 
 @pytest.fixture(scope="module")

@@ -20,18 +20,20 @@ from mtpo.proofs.ledger import (
     sources_hash,
     stale,
 )
-from mtpo.proofs.mutate import EQUIVALENT, mutants
+from mtpo.proofs.mutate import EQUIVALENT as BUILT_IN_EQUIVALENT
+from mtpo.proofs.mutate import mutants
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.language import Spec
-from mtpo.spec.mtpo import mtpo
-from mtpo.spec.paged_kv import kv
+from mtpo_core.cli.specs import find_source
 
-SPECS = [mtpo, kv]
+SPECS = find_source(None).specs
+EQUIVALENT = {**BUILT_IN_EQUIVALENT, **find_source(None).equivalent}
 
 REFRESH = """show it again:
   mtpo prove --cvc5 --record proofs/ledger.json
-  mtpo explore mtpo --record proofs/ledger.json; mtpo explore kv --size 3 --record proofs/ledger.json
-  mtpo mutate mtpo --record proofs/ledger.json; mtpo mutate kv --record proofs/ledger.json"""
+  mtpo explore kv --size 3 --record proofs/ledger.json
+  for spec in mtpo fair concur conserve; do mtpo explore $spec --record proofs/ledger.json; done
+  for spec in mtpo kv fair concur conserve; do mtpo mutate $spec --record proofs/ledger.json; done"""
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +164,7 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
     root = Path(ledger.__file__).parents[1]
     start = {"inductive": "inductive", "exhaustive": "explore", "reached": "explore", "mutants": "mutate"}
     only_pictures = {"inductive": {"spec/concrete.py"}}
-    specs = {"spec/mtpo.py"}
+    specs = {"spec/mtpo.py", "spec/fairbatching.py"}
     for method, module in start.items():
         todo, seen = [f"proofs/{module}.py"], set[str]()
         while todo:
