@@ -7,11 +7,15 @@ every footprint; where that is too little, one case of three agents. Exit code 1
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb
+from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb, writable
+
+RUNS_DRAWN = 3
+"""Runs that a picture has of each rule, the shortest ones."""
 
 
 @verb
@@ -19,15 +23,27 @@ def ablate_command(
     only: Annotated[str, typer.Option(help="only rules whose id contains this")] = "",
     limit: Annotated[int, typer.Option(min=1, help="states to look at for each rule")] = 400_000,
     traces: Annotated[bool, typer.Option(help="show the runs")] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="draw the runs, as a page in one file, a tab for each rule")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.ablate import RULES, ablate
+    from mtpo.proofs.picture import Case, write_picture
 
     if not any(only in rule.id for rule in RULES):
         raise usage(f"no rule's id contains {only!r}; known: {', '.join(rule.id for rule in RULES)}")
     with progress("ablating", json) as tell:
         rows = ablate(only, limit, counted(tell, "rules"))
+    if picture is not None:
+        shown = [
+            Case(trace, id, tab=f"without {row.rule.id}")
+            for row in rows
+            for id, trace in sorted(row.broken.items(), key=lambda item: len(item[1].steps))[:RUNS_DRAWN]
+        ]
+        drawn = write_picture(shown, writable(picture), "What each rule of MTPO is for")
+        typer.echo(f"mtpo: {picture}" if drawn else f"mtpo: nothing breaks, so {picture} is not written", err=True)
     idle = [row for row in rows if not row.broken]
     if json:
         print_json({"rows": [row.as_json() for row in rows], "breaks_nothing": [row.rule.id for row in idle]})

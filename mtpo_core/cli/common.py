@@ -137,6 +137,11 @@ def frontier(tell: Callable[[str], None]) -> Callable[[int, int], None]:
     return lambda states, left: tell(f"{states:,} states, {left:,} to go on this level")
 
 
+def worst(*codes: int) -> int:
+    """The exit code of several findings: violated before incomplete before all is well."""
+    return next((code for code in (1, 3) if code in codes), 0)
+
+
 def writable(path: Path) -> Path:
     """A place for output; raises for an existing run log, which is never overwritten."""
     with contextlib.suppress(OSError), path.open("rb") as file:

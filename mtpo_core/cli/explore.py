@@ -8,6 +8,11 @@ with a shortest run; something that must be reachable and is never reached is a 
 Beyond a million states use --compiled: the spec is made into machine code (half a minute for mtpo, kept for the next
 time), ten times as fast and with a tenth of the memory. --symmetry then looks at one of all states that differ only by
 a renaming of elements of unordered sorts.
+
+--picture draws a shortest run to each violation: who took which step, what each state holds, and for which elements the
+property is false. --coverage tells what was exercised: each action taken, each conjunct of a guard true and false, each
+update a change; what never was is a failure, unless the spec's file lists it: UNREACHABLE = {"SPEC.ACTION.CLAUSE
+false": "because ..."}.
 """
 
 from __future__ import annotations
@@ -17,8 +22,9 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import frontier, out, plural, print_json, progress, sizes_of, usage, verb
-from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_specs
+from mtpo_core.cli.common import frontier, out, plural, print_json, progress, sizes_of, usage, verb, worst, writable
+from mtpo_core.cli.covered import measure, show_coverage
+from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_source
 
 
 @verb
@@ -43,6 +49,10 @@ def explore_command(
     itf: Annotated[
         Path | None, typer.Option(help="write each violating run to this folder, in ITF (Apalache, Quint)")
     ] = None,
+    picture: Annotated[Path | None, typer.Option(help="draw each violating run, as a page in one file")] = None,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="which actions, guard conjuncts and updates were exercised")
+    ] = False,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
@@ -52,9 +62,12 @@ def explore_command(
     from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
-    from mtpo.proofs.verdicts import Status, exit_code
+    from mtpo.proofs.picture import pictures_of, reasons_of, write_picture
+    from mtpo.proofs.verdicts import EXIT_CODES, Status, exit_code
 
     check_ledger(record, spec)
+    if coverage and (compiled or symmetry):
+        raise usage("--coverage looks at every state with the python engine: leave out --compiled and --symmetry")
     own = {"--size": size or None} if spec == "mtpo" else {"--agents": agents, "--calls": calls, "--objects": objects}
     for option, given in own.items():
         if given is not None:
@@ -63,7 +76,9 @@ def explore_command(
             )
             raise usage(f"{option} means nothing for {spec}: give {other}")
     found: list[Any] = []
-    for one in find_specs(spec):
+    source = find_source(spec)
+    covered: list[Any] = []
+    for one in source.specs:
         if not one.role("invariant", "lemma", "step", "reachable"):
             raise usage(f"{one.name}: no invariant, step property or reachable formula to check")
         if is_mtpo(one):
@@ -80,15 +95,23 @@ def explore_command(
                 progress=frontier(tell),
             )
         found.append(result)
+        if coverage:
+            with progress(f"coverage of {one.name}", json) as tell:
+                covered.append(measure(instance, initial, limit, source.unreachable, frontier(tell)))
         if record is not None:
             english = {p.id: p.doc for p in one.properties.values()}
             write(record, entries_of([v for v in result.verdicts if v.status is Status.CHECKED], english))
     verdicts = [v for result in found for v in result.verdicts]
     if itf is not None:
         write_itf(verdicts, itf)
+    if picture is not None:
+        drawn = write_picture(pictures_of(verdicts), writable(picture), f"{spec}: what is violated")
+        typer.echo(f"mtpo: {picture}" if drawn else f"mtpo: nothing is violated, so {picture} is not written", err=True)
+    code = worst(exit_code(verdicts), *(EXIT_CODES.get(c.status, 0) for c in covered))
     if json:
-        print_json({"explorations": [result.as_json() for result in found]})
-        raise typer.Exit(exit_code(verdicts))
+        data: dict[str, Any] = {"explorations": [result.as_json() for result in found]}
+        print_json(data | ({"coverage": [c.as_json() for c in covered]} if coverage else {}))
+        raise typer.Exit(code)
     for result in found:
         sizes = ", ".join(f"{n} {sort.__name__}" for sort, n in result.instance.sizes.items())
         rate = f"{result.states / max(result.seconds, 1e-9):,.0f} states/s"
@@ -103,4 +126,8 @@ def explore_command(
             )
             if v.trace:
                 out.print("\n".join(f"         {line}" for line in v.trace.lines()))
-    raise typer.Exit(exit_code(verdicts))
+                reasons = reasons_of(v.trace, v.property)
+                out.print("\n".join(f"         {line}" for reason in reasons for line in reason.lines()))
+    for one in covered:
+        show_coverage(one)
+    raise typer.Exit(code)

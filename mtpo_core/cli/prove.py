@@ -1,9 +1,10 @@
 """Prove a spec's properties inductive with z3, for any number of agents, objects and calls.
 
-SPEC is a built-in spec (mtpo, kv), a Python file that declares one, or left out for all built-in ones. Every invariant
-is shown to hold initially and to be preserved by every action; every step property to hold of every action; every
-variant to decrease. A property that fails is shown with a state that satisfies all properties and the step that breaks
-it. Assumptions that contradict each other, and actions that can never be taken, fail: nothing is proven of nothing.
+SPEC is a built-in spec (mtpo, kv, fair, concur, conserve), a Python file that declares one, or left out for all
+built-in ones. Every invariant is shown to hold initially and to be preserved by every action; every step property to
+hold of every action; every variant to decrease. A property that fails is shown with a state that satisfies all
+properties and the step that breaks it (--picture draws it). Assumptions that contradict each other, and actions that
+can never be taken, fail: nothing is proven of nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb
-from mtpo_core.cli.specs import check_ledger, find_specs
+from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb, writable
+from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_specs
 
 
 @verb
 def prove_command(
-    spec: Annotated[str | None, typer.Argument(help="mtpo, kv or FILE.py; default: all built-in specs")] = None,
+    spec: Annotated[str | None, typer.Argument(help=f"{SPEC_HELP}; default: all built-in specs")] = None,
     property: Annotated[list[str] | None, typer.Option("--property", "-p", help="only this id (repeatable)")] = None,
     timeout: Annotated[float, typer.Option(min=0.001, max=86_400, help="seconds per solver question")] = 10.0,
     cvc5: Annotated[bool, typer.Option("--cvc5", help="have cvc5 confirm everything that z3 proves")] = False,
@@ -28,6 +29,7 @@ def prove_command(
     itf: Annotated[
         Path | None, typer.Option(help="write each violating run to this folder, in ITF (Apalache, Quint)")
     ] = None,
+    picture: Annotated[Path | None, typer.Option(help="draw each violating step, as a page in one file")] = None,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
@@ -36,6 +38,7 @@ def prove_command(
     from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
+    from mtpo.proofs.picture import pictures_of, reasons_of, write_picture
     from mtpo.proofs.second import SecondSolver, cvc5_name
     from mtpo.proofs.verdicts import exit_code
 
@@ -65,6 +68,11 @@ def prove_command(
         raise usage(f"{', '.join(s.name for s in specs)}: no invariant, step property or variant to prove")
     if itf is not None:
         write_itf(found, itf)
+    if picture is not None:
+        drawn = write_picture(
+            pictures_of(found, english), writable(picture), f"{spec or 'mtpo'}: what is not inductive"
+        )
+        typer.echo(f"mtpo: {picture}" if drawn else f"mtpo: nothing is violated, so {picture} is not written", err=True)
     if record is not None:
         write(record, entries_of([v for v in found if v.status == "PROVED"], english))
     if json:
@@ -79,6 +87,8 @@ def prove_command(
                 out.print(f"         {v.detail['why']}")
             if v.trace:
                 out.print("\n".join(f"         {line}" for line in v.trace.lines()))
+                why = [line for reason in reasons_of(v.trace, v.property) for line in reason.lines()]
+                out.print("\n".join(f"         {line}" for line in why))
         out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for any number of elements")
         assumed = sorted({a for v in found for a in v.assumptions})
         solvers = solver_name()

@@ -29,10 +29,12 @@ class NoSuchSpec(ValueError):
 
 @attrs.frozen
 class Source:
-    """Specs, and the mutants of them that their file lists in ``EQUIVALENT``, each with the reason."""
+    """Specs, and what their file lists with reasons: mutants that change nothing (``EQUIVALENT``), and what no run
+    exercises (``UNREACHABLE``)."""
 
     specs: list[Any]
     equivalent: dict[str, str] = attrs.Factory(dict)
+    unreachable: dict[str, str] = attrs.Factory(dict)
 
 
 def find_specs(name: str | None) -> list[Any]:
@@ -44,7 +46,8 @@ def find_source(name: str | None) -> Source:
     """Specs with what else a user's file says of them."""
     if name is None or name in BUILT_IN:
         found = [_load(target) for one, target in BUILT_IN.items() if name in (None, one)]
-        return Source([spec for spec, _ in found], {id: why for _, listed in found for id, why in listed.items()})
+        listed = [{id: why for _, each in found for id, why in each[k].items()} for k in (0, 1)]
+        return Source([spec for spec, _ in found], *listed)
     path = Path(name)
     head = name.partition(".")[0]
     if head in BUILT_IN and path.suffix != ".py":
@@ -58,11 +61,14 @@ def find_source(name: str | None) -> Source:
     if not path.is_file():
         raise NoSuchSpec(f"{name}: no such file")
     module = run_file(path)
-    equivalent = getattr(module, "EQUIVALENT", {})
-    texts = [t for item in equivalent.items() for t in item] if isinstance(equivalent, dict) else [None]
-    if not all(isinstance(t, str) and t.strip() for t in texts):
-        raise NoSuchSpec(f"{name}: EQUIVALENT must map the ids of mutants to reasons, both text")
-    return Source(declared(module, name), equivalent)
+    lists = []
+    for what, ids in (("EQUIVALENT", "the ids of mutants"), ("UNREACHABLE", "what no run exercises")):
+        listed = getattr(module, what, {})
+        texts = [t for item in listed.items() for t in item] if isinstance(listed, dict) else [None]
+        if not all(isinstance(t, str) and t.strip() for t in texts):
+            raise NoSuchSpec(f"{name}: {what} must map {ids} to reasons, both text")
+        lists.append(listed)
+    return Source(declared(module, name), *lists)
 
 
 def run_file(path: Path) -> ModuleType:
@@ -132,7 +138,7 @@ def check_ledger(ledger: Path | None, name: str | None) -> None:
         read_ledger(ledger)
 
 
-def _load(target: str) -> tuple[Any, dict[str, str]]:
+def _load(target: str) -> tuple[Any, tuple[dict[str, str], dict[str, str]]]:
     name, _, attribute = target.partition(":")
     module = importlib.import_module(name)
-    return getattr(module, attribute), getattr(module, "EQUIVALENT", {})
+    return getattr(module, attribute), (getattr(module, "EQUIVALENT", {}), getattr(module, "UNREACHABLE", {}))
