@@ -1,9 +1,8 @@
 """The protocol as a pure state machine: events in, effects out, no I/O.
 
-``step(event)`` updates the machine in place and returns what must happen next, in order. Events and effects are frozen;
-their names are those of the records of a log and of the actions of the spec (:mod:`mtpo.spec.mtpo`), which the machine
-refines: each event is one or several spec steps. Whoever drives it performs each effect (runs a tool, an inverse, hands
-a notification to an agent) and reports completion as the next event.
+``step(event)`` updates the machine in place and returns what must happen next, in order (:mod:`mtpo_core.events`). It
+refines the spec (:mod:`mtpo.spec.mtpo`): each event is one or several spec steps. Whoever drives it performs each effect
+(runs a tool, an inverse, hands a notification to an agent) and reports completion as the next event.
 
 A trajectory T(o) is a stack of call keys in serial order: writes are only ever pushed above everything live and undone
 from the top, so nothing is scanned. ``Key`` is (rank, issue number): the serial order.
@@ -15,299 +14,101 @@ import bisect
 import copy
 import heapq
 from collections.abc import Iterable, Mapping
-from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final
 
 import attrs
 
-
-class Key(NamedTuple):
-    """A call's place in the serial order: rank of its author, then issue order."""
-
-    rank: int
-    seq: int
-
-    def __str__(self) -> str:
-        return f"{self.rank}.{self.seq}"
-
-    @staticmethod
-    def parse(text: str) -> Key:
-        """The inverse of ``str``; raises ValueError."""
-        rank, _, seq = text.partition(".")
-        return Key(int(rank), int(seq))
-
-
-class Policy(Enum):
-    """What becomes of undone calls: re-applied mechanically, or withdrawn with their author told."""
-
-    REPLAY = "replay"
-    CANCEL = "cancel"
-
-
-class MachineError(ValueError):
-    """An event that the protocol does not allow now: names the event, the clause of the spec and why."""
-
-    def __init__(self, clause: str, message: str) -> None:
-        super().__init__(f"{message} [{clause}]")
-        self.clause = clause
-
-
-# -- events --------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Launch:
-    """An agent enters with the next rank."""
-
-
-@attrs.frozen
-class Read:
-    """An agent reads these objects at its position."""
-
-    agent: int
-    objects: tuple[str, ...]
-
-
-@attrs.frozen
-class Call:
-    """An agent asks to run a write tool with this footprint."""
-
-    agent: int
-    reads: frozenset[str]
-    writes: frozenset[str]
-    invertible: bool = True
-
-
-@attrs.frozen
-class Undone:
-    """The inverse of the call ran."""
-
-    call: Key
-
-
-@attrs.frozen
-class Applied:
-    """The acting call ran; ``out`` is the digest it left on each object of its footprint's writes."""
-
-    call: Key
-    out: Mapping[str, str]
-
-
-@attrs.frozen
-class Failed:
-    """The acting call had no effect."""
-
-    call: Key
-
-
-@attrs.frozen
-class Redone:
-    """An undone call was re-applied."""
-
-    call: Key
-    out: Mapping[str, str]
-
-
-@attrs.frozen
-class Stranded:
-    """An undone call could not be re-applied."""
-
-    call: Key
-
-
-@attrs.frozen
-class Deliver:
-    """An agent consumes its notifications."""
-
-    agent: int
-
-
-@attrs.frozen
-class Finish:
-    """An agent reports its task complete."""
-
-    agent: int
-
-
-Event = Launch | Read | Call | Undone | Applied | Failed | Redone | Stranded | Deliver | Finish
-
-
-# -- effects -------------------------------------------------------------------------------------------------------
-
-
-class Sight(NamedTuple):
-    """What a call saw on an object: the write it came from (None: the initial state) and its digest."""
-
-    write: Key | None
-    digest: str
-
-
-@attrs.frozen
-class Launched:
-    """The agent's rank."""
-
-    agent: int
-
-
-@attrs.frozen
-class Served:
-    """A read is answered from these writes; ``filtered`` if a higher-ranked one was screened out."""
-
-    call: Key
-    saw: Mapping[str, Sight]
-    filtered: bool
-
-
-@attrs.frozen
-class Accepted:
-    """A call got its key; ``members`` are the calls to undo first, in key order."""
-
-    call: Key
-    members: tuple[Key, ...]
-
-
-@attrs.frozen
-class Undo:
-    """Run the inverse of a call; report :class:`Undone`."""
-
-    call: Key
-
-
-@attrs.frozen
-class Exec:
-    """Run the acting call; report :class:`Applied` or :class:`Failed`. ``saw``: what its reads are at its position."""
-
-    call: Key
-    saw: Mapping[str, Sight]
-
-
-@attrs.frozen
-class Redo:
-    """Re-apply a call; report :class:`Redone` or :class:`Stranded`."""
-
-    call: Key
-    saw: Mapping[str, Sight]
-
-
-@attrs.frozen
-class Resolved:
-    """An undone call is back (``changed``: its author is to be told), or withdrawn as cancelled or stranded."""
-
-    call: Key
-    status: str
-    saw: Mapping[str, Sight]
-    changed: bool
-
-
-@attrs.frozen
-class Settled:
-    """The repair of a call is closed; ``stale`` are the calls whose authors have something to be told."""
-
-    call: Key
-    stale: tuple[Key, ...]
-
-
-@attrs.frozen
-class Premise:
-    """A premise that changed: what the call saw on the object, and what is there now at its position."""
-
-    call: Key
-    object: str
-    was: str
-    now: Sight
-
-
-@attrs.frozen
-class Result:
-    """A call whose own outcome changed: ``changed``, ``cancelled`` or ``stranded``."""
-
-    call: Key
-    status: str
-
-
-@attrs.frozen
-class Notify:
-    """Tell an agent: ``by`` is the call that caused it."""
-
-    agent: int
-    id: int
-    by: Key
-    premises: tuple[Premise, ...]
-    results: tuple[Result, ...]
-
-
-@attrs.frozen
-class Delivered:
-    """These notifications are consumed; the premises are as of now, several changes of one object merged."""
-
-    agent: int
-    ids: tuple[int, ...]
-    premises: tuple[Premise, ...]
-    results: tuple[Result, ...]
-
-
-@attrs.frozen
-class Bounced:
-    """The call was refused: its author has unread notifications."""
-
-    agent: int
-    ids: tuple[int, ...]
-
-
-@attrs.frozen
-class Gated:
-    """The call has no inverse and is held until these ranks have committed; ask again then."""
-
-    agent: int
-    waits_for: tuple[int, ...]
-
-
-@attrs.frozen
-class Finished:
-    """The agent is finished, until it is told of a change."""
-
-    agent: int
-
-
-@attrs.frozen
-class Reopened:
-    """A finished agent was told of a change and is at work again."""
-
-    agent: int
-
-
-@attrs.frozen
-class Committed:
-    """What the agent did is final."""
-
-    agent: int
-
-
-Effect = (
-    Launched
-    | Served
-    | Accepted
-    | Undo
-    | Exec
-    | Redo
-    | Resolved
-    | Settled
-    | Notify
-    | Delivered
-    | Bounced
-    | Gated
-    | Finished
-    | Reopened
-    | Committed
+from mtpo_core.events import (
+    Abort,
+    Aborted,
+    Accepted,
+    Applied,
+    Bounced,
+    Call,
+    Committed,
+    Deliver,
+    Delivered,
+    Effect,
+    Event,
+    Exec,
+    Failed,
+    Finish,
+    Finished,
+    Gated,
+    Key,
+    Launch,
+    Launched,
+    MachineError,
+    Notify,
+    Policy,
+    Premise,
+    Read,
+    Redo,
+    Redone,
+    Reopened,
+    Resolved,
+    Result,
+    Retract,
+    Retracting,
+    Served,
+    Settled,
+    Sight,
+    Stranded,
+    Undo,
+    Undone,
 )
 
+__all__ = [
+    "Abort",
+    "Aborted",
+    "Accepted",
+    "AgentState",
+    "Applied",
+    "Bounced",
+    "Call",
+    "CallState",
+    "Committed",
+    "Deliver",
+    "Delivered",
+    "Effect",
+    "Event",
+    "Exec",
+    "Failed",
+    "Finish",
+    "Finished",
+    "Gated",
+    "Key",
+    "Launch",
+    "Launched",
+    "Machine",
+    "MachineError",
+    "Notify",
+    "Policy",
+    "Premise",
+    "Read",
+    "Redo",
+    "Redone",
+    "Reopened",
+    "Repair",
+    "Resolved",
+    "Result",
+    "Retract",
+    "Retracting",
+    "Served",
+    "Settled",
+    "Sight",
+    "Stranded",
+    "Undo",
+    "Undone",
+]
 
 # -- state ---------------------------------------------------------------------------------------------------------
 
 
 @attrs.define
 class CallState:
-    """What the machine knows of a call. ``status``: read, acting, live, pending, failed or withdrawn."""
+    """What the machine knows of a call. ``status``: read, acting, live, pending, failed, withdrawn, or forgotten (a
+    read of an agent that aborted)."""
 
     reads: frozenset[str]
     writes: frozenset[str]
@@ -334,13 +135,19 @@ class AgentState:
     issued: int = 0
     finished: bool = False
     committed: bool = False
+    aborted: bool = False
+    live: list[Key] = attrs.Factory(list)
+    """Its live calls, in issue order."""
     noted: set[Key] = attrs.Factory(set)
     unread: list[int] = attrs.Factory(list)
 
 
 @attrs.define
 class Repair:
-    """The open repair: ``undoing`` are members still live (greatest last), ``redoing`` pending ones (least last)."""
+    """The open repair: ``undoing`` are calls still live (greatest last), ``redoing`` pending ones (least last).
+
+    ``retracting``: it takes the acting call, which is then the first of ``undoing``, out.
+    """
 
     acting: Key
     members: tuple[Key, ...]
@@ -348,6 +155,7 @@ class Repair:
     landed: bool = False
     redoing: list[Key] = attrs.Factory(list)
     touched: set[str] = attrs.Factory(set)
+    retracting: bool = False
 
 
 class Machine:
@@ -413,6 +221,10 @@ class Machine:
                 return self._read(event)
             case Call():
                 return self._call(event)
+            case Retract():
+                return self._retract(event)
+            case Abort():
+                return self._abort(event)
             case Undone():
                 return self._undone(event)
             case Applied() | Failed():
@@ -478,8 +290,66 @@ class Machine:
         self.repair = Repair(key, members, list(members), touched=set(event.writes))
         return [Accepted(key, members), *self._next()]
 
-    def _closed_set(self, key: Key) -> tuple[Key, ...]:
-        """The live calls above that conflict with the call, closed under the conflicts that its policy needs."""
+    def _retract(self, event: Retract) -> list[Effect]:
+        refused = self._may_act(event.call.rank, "retract")
+        if refused:
+            return refused
+        call = self.calls.get(event.call)
+        if call is None or call.status != "live":
+            stands = "no such call" if call is None else f"it is {call.status}"
+            raise MachineError("mtpo.retract.live", f"retract {event.call}: not in effect ({stands})")
+        final = self._final(event.call.rank)
+        if final is not None and event.call <= final:
+            raise MachineError(
+                "mtpo.retract.not-kept", f"retract {event.call}: {final} has no inverse and was made after it, or is it"
+            )
+        return self._take_out(event.call)
+
+    def _final(self, rank: int) -> Key | None:
+        """The last live call of an agent that has no inverse: what it did up to then is final."""
+        return max((k for k in self.agents[rank].live if not self.calls[k].invertible), default=None)
+
+    def _take_out(self, key: Key) -> list[Effect]:
+        members = self._closed_set(key, retracting=True)
+        self.repair = Repair(key, members, [key, *members], retracting=True)
+        return [Retracting(key, members), *self._next()]
+
+    def _abort(self, event: Abort) -> list[Effect]:
+        agent = self._agent(event.agent)
+        if self.repair is not None:
+            raise MachineError(
+                "mtpo.abort.no-open-repair", f"abort of rank {event.agent} while call {self.repair.acting} is open"
+            )
+        if agent.committed or agent.aborted:
+            done = "committed" if agent.committed else "aborted already"
+            raise MachineError("mtpo.abort.not-over", f"abort of rank {event.agent}, which has {done}")
+        agent.aborted = agent.finished = True
+        agent.noted.clear()
+        agent.unread.clear()
+        for seq in range(agent.issued):
+            key = Key(event.agent, seq)
+            call = self.calls[key]
+            call.note = None
+            if call.status in ("read", "failed"):
+                call.status = "forgotten" if call.status == "read" else "withdrawn"
+                self._forget(key)
+        return [Aborted(event.agent), *self._go_on()]
+
+    def _go_on(self) -> list[Effect]:
+        """Without an open repair: the next call of an aborted agent that is to be retracted, else who can commit.
+
+        So an abort is over before anything else happens, and nothing that is left of the agent can have to be told.
+        """
+        for rank, agent in enumerate(self.agents):
+            if agent.aborted and not agent.committed and agent.live:
+                final = self._final(rank)
+                if final is None or agent.live[-1] > final:
+                    return self._take_out(agent.live[-1])
+        return self._commits()
+
+    def _closed_set(self, key: Key, retracting: bool = False) -> tuple[Key, ...]:
+        """The live calls above that conflict with the call, closed under the conflicts that its policy needs; above one
+        to be retracted, which reads nothing any more, only those that it feeds."""
         call, found, work = self.calls[key], set[Key](), list[Key]()
 
         def above(m: Key, objects: Iterable[str], rows: Mapping[str, list[Key]]) -> None:
@@ -492,7 +362,8 @@ class Machine:
 
         above(key, call.writes, self.trajectory)
         above(key, call.writes, self.readers)
-        above(key, call.reads, self.trajectory)
+        if not retracting:
+            above(key, call.reads, self.trajectory)
         while work:
             m = heapq.heappop(work)
             member = self.calls[m]
@@ -536,11 +407,21 @@ class Machine:
                     "mtpo.undone.top-only", f"undone {event.call}: {self.trajectory[o][-1]} is above it on {o}"
                 )
             self.trajectory[o].pop()
-        call.status = "pending"
+        self.agents[event.call.rank].live.remove(event.call)
         repair.undoing.pop()
-        repair.redoing.append(event.call)
         repair.touched |= call.writes
+        if repair.retracting and event.call == repair.acting:
+            call.status, repair.landed = "withdrawn", True
+            self._forget(event.call)
+        else:
+            call.status = "pending"
+            repair.redoing.append(event.call)
         return self._next()
+
+    def _forget(self, key: Key) -> None:
+        """The author does not reason from what the call saw any more."""
+        for o in self.calls[key].reads:
+            self.readers[o].remove(key)
 
     def _push(self, key: Key, out: Mapping[str, str], what: str) -> dict[str, Sight]:
         call = self.calls[key]
@@ -554,12 +435,13 @@ class Machine:
             if stack and stack[-1] > key:
                 raise MachineError("mtpo.in-place", f"{what} {key}: {stack[-1]} is above it on {o}")
             stack.append(key)
+        bisect.insort(self.agents[key.rank].live, key)
         return saw
 
     def _landed(self, event: Applied | Failed) -> list[Effect]:
         what = "applied" if isinstance(event, Applied) else "failed"
         repair = self._open(what)
-        if repair.landed or repair.undoing or repair.acting != event.call:
+        if repair.landed or repair.undoing or repair.retracting or repair.acting != event.call:
             raise MachineError(f"mtpo.{what}.its-turn", f"{what} {event.call}: not the call to run now")
         if isinstance(event, Applied):
             self._push(event.call, event.out, what)
@@ -593,10 +475,8 @@ class Machine:
         return [Resolved(event.call, "redone", sights, changed), *self._next()]
 
     def _withdraw(self, key: Key, status: str) -> Resolved:
-        call = self.calls[key]
-        call.status = "withdrawn"
-        for o in call.reads:
-            self.readers[o].remove(key)
+        self.calls[key].status = "withdrawn"
+        self._forget(key)
         self._note(key, status)
         return Resolved(key, status, {}, True)
 
@@ -614,7 +494,8 @@ class Machine:
                 if self.calls[p].saw[o] != self.source(o, p).digest:
                     self._note(p, "stale")
         affected: dict[int, list[Key]] = {}
-        for rank in range(repair.acting.rank + 1, len(self.agents)):
+        # Who retracts a call is told of those that it made after it; else the author has nothing above the call.
+        for rank in range(repair.acting.rank, len(self.agents)):
             keys = sorted(self.agents[rank].noted)
             if keys and any(self._concerns(k, repair) for k in keys):
                 affected[rank] = [k for k in keys if self._concerns(k, repair)]
@@ -625,7 +506,7 @@ class Machine:
             self.agents[rank].unread.append(self.notifications)
             premises, results = self._news(keys)
             effects.append(Notify(rank, self.notifications, repair.acting, premises, results))
-        return [*effects, *self._commits()]
+        return [*effects, *self._go_on()]
 
     def _concerns(self, key: Key, repair: Repair) -> bool:
         return key in repair.members or not self.calls[key].reads.isdisjoint(repair.touched)
@@ -669,7 +550,7 @@ class Machine:
         if refused:
             return refused
         self.agents[event.agent].finished = True
-        return [Finished(event.agent), *self._commits()]
+        return [Finished(event.agent), *self._go_on()]
 
     def _commits(self) -> list[Effect]:
         """Whoever can commit does, in rank order."""
@@ -688,7 +569,9 @@ class Machine:
     def snapshot(self) -> Machine:
         """An independent copy."""
         other = copy.copy(self)
-        other.agents = [attrs.evolve(a, noted=set(a.noted), unread=list(a.unread)) for a in self.agents]
+        other.agents = [
+            attrs.evolve(a, live=list(a.live), noted=set(a.noted), unread=list(a.unread)) for a in self.agents
+        ]
         other.calls = {k: attrs.evolve(c, saw=dict(c.saw), out=dict(c.out)) for k, c in self.calls.items()}
         other.trajectory = {o: list(row) for o, row in self.trajectory.items()}
         other.readers = {o: list(row) for o, row in self.readers.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 import attrs
 
@@ -42,13 +43,30 @@ def is_mtpo(spec: Spec) -> bool:
     return spec.constants.get("origin") is mtpo.constants["origin"]
 
 
-def mtpo_instance(agents: int, calls: int, objects: int, values: int = 2, spec: Spec = mtpo) -> tuple[Instance, Roots]:
+FAULTS: Final = frozenset({"abort", "retract", "retracted", "external"})
+"""The actions of MTPO that a run without trouble does not take."""
+
+_OF_FAULTS: Final = frozenset({"mtpo.reach-aborted", "mtpo.reach-kept", "mtpo.reach-foreign"})
+
+
+def mtpo_instance(
+    agents: int, calls: int, objects: int, values: int = 2, spec: Spec = mtpo, faults: bool = False
+) -> tuple[Instance, Roots]:
     """``agents`` agents with ``calls`` calls each: all footprints, with and without inverses, both policies.
 
-    Left out by symmetry: renamings of objects, calls without a footprint, reads without an inverse. The initial value
+    ``faults``: whether agents abort and retract, and somebody from outside changes objects. Left out by symmetry: renamings of objects, calls without a footprint, reads without an inverse. The initial value
     of every object is the same one.
     """
     total = 1 + agents * calls
+    if not faults:
+        spec = spec.without(
+            actions={name: action for name, action in spec.actions.items() if name not in FAULTS},
+            properties={id: p for id, p in spec.properties.items() if id not in _OF_FAULTS},
+            variants={
+                id: attrs.evolve(v, decreases=tuple(d for d in v.decreases if d not in FAULTS))
+                for id, v in spec.variants.items()
+            },
+        )
     sizes: dict[type[Sort], int] = {Agent: agents, Call: total, Object: objects, Value: values}
     fixed = {
         "origin": [0],
@@ -103,6 +121,22 @@ OTHER_TIMES: tuple[tuple[str, Mapping[str, tuple[int, ...]]], ...] = (
     ("every deadline missed", {"ddl": (0,)}),
     ("a small idle budget", {"idle": (1,)}),
     ("steps free of charge and every request strict", {"a": (0,), "tpot": (1,)}),
+    (
+        "two urgent at a time",
+        {
+            "a": (0,),
+            "c": (0,),
+            "idle": (8,),
+            "prompt": (1, 1, 2),
+            "output": (2, 1, 3),
+            "tpot": (6, 4, 5),
+            "ddl": (14, 39, 7),
+        },
+    ),
+    (
+        "a prompt that outgrows the batch",
+        {"a": (0,), "idle": (6,), "prompt": (3, 3, 2), "output": (1,), "tpot": (6, 9, 2), "ddl": (37, 24, 18)},
+    ),
 )
 """What differs from ``TIMES`` in each choice that is explored, and what that means."""
 

@@ -160,7 +160,7 @@ def check_sound(
 
 def _small_instances(spec: Spec, size: int | None) -> Iterator[tuple[Instance, Roots]]:
     if is_mtpo(spec):
-        yield mtpo_instance(2, 1, 1, spec=spec)
+        yield mtpo_instance(2, 1, 1, spec=spec, faults=True)
         yield mtpo_instance(2, 1, 2, spec=spec)
     else:
         yield small_instance(spec, dict.fromkeys(spec.sorts, size or default_size(spec)))

@@ -38,12 +38,16 @@ class Use:
 
 @attrs.frozen
 class Plan:
-    """``uses[a]`` are the calls of the agent of rank ``a``, in order; values are the numbers below ``values``."""
+    """``uses[a]`` are the calls of the agent of rank ``a``, in order; values are the numbers below ``values``.
+
+    ``faults``: agents may also abort, and retract calls.
+    """
 
     uses: tuple[tuple[Use, ...], ...]
     objects: tuple[str, ...]
     values: int = 2
     policy: Policy = Policy.REPLAY
+    faults: bool = False
 
 
 class Divergence(Exception):
@@ -143,7 +147,14 @@ class Pair:
                 found.append(m.Deliver(rank))
             if not agent.finished or agent.noted:
                 found.append(m.Finish(rank))
+            if self.plan.faults and not agent.committed:
+                found += [] if agent.aborted else [m.Abort(rank)]
+                found += [] if agent.finished else [m.Retract(key) for key in agent.live if not self._kept(key)]
         return found
+
+    def _kept(self, key: Key) -> bool:
+        later = self.machine.agents[key.rank].live
+        return any(w >= key and not self.use(w).invertible for w in later)
 
     def answer(self, out: dict[str, str] | None) -> Event:
         """The end of the piece that waits: with these values, or (None) in failure."""
@@ -168,12 +179,18 @@ class Pair:
                 found += [m.Redone(key, out), m.Stranded(key)]
             if not isinstance(self.waiting, m.Undo) or key != waiting:
                 found.append(m.Undone(key))
+            agent = self.machine.agents[key.rank]
+            dead = not self._value("live", self.number[key]) or self._kept(key)
+            if self.plan.faults and (self.waiting is not None or (not agent.noted and (agent.finished or dead))):
+                found.append(m.Retract(key))
         for rank, agent in enumerate(self.machine.agents):
             event = self.next_event(rank)
             if self.waiting is not None or (agent.finished and not agent.noted):
                 found += [m.Finish(rank)] + ([] if event is None else [event])
             if self.waiting is not None:
                 found.append(m.Deliver(rank))
+            if self.plan.faults and (self.waiting is not None or agent.committed or agent.aborted):
+                found.append(m.Abort(rank))
         return found
 
     # -- one event ---------------------------------------------------------------------------------------------
@@ -188,10 +205,15 @@ class Pair:
             raise Divergence(getattr(error, "clause", "core.total"), f"it raised {error!r}", self.trace) from None
         for effect in effects:
             self._ask(effect)
+        if isinstance(event, m.Abort):
+            self.sent = {**self.sent, event.agent: ()}
         for step in self._steps(event, effects):
             refused = self.instance.refused(self.state, step)
             if refused:
                 raise Divergence(refused[0].id, f"{step.action}{step.args} is no step of the spec", self.trace)
+            if step.action == "retract":  # perhaps one of several of an abort, each after the one before is settled
+                taken = next(e for e in effects if isinstance(e, m.Retracting))
+                self._check_least(taken.call, taken.members, retracting=True)
             if step.action == "deliver":
                 self._check_delivery(next(e for e in effects if isinstance(e, m.Delivered)))
             self.instance.perform(self.state, step)
@@ -219,6 +241,10 @@ class Pair:
         match event:
             case m.Launch():
                 yield Step("launch", (len(self.machine.agents) - 1,))
+            case m.Abort(agent=rank):
+                yield Step("abort", (rank,))
+            case m.Undone(call=key) if self._value("retracting") and self._value("acting") == self.number[key]:
+                yield Step("retracted", (self.number[key],))
             case m.Undone(call=key) | m.Failed(call=key) | m.Stranded(call=key):
                 yield Step(type(event).__name__.lower(), (self.number[key],))
             case m.Applied(call=key, out=out) | m.Redone(call=key, out=out):
@@ -233,11 +259,12 @@ class Pair:
                     for o, sight in saw.items():
                         below[self.places[o]] = self.number[sight.write]
                     yield Step("read", (self.number[key], tuple(below)))
-                case m.Accepted(call=key, members=members):
+                case m.Accepted(call=key, members=members) | m.Retracting(call=key, members=members):
                     table = [0] * (len(self.keys) + 1)
                     for member in members:
                         table[self.number[member]] = 1
-                    yield Step("call", (self.number[key], tuple(table)))
+                    name = "call" if isinstance(effect, m.Accepted) else "retract"
+                    yield Step(name, (self.number[key], tuple(table)))
                 case m.Resolved(call=key, status="cancelled"):
                     yield Step("cancelled", (self.number[key],))
                 case m.Settled():
@@ -264,10 +291,13 @@ class Pair:
                 held = not use.invertible and ranks == lower and bool(lower)
                 self._check(held, "mtpo.call.gate", f"held for {ranks}; not committed: {lower}")
             case m.Accepted(call=key, members=members):
-                least = self._least(key)
-                self._check(list(members) == least, "mtpo.call.closed", f"undoes {members}, the least set is {least}")
+                self._check_least(key, members, retracting=False)
 
-    def _least(self, key: Key) -> list[Key]:
+    def _check_least(self, key: Key, members: tuple[Key, ...], retracting: bool) -> None:
+        least, clause = self._least(key, retracting), f"mtpo.{'retract' if retracting else 'call'}.closed"
+        self._check(list(members) == least, clause, f"undoes {members}, the least set is {least}")
+
+    def _least(self, key: Key, retracting: bool) -> list[Key]:
         """The least closed set above a call, from the spec's definitions."""
         live = [w for w in self.keys if w > key and self._value("live", self.number[w])]
         found: set[Key] = set()
@@ -278,7 +308,8 @@ class Pair:
             above = work.pop()
             for w in live:
                 y = self.use(w)
-                meet = bool(x.writes & (y.reads | y.writes)) or ((replay or above == key) and bool(x.reads & y.writes))
+                looks = replay if above != key else not retracting
+                meet = bool(x.writes & (y.reads | y.writes)) or (looks and bool(x.reads & y.writes))
                 if w > above and w not in found and meet:
                     found.add(w)
                     work.append(w)
@@ -292,13 +323,18 @@ class Pair:
                 name = "read" if isinstance(event, m.Read) else "call"
                 width = len(self.places) if name == "read" else len(self.keys) + 1
                 step = Step(name, (self.number[self.machine.next_key(a)], (0,) * width))
-            case m.Finish(agent=a) | m.Deliver(agent=a) if a < len(self.machine.agents):
+            case m.Retract(call=key) if self._value("aborted", key.rank):
+                return  # the spec leaves open who retracts then; the machine does, at once
+            case m.Retract(call=key):
+                step = Step("retract", (self.number[key], (0,) * (len(self.keys) + 1)))
+            case m.Finish(agent=a) | m.Deliver(agent=a) | m.Abort(agent=a) if a < len(self.machine.agents):
                 step = Step(type(event).__name__.lower(), (a,))
         if step is None:
             return
         refused = [clause.id for clause in self.instance.refused(self.state, step)]
         # The machine names the clause of a call by its event, the spec says `at-work` of an agent that finishes.
         wanted = error.clause.replace("finish.author-at-work", "finish.at-work")
+        wanted = wanted.replace("retract.author-at-work", "retract.by-its-author")
         self._check(wanted in refused, error.clause, f"refused by the machine, by the spec for {refused}")
 
     # -- comparison --------------------------------------------------------------------------------------------
@@ -315,7 +351,9 @@ class Pair:
             yield "launched", (rank,), agent is not None
             yield "finished", (rank,), agent is not None and agent.finished
             yield "committed", (rank,), agent is not None and agent.committed
+            yield "aborted", (rank,), agent is not None and agent.aborted
         yield "busy", (), repair is not None
+        yield "retracting", (), repair is not None and repair.retracting
         yield "acting", (), 0 if repair is None else self.number[repair.acting]
         yield "landed", (), repair is not None and repair.landed
         for o, place in self.places.items():
@@ -373,7 +411,9 @@ class Pair:
                 case m.Settled(call=by, stale=stale):
                     new = self._noted() - noted
                     self._check(new <= set(stale) <= self._noted(), "mtpo.settled-told", f"{new} noted, told {stale}")
-                    self._check(all(k.rank > by.rank for k in stale), "mtpo.one-way", f"{by} tells {stale}")
+                    own = self._value("withdrawn", self.number[by]) and not self._value("sighted", self.number[by])
+                    up = all(k.rank > by.rank or (own and k.rank == by.rank and k > by) for k in stale)
+                    self._check(up, "mtpo.one-way", f"{by} tells {stale}")
                     tell = [e for e in effects if isinstance(e, m.Notify)]
                     ranks = [e.agent for e in tell]
                     self._check(ranks == sorted({k.rank for k in stale}), "mtpo.settled-told", f"told are {ranks}")

@@ -1,0 +1,436 @@
+"""MTPO: what it is made of, and every step that it can take. The package's docstring tells the story."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mtpo.spec.language import (
+    Bool,
+    Function,
+    OrderedSort,
+    Sort,
+    Spec,
+    conj,
+    exists,
+    forall,
+    function,
+    implies,
+    ite,
+    require,
+)
+
+mtpo: Final = Spec("mtpo", "MTPO, the Monotonic Trajectory Pre-Order: the protocol.")
+
+
+class Agent(OrderedSort):
+    """an agent; the order is the rank"""
+
+
+class Call(OrderedSort):
+    """one use of a tool; the order is the serial order (rank of the author, issue order)"""
+
+
+class Object(Sort):
+    """a piece of shared state: a file, a listing, a ref, a row"""
+
+
+class Value(Sort):
+    """what an object holds"""
+
+
+# -- constants: everything that is settled before a call runs ------------------------------------------------------
+
+origin = mtpo.const("origin", to=Call, doc="the write that made the initial state")
+author = mtpo.const("author", Call, to=Agent, doc="who issues the call")
+reads = mtpo.const("reads", Call, Object, doc="the call reads the object")
+writes = mtpo.const("writes", Call, Object, doc="the call may change the object")
+invertible = mtpo.const("invertible", Call, doc="the call has an inverse, registered in advance")
+given = mtpo.const("given", Object, to=Value, doc="the initial value")
+replay = mtpo.const("replay", doc="policy: re-apply undone calls (replay) or withdraw them (cancel)")
+
+# -- state ---------------------------------------------------------------------------------------------------------
+
+launched = mtpo.var("launched", Agent, init=lambda a: False, doc="has its rank and is in the run")
+finished = mtpo.var("finished", Agent, init=lambda a: False, doc="reported its task complete")
+committed = mtpo.var("committed", Agent, init=lambda a: False, doc="all it did is final")
+aborted = mtpo.var("aborted", Agent, init=lambda a: False, doc="gave up, or died: its calls are to be retracted")
+
+issued = mtpo.var("issued", Call, init=lambda c: c == origin(), doc="was accepted")
+live = mtpo.var("live", Call, init=lambda c: c == origin(), doc="its effect is in place")
+pending = mtpo.var("pending", Call, init=lambda c: False, doc="undone, to be re-applied or withdrawn")
+withdrawn = mtpo.var("withdrawn", Call, init=lambda c: False, doc="out of the trajectory for good")
+
+top = mtpo.var("top", Object, to=Call, init=lambda o: origin(), doc="the write whose value the object holds")
+base = mtpo.var("base", Call, Object, to=Call, init=lambda c, o: origin(), doc="the write that the call replaced")
+value = mtpo.var("value", Call, Object, to=Value, init=lambda c, o: given(o), doc="what the call left on the object")
+
+sighted = mtpo.var("sighted", Call, init=lambda c: False, doc="its author may reason from what it saw")
+source = mtpo.var("source", Call, Object, to=Call, init=lambda c, o: origin(), doc="the write below the call, now")
+saw = mtpo.var("saw", Call, Object, to=Value, init=lambda c, o: given(o), doc="what the author last saw or was told")
+note = mtpo.var("note", Call, init=lambda c: False, doc="the author has yet to be told of a change to it")
+
+busy = mtpo.var("busy", init=lambda: False, doc="a repair is open")
+acting = mtpo.var("acting", to=Call, init=lambda: origin(), doc="the call that opened it")
+retracting = mtpo.var("retracting", init=lambda: False, doc="it takes that call out instead of putting it in")
+landed = mtpo.var("landed", init=lambda: False, doc="that call was applied, has failed, or is out")
+foreign = mtpo.var("foreign", Object, init=lambda o: False, doc="somebody changed it without a tool")
+member = mtpo.var("member", Call, init=lambda c: False, doc="belongs to the set that the repair undoes")
+
+
+# -- vocabulary ----------------------------------------------------------------------------------------------------
+
+
+def by(c: Call, a: Agent) -> Bool:
+    """c is a call of a."""
+    return (c != origin()) & (author(c) == a)
+
+
+def quiet(a: Agent) -> Bool:
+    """No notification waits for a."""
+    return forall(Call, lambda c: implies(by(c, a), ~note(c)))
+
+
+def global_quiet() -> Bool:
+    """GlobalQuiet: no open repair, every agent at rest and told all, every aborted one without a call to retract."""
+    return conj(
+        ~busy(),
+        forall(Agent, lambda a: implies(launched(a), finished(a) & quiet(a))),
+        forall(Call, lambda c: implies((c != origin()) & live(c), ~orphan(c))),
+    )
+
+
+def live_write(w: Call, o: Object) -> Bool:
+    """w is in T(o)."""
+    return live(w) & writes(w, o)
+
+
+def feeds(x: Call, y: Call, o: Object) -> Bool:
+    """y reads or writes o, which x writes."""
+    return writes(x, o) & (reads(y, o) | writes(y, o))
+
+
+def conflict(x: Call, y: Call, o: Object) -> Bool:
+    """One of the two writes o, and the other reads or writes it."""
+    return feeds(x, y, o) | (reads(x, o) & writes(y, o))
+
+
+def follows(m: Call, w: Call, o: Object) -> Bool:
+    """If m is undone, so must w be, because of o: under replay also if w changes what the redo of m reads (F1)."""
+    return feeds(m, w, o) | (replay() & reads(m, o) & writes(w, o))
+
+
+def stale(p: Call) -> Bool:
+    """Something that p saw is not the value at p's position any more."""
+    return exists(Object, lambda o: reads(p, o) & (saw(p, o) != value(source(p, o), o)))
+
+
+def kept(c: Call) -> Bool:
+    """c can't be retracted: its author made a call without an inverse, then or later, which is live (F9)."""
+    return exists(Call, lambda d: (c <= d) & by(d, author(c)) & live(d) & ~invertible(d))
+
+
+def orphan(c: Call) -> Bool:
+    """c is to be retracted, its author having aborted."""
+    return aborted(author(c)) & ~kept(c)
+
+
+def ours(c: Call) -> Bool:
+    """Nobody but tools changed what c reads or writes."""
+    return forall(Object, lambda o: implies(foreign(o), ~reads(c, o) & ~writes(c, o)))
+
+
+def is_next(c: Call) -> None:
+    """The clauses common to every new call."""
+    require("not-the-origin", c != origin())
+    require("in-issue-order", forall(Call, lambda d: implies(issued(d) & by(d, author(c)), d < c)))
+    require("author-at-work", launched(author(c)) & ~finished(author(c)))
+    require("inbox-empty", quiet(author(c)))
+    require("no-open-repair", ~busy())
+
+
+# -- agents --------------------------------------------------------------------------------------------------------
+
+
+@mtpo.action
+def launch(a: Agent) -> None:
+    "An agent enters; ranks are given in order of launch."
+    require("new", ~launched(a))
+    require("rank-order", forall(Agent, lambda b: implies(b < a, launched(b))))
+    launched[a] = True
+
+
+@mtpo.action
+def finish(a: Agent) -> None:
+    "An agent reports its task complete."
+    require("at-work", launched(a) & ~finished(a))
+    require("inbox-empty", quiet(a))
+    require("no-open-repair", ~busy())
+    finished[a] = True
+
+
+@mtpo.action
+def reopen(a: Agent) -> None:
+    "A finished agent has been notified and goes back to work."
+    require("finished", finished(a))
+    require("notified", ~quiet(a))
+    require("no-open-repair", ~busy())
+    finished[a] = False
+
+
+@mtpo.action
+def abort(a: Agent) -> None:
+    "An agent gives up, or is given up: it acts no more, reasons from nothing and is told nothing."
+    require("not-over", launched(a) & ~committed(a) & ~aborted(a))
+    require("no-open-repair", ~busy())
+    aborted[a] = True
+    finished[a] = True
+    note.becomes(lambda c: note(c) & ~by(c, a))
+    sighted.becomes(lambda c: sighted(c) & (live(c) | ~by(c, a)))
+
+
+@mtpo.action
+def deliver(a: Agent) -> None:
+    "An agent consumes its notifications: each of its premises is refreshed to the value at its position."
+    require("at-work", ~finished(a))
+    require("notified", ~quiet(a))
+    require("no-open-repair", ~busy())
+    note.becomes(lambda c: note(c) & ~by(c, a))
+    saw.becomes(lambda c, o: ite(by(c, a) & sighted(c), value(source(c, o), o), saw(c, o)))
+
+
+@mtpo.action
+def commit(a: Agent) -> None:
+    "Nothing below the agent can change any more: what it did is final. An aborted one has nothing left to retract."
+    require("finished", finished(a) & ~committed(a))
+    require("retracted", implies(aborted(a), forall(Call, lambda c: implies(by(c, a) & live(c), kept(c)))))
+    require("inbox-empty", quiet(a))
+    require("no-open-repair", ~busy())
+    require("lower-committed", forall(Agent, lambda b: implies(b < a, committed(b))))
+    committed[a] = True
+
+
+@mtpo.action
+def external(o: Object) -> None:
+    "Somebody changes an object without a tool; it may happen at any time."
+    foreign[o] = True
+
+
+# -- reads ---------------------------------------------------------------------------------------------------------
+
+
+@mtpo.action(below=function(Object, to=Call))
+def read(c: Call, below: Function[Call]) -> None:
+    "A filtered read: of each object the greatest live write below the call, higher-ranked writes screened out."
+    is_next(c)
+    require("writes-nothing", forall(Object, lambda o: ~writes(c, o)))
+    require("is-below", forall(Object, lambda o: implies(reads(c, o), live_write(below(o), o) & (below(o) < c))))
+    require(
+        "is-greatest",
+        forall(Call, Object, lambda w, o: implies(reads(c, o) & live_write(w, o) & (w < c), w <= below(o))),
+    )
+    issued[c] = True
+    sighted[c] = True
+    source.becomes(lambda p, o: ite((p == c) & reads(c, o), below(o), source(p, o)))
+    saw.becomes(lambda p, o: ite((p == c) & reads(c, o), value(below(o), o), saw(p, o)))
+
+
+# -- writes and repairs --------------------------------------------------------------------------------------------
+
+
+@mtpo.action(members=function(Call))
+def call(c: Call, members: Function[Bool]) -> None:
+    "A write is accepted; it is late if the set to undo is not empty."
+    is_next(c)
+    require("gate", invertible(c) | forall(Agent, lambda b: implies(b < author(c), committed(b))))
+    require("ours", ours(c) & forall(Call, lambda m: implies(members(m), ours(m))))
+    require("members-live-above", forall(Call, lambda m: implies(members(m), live(m) & (c < m))))
+    require(
+        "seeds",
+        forall(Call, Object, lambda w, o: implies(live(w) & (c < w) & conflict(c, w, o), members(w))),
+    )
+    require(
+        "closed",
+        forall(
+            Call,
+            Call,
+            Object,
+            lambda m, w, o: implies(members(m) & live(w) & (m < w) & follows(m, w, o), members(w)),
+        ),
+    )
+    issued[c] = True
+    busy.becomes(True)
+    acting.becomes(c)
+    member.becomes(lambda m: members(m))
+
+
+@mtpo.action(members=function(Call))
+def retract(c: Call, members: Function[Bool]) -> None:
+    "A live call is to be taken out: by its author, who has read all it was told, or because its author has aborted."
+    require("live", live(c) & (c != origin()))
+    require("no-open-repair", ~busy())
+    require("by-its-author", aborted(author(c)) | (~finished(author(c)) & quiet(author(c))))
+    require("not-kept", ~kept(c))
+    require("ours", ours(c) & forall(Call, lambda m: implies(members(m), ours(m))))
+    require("members-live-above", forall(Call, lambda m: implies(members(m), live(m) & (c < m))))
+    require("seeds", forall(Call, Object, lambda w, o: implies(live(w) & (c < w) & feeds(c, w, o), members(w))))
+    require(
+        "closed",
+        forall(
+            Call,
+            Call,
+            Object,
+            lambda m, w, o: implies(members(m) & live(w) & (m < w) & follows(m, w, o), members(w)),
+        ),
+    )
+    busy.becomes(True)
+    retracting.becomes(True)
+    acting.becomes(c)
+    member.becomes(lambda m: members(m))
+
+
+def pull(w: Call) -> None:
+    """The inverse of w ran: each of its objects holds again what w had replaced."""
+    live[w] = False
+    top.becomes(lambda o: ite(writes(w, o), base(w, o), top(o)))
+    source.becomes(lambda p, o: ite(writes(w, o) & (source(p, o) == w), base(w, o), source(p, o)))
+
+
+@mtpo.action
+def undone(w: Call) -> None:
+    "The inverse of a member ran: its objects hold again what it had replaced."
+    require("before-landing", ~landed())
+    require("live-member", member(w) & live(w))
+    require("top-only", forall(Object, lambda o: implies(writes(w, o), top(o) == w)))
+    require("ours", ours(w))
+    pull(w)
+    pending[w] = True
+
+
+@mtpo.action
+def retracted(c: Call) -> None:
+    "The call that a repair takes out is out: the trajectory is what it is without it."
+    require("its-turn", retracting() & ~landed() & (acting() == c))
+    require("all-undone", forall(Call, lambda m: implies(member(m), ~live(m))))
+    require("ours", ours(c))
+    pull(c)
+    withdrawn[c] = True
+    sighted[c] = False
+    landed.becomes(True)
+
+
+def push(c: Call, out: Function[Value]) -> None:
+    """c takes effect on top of every object it writes, and becomes the source of the reads above it."""
+    live[c] = True
+    top.becomes(lambda o: ite(writes(c, o), c, top(o)))
+    base.becomes(lambda w, o: ite((w == c) & writes(c, o), top(o), base(w, o)))
+    value.becomes(lambda w, o: ite((w == c) & writes(c, o), out(o), value(w, o)))
+    saw.becomes(lambda p, o: ite((p == c) & reads(c, o), value(top(o), o), saw(p, o)))
+    source.becomes(
+        lambda p, o: ite(
+            (p == c) & reads(c, o),
+            top(o),
+            ite(sighted(p) & writes(c, o) & (source(p, o) < c) & (c < p), c, source(p, o)),
+        )
+    )
+
+
+@mtpo.action(out=function(Object, to=Value))
+def applied(c: Call, out: Function[Value]) -> None:
+    "The call acts, on the state that its place in the order implies."
+    require("its-turn", busy() & ~landed() & ~retracting() & (acting() == c))
+    require("all-undone", forall(Call, lambda m: implies(member(m), ~live(m))))
+    require("ours", ours(c))
+    push(c, out)
+    sighted[c] = True
+    landed.becomes(True)
+
+
+@mtpo.action
+def failed(c: Call) -> None:
+    "The call had no effect. Its author learns it as the result of the call, and reasons from what made it fail (F8)."
+    require("its-turn", busy() & ~landed() & ~retracting() & (acting() == c))
+    require("all-undone", forall(Call, lambda m: implies(member(m), ~live(m))))
+    withdrawn[c] = True
+    sighted[c] = True
+    source.becomes(lambda p, o: ite((p == c) & reads(c, o), top(o), source(p, o)))
+    saw.becomes(lambda p, o: ite((p == c) & reads(c, o), value(top(o), o), saw(p, o)))
+    landed.becomes(True)
+
+
+@mtpo.action(out=function(Object, to=Value))
+def redone(w: Call, out: Function[Value]) -> None:
+    "An undone call is re-applied; its author is to be told if it read or left another value than before (finding F2)."
+    require("after-landing", landed())
+    require("policy", replay())
+    require("pending", pending(w))
+    require("ascending", forall(Call, lambda m: implies(pending(m), w <= m)))
+    require("ours", ours(w))
+    push(w, out)
+    pending[w] = False
+    note[w] = note(w) | (
+        ~aborted(author(w))
+        & (
+            exists(Object, lambda o: writes(w, o) & (out(o) != value(w, o)))
+            | exists(Object, lambda o: reads(w, o) & (value(top(o), o) != saw(w, o)))
+        )
+    )
+
+
+def withdraw(w: Call) -> None:
+    """w leaves the trajectory and its author, if there still is one, is told."""
+    pending[w] = False
+    withdrawn[w] = True
+    sighted[w] = False
+    note[w] = ~aborted(author(w))
+
+
+@mtpo.action
+def cancelled(w: Call) -> None:
+    "Policy cancel: an undone call is withdrawn; its author reissues it or not."
+    require("after-landing", landed())
+    require("policy", ~replay())
+    require("pending", pending(w))
+    withdraw(w)
+
+
+@mtpo.action
+def stranded(w: Call) -> None:
+    "An undone call could not be re-applied (its object is gone, say) and is withdrawn."
+    require("after-landing", landed())
+    require("pending", pending(w))
+    withdraw(w)
+
+
+@mtpo.action
+def settle() -> None:
+    "The repair is complete; equality of premises is judged now, not in its middle."
+    require("landed", landed())
+    require("none-pending", forall(Call, lambda m: ~pending(m)))
+    note.becomes(lambda p: note(p) | (sighted(p) & stale(p) & ~aborted(author(p))))
+    busy.becomes(False)
+    retracting.becomes(False)
+    landed.becomes(False)
+    acting.becomes(origin())
+    member.becomes(lambda m: False)
+
+
+# -- assumptions ---------------------------------------------------------------------------------------------------
+
+
+@mtpo.assume("mtpo.pre-order")
+def pre_order() -> Bool:
+    "The order of calls respects the ranks of their authors."
+    return forall(
+        Call,
+        Call,
+        lambda c, d: implies((c != origin()) & (d != origin()) & (author(c) < author(d)), c < d),
+    )
+
+
+@mtpo.assume("mtpo.origin-first")
+def origin_first() -> Bool:
+    "The origin is the least call; it writes every object and reads none."
+    return conj(
+        forall(Call, lambda c: origin() <= c),
+        forall(Object, lambda o: writes(origin(), o) & ~reads(origin(), o)),
+    )

@@ -1,0 +1,330 @@
+"""MTPO: what holds of every step, what must be reachable, and what decreases."""
+
+from __future__ import annotations
+
+from mtpo.spec.language import Bool, conj, exists, forall, iff, implies
+from mtpo.spec.mtpo.model import (
+    Agent,
+    Call,
+    Object,
+    aborted,
+    acting,
+    author,
+    base,
+    busy,
+    by,
+    committed,
+    finished,
+    foreign,
+    invertible,
+    issued,
+    landed,
+    launched,
+    live,
+    live_write,
+    member,
+    mtpo,
+    note,
+    origin,
+    orphan,
+    ours,
+    pending,
+    quiet,
+    reads,
+    retracting,
+    saw,
+    sighted,
+    source,
+    top,
+    value,
+    withdrawn,
+    writes,
+)
+
+# -- properties of steps -------------------------------------------------------------------------------------------
+
+
+@mtpo.step_property("mtpo.one-way")
+def one_way() -> Bool:
+    "Notifications go from lower to higher ranks only; who retracts a call hears of those it made after it."
+    return forall(
+        Call,
+        lambda p: implies(
+            note.next(p) & ~note(p),
+            (author(acting()) < author(p)) | (retracting() & (author(acting()) == author(p)) & (acting() < p)),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.consumed-before-action")
+def consumed_before_action() -> Bool:
+    "An agent acts, and finishes, only when it has consumed every notification; it consumes them while at work."
+    return conj(
+        forall(Call, lambda c: implies(issued.next(c) & ~issued(c), quiet(author(c)) & ~finished(author(c)))),
+        forall(Agent, lambda a: implies(finished.next(a) & ~finished(a), quiet(a) | aborted.next(a))),
+        forall(Call, lambda c: implies(note(c) & ~note.next(c), ~finished(author(c)) | aborted.next(author(c)))),
+    )
+
+
+@mtpo.step_property("mtpo.retract-by-author")
+def retract_by_author() -> Bool:
+    "A call is retracted by its author, at work and with nothing left to be told, or because its author has aborted."
+    return forall(
+        Agent,
+        lambda a: implies(
+            retracting.next() & ~retracting() & (author(acting.next()) == a), aborted(a) | (~finished(a) & quiet(a))
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.issue-order")
+def issue_order() -> Bool:
+    "A new call is above every earlier call of its author."
+    return forall(
+        Call,
+        Call,
+        lambda c, d: implies(issued.next(c) & ~issued(c) & issued(d) & by(d, author(c)), d < c),
+    )
+
+
+@mtpo.step_property("mtpo.withdrawn-told")
+def withdrawn_told() -> Bool:
+    "A withdrawn call's author is notified, unless it is told in the result of the call itself."
+    return forall(
+        Call,
+        lambda w: implies(
+            withdrawn.next(w) & ~withdrawn(w), note.next(w) | (busy() & (acting() == w)) | aborted(author(w))
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.failure-is-a-premise")
+def failure_is_a_premise() -> Bool:
+    "A call that fails is a sight of what made it fail; one that is withdrawn later is a sight of nothing."
+    return forall(
+        Call,
+        lambda w: implies(withdrawn.next(w) & ~withdrawn(w), iff(sighted.next(w), (w == acting()) & ~retracting())),
+    )
+
+
+@mtpo.step_property("mtpo.redo-told")
+def redo_told() -> Bool:
+    "When a call leaves another value than before, or is refreshed with another input, its author is notified."
+    return forall(
+        Call,
+        Object,
+        lambda w, o: implies(
+            pending(w)
+            & live.next(w)
+            & ((writes(w, o) & (value.next(w, o) != value(w, o))) | (reads(w, o) & (saw.next(w, o) != saw(w, o)))),
+            note.next(w) | aborted(author(w)),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.told-only-of-change")
+def told_only_of_change() -> Bool:
+    "A redone call's author is not notified when it read and left what it had before."
+    return forall(
+        Call,
+        lambda w: implies(
+            pending(w) & live.next(w) & note.next(w) & ~note(w),
+            exists(
+                Object,
+                lambda o: (
+                    (writes(w, o) & (value.next(w, o) != value(w, o))) | (reads(w, o) & (saw.next(w, o) != saw(w, o)))
+                ),
+            ),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.withdrawn-after-landing")
+def withdrawn_after_landing() -> Bool:
+    "No undone call is withdrawn before the call that displaced it has landed."
+    return forall(Call, lambda w: implies(withdrawn.next(w) & ~withdrawn(w), landed() | (w == acting())))
+
+
+@mtpo.step_property("mtpo.top-only-undo")
+def top_only_undo() -> Bool:
+    "A write is undone only when it is on top of every object it wrote, and leaves there what it had replaced."
+    return forall(
+        Call,
+        Object,
+        lambda w, o: implies(
+            live(w) & ~live.next(w),
+            invertible(w) & implies(writes(w, o), (top(o) == w) & (top.next(o) == base(w, o))),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.in-place")
+def in_place() -> Bool:
+    "A write takes effect above every live write of a smaller call and below none of a greater one."
+    return forall(
+        Call,
+        Call,
+        Object,
+        lambda w, x, o: implies(~live(w) & live.next(w) & (writes(w, o) | reads(w, o)) & live_write(x, o), x < w),
+    )
+
+
+@mtpo.step_property("mtpo.undo-for-lower")
+def undo_for_lower() -> Bool:
+    "Only a lower-ranked call undoes a call, or its own author who retracts; never one of a committed agent."
+    return forall(
+        Call,
+        lambda w: implies(
+            live(w) & ~live.next(w),
+            busy()
+            & ((author(acting()) < author(w)) | (retracting() & (author(acting()) == author(w))))
+            & ~committed(author(w)),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.committed-stable")
+def committed_stable() -> Bool:
+    "What a committed agent did and saw never changes."
+    return forall(
+        Call,
+        Object,
+        lambda c, o: implies(
+            (c != origin()) & committed(author(c)) & issued(c),
+            iff(live(c), live.next(c))
+            & iff(note(c), note.next(c))
+            & (value.next(c, o) == value(c, o))
+            & (saw.next(c, o) == saw(c, o)),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.repair-atomic")
+def repair_atomic() -> Bool:
+    "Nobody sees the middle of a repair: meanwhile no call begins, no note is read, no agent finishes or commits."
+    return implies(
+        busy(),
+        conj(
+            forall(Call, lambda p: iff(issued(p), issued.next(p))),
+            forall(Call, lambda p: implies(sighted.next(p) & ~sighted(p), p == acting())),
+            forall(Call, lambda p: implies(note(p), note.next(p))),
+            forall(Agent, lambda a: iff(finished(a), finished.next(a)) & iff(committed(a), committed.next(a))),
+            forall(Agent, lambda a: iff(aborted(a), aborted.next(a))),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.foreign-untouched")
+def foreign_untouched() -> Bool:
+    "What somebody changed without a tool is not read into an effect, not overwritten and not undone; nor is it begun."
+    return conj(
+        forall(Call, lambda w: implies(live(w) & ~live.next(w), ours(w))),
+        forall(Call, lambda w: implies(~live(w) & live.next(w), ours(w))),
+        implies(~busy() & busy.next(), forall(Call, lambda m: implies(member.next(m) | (acting.next() == m), ours(m)))),
+        forall(Object, lambda o: implies(foreign(o), foreign.next(o))),
+    )
+
+
+@mtpo.step_property("mtpo.settled-told")
+def settled_told() -> Bool:
+    "When a repair closes, every premise that is not the value at its position has its author notified."
+    return forall(
+        Call,
+        Object,
+        lambda p, o: implies(
+            busy() & ~busy.next() & sighted.next(p) & reads(p, o) & ~note.next(p) & ~orphan(p),
+            saw.next(p, o) == value.next(source.next(p, o), o),
+        ),
+    )
+
+
+# -- what must be possible -----------------------------------------------------------------------------------------
+
+
+@mtpo.reachable("mtpo.reach-redone-otherwise")
+def reach_redone_otherwise() -> Bool:
+    "A call was undone and redone, and its author must be told."
+    return busy() & landed() & exists(Call, lambda w: member(w) & live(w) & note(w))
+
+
+@mtpo.reachable("mtpo.reach-withdrawn")
+def reach_withdrawn() -> Bool:
+    "A call was withdrawn and its author told."
+    return ~busy() & exists(Call, lambda w: withdrawn(w) & ~note(w))
+
+
+@mtpo.reachable("mtpo.reach-stale-reader")
+def reach_stale_reader() -> Bool:
+    "A reader that writes nothing is notified."
+    return exists(Call, lambda p: note(p) & sighted(p) & forall(Object, lambda o: ~writes(p, o)))
+
+
+@mtpo.reachable("mtpo.reach-reopened")
+def reach_reopened() -> Bool:
+    "A finished agent waits to be told."
+    return exists(Agent, lambda a: finished(a) & ~quiet(a))
+
+
+@mtpo.reachable("mtpo.reach-all-committed")
+def reach_all_committed() -> Bool:
+    "Everyone commits, after at least one write each."
+    return forall(Agent, lambda a: committed(a) & exists(Call, Object, lambda c, o: by(c, a) & live_write(c, o)))
+
+
+@mtpo.reachable("mtpo.reach-gated")
+def reach_gated() -> Bool:
+    "A call without an inverse takes effect."
+    return exists(Call, lambda c: (c != origin()) & live(c) & ~invertible(c))
+
+
+@mtpo.reachable("mtpo.reach-aborted")
+def reach_aborted() -> Bool:
+    "An agent aborts after a write and commits empty; who had built on the write was told."
+    return exists(
+        Agent, Call, lambda a, c: aborted(a) & committed(a) & by(c, a) & withdrawn(c) & exists(Call, lambda p: note(p))
+    )
+
+
+@mtpo.reachable("mtpo.reach-foreign")
+def reach_foreign() -> Bool:
+    "The rest of a run goes on beside an object that somebody changed."
+    return exists(Object, lambda o: foreign(o)) & exists(Agent, lambda a: committed(a))
+
+
+@mtpo.reachable("mtpo.reach-kept")
+def reach_kept() -> Bool:
+    "An aborted agent leaves a call behind that nobody can take back."
+    return exists(Agent, Call, lambda a, c: aborted(a) & committed(a) & by(c, a) & live(c))
+
+
+@mtpo.variant(
+    "mtpo.repair-ends",
+    Call,
+    decreases=("undone", "applied", "failed", "retracted", "redone", "cancelled", "stranded", "settle"),
+)
+def repair_ends(x: Call) -> tuple[Bool, ...]:
+    "A repair ends: first its members are undone, then its call lands, then the undone ones are resolved."
+    return (
+        busy() & ~landed() & (x == acting()),
+        ~landed() & member(x) & live(x),
+        pending(x),
+        busy() & (x == acting()),
+    )
+
+
+@mtpo.variant("mtpo.notes-consumed", Call, decreases=("reopen", "deliver"))
+def notes_consumed(x: Call) -> tuple[Bool, ...]:
+    "Without new changes notifications are used up: a finished agent reopens, then consumes."
+    return note(x) & finished(author(x)), note(x)
+
+
+@mtpo.variant("mtpo.withdrawals-end", Call, decreases=("failed", "retracted", "cancelled", "stranded"))
+def withdrawals_end(x: Call) -> tuple[Bool, ...]:
+    "What is withdrawn is withdrawn for good: there are no more withdrawals than calls."
+    return (~withdrawn(x),)
+
+
+@mtpo.variant("mtpo.agents-advance", Agent, decreases=("launch", "abort", "finish", "commit"))
+def agents_advance(a: Agent) -> tuple[Bool, ...]:
+    "Without new changes agents launch, finish and commit, or abort and commit, each once."
+    return ~launched(a), ~aborted(a), ~finished(a), ~committed(a)
