@@ -6,7 +6,7 @@ The work is that of ``mtpo.proofs``, which is loaded when it is asked for: a spe
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
 
@@ -56,12 +56,13 @@ class Studied:
         """
         return cast(Answer, _ask("proved", self, properties=properties, timeout=timeout, cvc5=cvc5))
 
-    def mutate(self, only: str = "", *, size: int | None = None) -> Answer:
+    def mutate(self, only: str = "", *, size: int | None = None, equivalent: Mapping[str, str] | None = None) -> Answer:
         """Each guard conjunct and each update dropped, as ``mtpo mutate`` does; ``only`` those whose id contains it.
 
-        Raises ValueError for a spec that does not hold as it stands.
+        ``equivalent`` are ids of mutants that change nothing, with the reasons. Raises ValueError for a spec that does
+        not hold as it stands.
         """
-        return cast(Answer, _ask("mutated", self, only=only, size=size))
+        return cast(Answer, _ask("mutated", self, only=only, size=size, equivalent=equivalent or {}))
 
 
 def _ask(what: str, spec: Studied, **given: Any) -> object:

@@ -2,7 +2,7 @@
 
 For mtpo the instance has AGENTS agents with CALLS calls each on OBJECTS objects: every footprint, with and without
 inverses, both policies. For other specs every sort has SIZE elements and every choice of constants is tried (for fair,
-whose constants are times, five of them). Whole states are compared, not fingerprints. A property that fails is shown
+whose constants are times, a few of them). Whole states are compared, not fingerprints. A property that fails is shown
 with a shortest run; something that must be reachable and is never reached is a failure too.
 
 Beyond a million states use --compiled: the spec is made into machine code (half a minute for mtpo, kept for the next
