@@ -137,22 +137,6 @@ OTHER_TIMES: tuple[tuple[str, Mapping[str, tuple[int, ...]]], ...] = (
         "a prompt that outgrows the batch",
         {"a": (0,), "idle": (6,), "prompt": (3, 3, 2), "output": (1,), "tpot": (6, 9, 2), "ddl": (37, 24, 18)},
     ),
-    (
-        "two urgent at a time",
-        {
-            "a": (0,),
-            "c": (0,),
-            "idle": (8,),
-            "prompt": (1, 1, 2),
-            "output": (2, 1, 3),
-            "tpot": (6, 4, 5),
-            "ddl": (14, 39, 7),
-        },
-    ),
-    (
-        "a prompt that outgrows the batch",
-        {"a": (0,), "idle": (6,), "prompt": (3, 3, 2), "output": (1,), "tpot": (6, 9, 2), "ddl": (37, 24, 18)},
-    ),
 )
 """What differs from ``TIMES`` in each choice that is explored, and what that means."""
 

@@ -64,10 +64,18 @@ def _source(name: str) -> str:
 def sources_hash(spec: str, method: str) -> str:
     """SHA-256 over the syntax trees of the sources behind a method, for the spec of a module: ``paged_kv``, say."""
     found = hashlib.sha256()
-    for name in (f"spec/{spec}.py", *METHODS[method]):
+    for name in (*_modules(spec), *METHODS[method]):
         tree = ast.dump(_without_docstrings(ast.parse(_source(name))))
         found.update(f"{name}\0{tree}\0".encode())
     return found.hexdigest()
+
+
+def _modules(spec: str) -> list[str]:
+    """The sources of a spec: its module, or those of its package."""
+    folder = importlib.resources.files("mtpo.spec").joinpath(spec)
+    if not folder.is_dir():
+        return [f"spec/{spec}.py"]
+    return sorted(f"spec/{spec}/{file.name}" for file in folder.iterdir() if file.name.endswith(".py"))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
