@@ -1,36 +1,48 @@
 """Explain an id that an error, a log's verdict or a page cites: its English, its formula, its evidence, its mutants.
 
-ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec.
+ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec. With
+--rules it is a spec (fair), a rule (mtpo:gate) or left out: what the papers say, the clauses that carry it, what none
+carries, and for each action and property the rules that it is for.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import out, print_json, verb
-from mtpo_core.cli.specs import find_specs
+from mtpo_core.cli.common import out, print_json, usage, verb
+from mtpo_core.cli.specs import BUILT_IN, find_specs
 
 NEEDS_ARGUMENTS = True
 
 
 @verb
 def explain_command(
-    id: Annotated[str, typer.Argument(help="for example mtpo.one-way, mtpo.call, mtpo.call.gate")],
+    id: Annotated[str | None, typer.Argument(help="for example mtpo.one-way, mtpo.call, mtpo.call.gate")] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="the papers' rules and the clauses that carry them")] = False,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
+    if rules:
+        _rules(id or "", json)
+        raise typer.Exit(0)
+    if id is None:
+        raise usage("explain wants an id, such as mtpo.one-way, or --rules")
     from mtpo.proofs.evidence import explain
+    from mtpo.spec.rules import carried
 
     found = explain(id, find_specs(None))
+    carries = carried(id)
     if json:
-        print_json(found.as_json())
+        print_json(found.as_json() | {"rules": [rule.id for rule in carries]})
         raise typer.Exit(0)
     out.print(f"{found.id}   {found.kind}   {_short(found.at)}")
     if found.english:
         out.print(f"  {found.english}")
     out.print("\n".join(f"    {line}" for line in found.formula.splitlines()))
+    for rule in carries:
+        out.print(f"  for {rule.id} ({rule.source}): {rule.says}")
     for e in found.evidence:
         out.print(f"  {e.status:<8} {e.sentence}{'' if e.fresh else '   (the sources have changed since)'}")
     if found.mutants:
@@ -39,6 +51,45 @@ def explain_command(
         out.print(f"    {mutant:<38} {what if fate == 'caught by this' else fate}")
 
 
+def _rules(wanted: str, json: bool) -> None:
+    from mtpo.spec.rules import RULES, carried
+
+    shown = [rule for rule in RULES if wanted in ("", rule.id, rule.id.partition(":")[0])]
+    if not shown:
+        raise usage(f"no rules of {wanted!r}; give {', '.join(BUILT_IN)}, or a rule such as {RULES[0].id}")
+    named = {rule.id.partition(":")[0] for rule in shown} if ":" not in wanted else set()
+    back: dict[str, list[str]] = {}
+    for spec in find_specs(None):
+        ids = [*(f"{spec.name}.{name}" for name in spec.actions), *spec.properties, *spec.variants]
+        if spec.name in named:
+            back |= {id: [rule.id for rule in carried(id)] for id in ids}
+    if json:
+        print_json({"rules": [_plain(rule) for rule in shown], "clauses": back})
+        return
+    for rule in shown:
+        out.print(f"{rule.id:<28} {rule.says} ({rule.source})")
+        if rule.carried_by:
+            out.print(f"  {'carried by':<14} {', '.join(rule.carried_by)}")
+        if rule.lacks:
+            out.print(f"  {'in part not' if rule.carried_by else 'by no clause':<14} {rule.lacks}")
+    if back:
+        out.print("\nand back: each action and property, and the rules that it is for")
+    for id, rules in back.items():
+        out.print(f"{id:<38} {', '.join(rules)}")
+
+
+def _plain(rule: Any) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "source": rule.source,
+        "says": rule.says,
+        "carried_by": list(rule.carried_by),
+        "lacks": rule.lacks or None,
+    }
+
+
 def _short(at: str) -> str:
-    """The place in the source, from the package on."""
-    return "/".join(at.replace("\\", "/").split("/")[-2:])
+    """The place in the source, from the folder of the specs on."""
+    parts = at.replace("\\", "/").split("/")
+    start = max((n for n, part in enumerate(parts) if part == "spec"), default=len(parts) - 2)
+    return "/".join(parts[start:])

@@ -15,7 +15,7 @@ Mtpo = Callable[..., Any]
 def test_an_id_is_explained(mtpo: Mtpo) -> None:
     said = mtpo("explain", "mtpo.call.gate")
     assert (said.code, said.err) == (0, "")
-    assert said.out.startswith("mtpo.call.gate   guard clause   spec/mtpo.py:")
+    assert said.out.startswith("mtpo.call.gate   guard clause   spec/mtpo/")
     assert "caught by mtpo." in said.out
     said = mtpo("explain", "mtpo.one-way", "--json")
     assert said.json["kind"] == "step"
@@ -23,6 +23,26 @@ def test_an_id_is_explained(mtpo: Mtpo) -> None:
     said = mtpo("explain", "mtpo.zzz")
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("mtpo: unknown id 'mtpo.zzz'; close ones: mtpo.")
+
+
+def test_the_rules_of_the_papers_and_their_clauses(mtpo: Mtpo) -> None:
+    said = mtpo("explain", "--rules", "concur")
+    assert (said.code, said.err) == (0, "")
+    assert "concur:law                   W grows by alpha if U < U_low" in said.out
+    assert "  carried by     concur.grow, concur.cut, concur.hold," in said.out
+    assert "concur.first-come-first-served         concur:resume, concur:liveness" in said.out.splitlines()
+    said = mtpo("explain", "--rules", "mtpo:individual-success")
+    assert "  by no clause   Assumed of the agents" in said.out
+    assert "and back" not in said.out
+    said = mtpo("explain", "--rules", "--json")
+    assert {rule["id"].partition(":")[0] for rule in said.json["rules"]} == {"mtpo", "kv", "fair", "concur", "conserve"}
+    assert said.json["clauses"]["mtpo.gate"] == ["mtpo:gate"]
+    assert all(said.json["clauses"].values())
+    assert "  for mtpo:gate (SCCP 3, non-invertible; ours, F3)" in mtpo("explain", "mtpo.call.gate").out
+    for wrong in (["--rules", "raft"], ["--json"]):
+        said = mtpo("explain", *wrong)
+        assert (said.code, said.out) == (2, "")
+        assert said.err.count("\n") == 1
 
 
 def test_the_certificate_of_the_installed_sources(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
