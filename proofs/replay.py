@@ -22,6 +22,8 @@ _STEPS = frozenset(
         "launch",
         "read",
         "call",
+        "retract",
+        "retracted",
         "undone",
         "applied",
         "failed",
@@ -33,6 +35,8 @@ _STEPS = frozenset(
         "reopen",
         "finish",
         "commit",
+        "abort",
+        "external",
     }
 )
 
@@ -149,7 +153,7 @@ def replay(records: Sequence[Record]) -> Replay:
             what = f"the repair before it is to be told to rank {ranks}, and no notification is logged"
             problems.append(Problem("mtpo.settled-told", f"record {record.seq} ({record.kind})", what))
             break
-        if record.kind not in _STEPS:
+        if record.kind not in _STEPS or (record.kind == "external" and record.body["object"] not in names.objects):
             continue
         step = _step(record, names)
         where = f"record {record.seq} ({record.kind}{f' {record.call}' if record.call else ''})"
@@ -165,7 +169,7 @@ def replay(records: Sequence[Record]) -> Replay:
         problems += [
             Problem(p.id, where, f"the step violates it: {p.doc}") for p in instance.violated_step(before, state)
         ]
-        if record.kind == "call":
+        if record.kind in ("call", "retract"):
             noted = names.noted(instance, state)
         problems += _outcome(record, names, instance, before, state, noted, where)
         if record.kind == "settle":
@@ -181,10 +185,12 @@ def replay(records: Sequence[Record]) -> Replay:
 def _step(record: Record, names: _Names) -> Step:
     agent = record.agent if record.agent is not None else 0
     match record.kind:
-        case "launch" | "finish" | "reopen" | "deliver" | "commit":
+        case "launch" | "finish" | "reopen" | "deliver" | "commit" | "abort":
             return Step(record.kind, (agent,))
         case "settle":
             return Step("settle", ())
+        case "external":
+            return Step("external", (names.objects[record.body["object"]],))
     call = names.calls[parse_key(str(record.call))]
     match record.kind:
         case "read":
@@ -192,11 +198,11 @@ def _step(record: Record, names: _Names) -> Step:
             for o, sight in record.body["saw"].items():
                 below[names.objects[o]] = 0 if sight["write"] is None else names.calls[parse_key(sight["write"])]
             return Step("read", (call, tuple(below)))
-        case "call":
+        case "call" | "retract":
             members = [0] * (len(names.calls) + 1)
             for m in record.body["members"]:
                 members[names.calls[parse_key(m)]] = 1
-            return Step("call", (call, tuple(members)))
+            return Step(record.kind, (call, tuple(members)))
         case "applied" | "redone":
             out = [0] * max(1, len(names.objects))
             for o, digest in record.body["out"].items():
@@ -221,7 +227,7 @@ def _outcome(
         for o, sight in record.body["saw"].items():
             if instance.value(state, "saw", call, names.objects[o]) != names.values[sight["digest"]]:
                 found.append(Problem("mtpo.filtered-read", where, f"saw another value of {o} than is at its position"))
-    if record.kind == "undone":
+    if record.kind in ("undone", "retracted"):
         for o, digest in record.body["restored"].items():
             top = instance.value(state, "top", names.objects[o])
             if instance.value(state, "value", top, names.objects[o]) != names.values[digest]:

@@ -71,13 +71,43 @@ def call(walk: Walk, record: Record) -> None:
         if members:
             walk.report("log.body", record, f"a call has no members in mode {walk.mode}")
         return
+    _check_members(walk, record, members)
+    walk.repair = Repair(key, members & walk.world.operations.keys())
+
+
+def retract(walk: Walk, record: Record) -> None:
+    """A live call is to be taken out."""
+    agent, operation = walk.agent(record), _phase(walk, record, "live")
+    if not agent.aborted:
+        walk.acts(record)
+    final = walk.final(agent.rank)
+    if final is not None and operation.key <= final:
+        walk.report("run.abort", record, f"taken out though {name_of(final)} of its author has no inverse")
+    members = frozenset(map(key_of, record.body["members"]))
+    _check_members(walk, record, members)
+    walk.repair = Repair(operation.key, members & walk.world.operations.keys(), retracting=True)
+
+
+def retracted(walk: Walk, record: Record) -> None:
+    """The inverse of a call that is taken out ran."""
+    operation = _phase(walk, record, "undoing")
+    repair = _in_repair(walk, record, member=False)
+    if repair is not None and not repair.retracting:
+        walk.report("run.phases", record, f"call {name_of(repair.acting)} is not being taken out")
+    _all_undone(walk, record)
+    _restored(walk, record, operation)
+    operation.phase = "retracted"
+    operation.held.clear()
+    _land(walk)
+
+
+def _check_members(walk: Walk, record: Record, members: frozenset[Key]) -> None:
     for m in sorted(members):
         known = walk.world.operations.get(m)
         if known is None:
             walk.report("log.body", record, f"member {name_of(m)} is no call of this run")
-        elif known.phase != "live" or m < key:
+        elif known.phase != "live" or m < walk.key(record):
             walk.report("run.order-respected", record, f"member {name_of(m)} is not a live write above the call")
-    walk.repair = Repair(key, members & walk.world.operations.keys())
 
 
 def _in_repair(walk: Walk, record: Record, *, member: bool) -> Repair | None:
@@ -105,6 +135,8 @@ def _phase(walk: Walk, record: Record, *wanted: str) -> Operation:
 def prepared(walk: Walk, record: Record) -> None:
     """What undo needs was captured."""
     operation = _phase(walk, record, "called", "undone")
+    if not operation.invertible:
+        walk.report("run.phases", record, "what undo needs is captured for a call that is said to have no inverse")
     if operation.prepared and operation.phase in ("called", "undone"):
         walk.report("run.captured", record, "captured a second time for one effect")
     operation.prepared, walk.captured = True, operation.key
@@ -189,7 +221,13 @@ def failed(walk: Walk, record: Record) -> None:
 def undo(walk: Walk, record: Record) -> None:
     """An inverse is about to run."""
     operation = _phase(walk, record, "live")
-    _in_repair(walk, record, member=True)
+    repair = walk.repair
+    taken_out = repair is not None and repair.retracting and operation.key == repair.acting
+    _in_repair(walk, record, member=not taken_out)
+    if repair is not None:
+        later = [m for m in repair.members - repair.undone if m > operation.key]
+        for m in sorted(later):
+            walk.report("run.order-respected", record, f"undone before member {name_of(m)}, which is above it")
     if not operation.invertible:
         walk.report("run.gate", record, "a call without an inverse is undone")
     operation.phase = "undoing"
@@ -199,6 +237,14 @@ def undone(walk: Walk, record: Record) -> None:
     """An inverse ran."""
     operation = _phase(walk, record, "undoing")
     repair = _in_repair(walk, record, member=True)
+    _restored(walk, record, operation)
+    operation.phase, operation.prepared = "undone", False
+    if repair is not None:
+        repair.undone.add(operation.key)
+
+
+def _restored(walk: Walk, record: Record, operation: Operation) -> None:
+    """An inverse leaves on each object what the trajectory holds without the call."""
     for o in walk.world.drop(operation.key):
         top = walk.world.top(o)[0]
         walk.report("run.order-respected", record, f"undone below {name_of(top) if top else 'nothing'} on {o}")
@@ -209,9 +255,6 @@ def undone(walk: Walk, record: Record) -> None:
         right = walk.world.top(o)
         if restored[o] != right[1]:
             walk.report("run.undo-restores", record, f"{o} holds {restored[o][:8]}, not {text_of(right)}")
-    operation.phase, operation.prepared = "undone", False
-    if repair is not None:
-        repair.undone.add(operation.key)
 
 
 def redo(walk: Walk, record: Record) -> None:
@@ -236,7 +279,7 @@ def redone(walk: Walk, record: Record) -> None:
     if before != (operation.out, operation.held):
         if not record.body["changed"]:
             walk.report("run.premise-told", record, "read or left another value than before; changed is false")
-        walk.agent(record).owed[operation.key] = "changed"
+        _owe(walk, operation, "changed")
 
 
 def withdrawn(walk: Walk, record: Record) -> None:
@@ -250,7 +293,13 @@ def withdrawn(walk: Walk, record: Record) -> None:
         walk.report("run.no-lost-call", record, f"withdrawn, though the policy is {walk.policy}")
     operation.phase = kind
     operation.held.clear()
-    walk.agent(record).owed[operation.key] = kind
+    _owe(walk, operation, kind)
+
+
+def _owe(walk: Walk, operation: Operation, status: str) -> None:
+    agent = walk.agents[operation.key[0]]
+    if not agent.aborted:
+        agent.owed[operation.key] = status
 
 
 def settle(walk: Walk, record: Record) -> None:
@@ -265,7 +314,7 @@ def settle(walk: Walk, record: Record) -> None:
         phase = walk.world.operations[m].phase
         if phase not in AT_REST:
             walk.report("run.no-lost-call", record, f"settled while call {name_of(m)} is {phase}")
-    walk.repair = None
+    walk.repair, walk.settled = None, repair
 
 
 def _saw(record: Record) -> dict[str, Version]:

@@ -125,6 +125,8 @@ FORMS: Final[Mapping[str, Form]] = {
     "exec": Form(True, True),
     "applied": Form(True, True, {"saw": _SAW, "out": _HASHES, "result": _HASH}),
     "failed": Form(True, True, {"error": _TEXT}, {"undeclared": _HASHES}),
+    "retract": Form(True, True, {"members": _list(_ID)}),
+    "retracted": Form(True, True, {"restored": _HASHES}),
     "undo": Form(True, True, {"by": _ID}),
     "undone": Form(True, True, {"by": _ID, "restored": _HASHES}),
     "redo": Form(True, True, {"by": _ID}),
@@ -147,11 +149,12 @@ FORMS: Final[Mapping[str, Form]] = {
     "finish": Form(True, False),
     "reopen": Form(True, False),
     "commit": Form(True, False),
+    "abort": Form(True, False),
     "gate": Form(True, True, {"waits_for": _list(_COUNT)}),
     "external": Form(False, False, {"object": _TEXT, "expected": _HASH, "found": _HASH}),
     "close": Form(False, False, {"final": _HASHES, "outcome": _one_of("complete", "halted"), "error": _maybe(_TEXT)}),
 }
-"""The form of every kind that the checker can judge; ``abort`` and ``recover`` are not among them."""
+"""The form of every kind that the checker can judge; ``recover`` is not among them."""
 
 
 def fault(record: Record) -> str | None:

@@ -90,6 +90,11 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             Check(
                 "run.commit-order", "Agents act until they finish, and commit finished, in rank order.", needs_end=True
             ),
+            Check(
+                "run.abort",
+                "An agent that aborts acts no more; what it did is taken out, up to its last call without an inverse.",
+                _MTPO,
+            ),
             Check("run.gate", "A call without an inverse runs after every lower rank has committed.", _MTPO),
             Check("run.external", "Nobody changed an object without a tool (assumption A2).", needs_end=True),
             Check("run.final-state", "Every object ends with what its last surviving write left.", needs_end=True),

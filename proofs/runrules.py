@@ -15,6 +15,9 @@ from mtpo.spec.records import Record
 
 _ONLY_MTPO: Final = frozenset(
     {
+        "retract",
+        "retracted",
+        "abort",
         "undo",
         "undone",
         "redo",
@@ -32,6 +35,7 @@ _ONLY_MTPO: Final = frozenset(
 )
 _INSIDE_REPAIR: Final = frozenset(
     {
+        "retracted",
         "undo",
         "undone",
         "prepared",
@@ -49,6 +53,7 @@ _INSIDE_REPAIR: Final = frozenset(
     }
 )
 _ASIDE: Final = frozenset({"infer", "judge", "external"})
+_AFTER_SETTLE: Final = frozenset({"settle", "notify", *_ASIDE})
 _NEW_CALL: Final = frozenset({"read", "call", "gate"})
 
 
@@ -83,6 +88,8 @@ def take(walk: Walk, record: Record) -> None:
     if walk.repair and record.kind not in _INSIDE_REPAIR and not cut:
         walk.report("run.repair-atomic", record, f"in the middle of the repair of call {name_of(walk.repair.acting)}")
     _uncaptured(walk, record)
+    if record.kind not in _AFTER_SETTLE:
+        walk.settled = None
     handler = _HANDLERS.get(record.kind)
     if handler:
         handler(walk, record)
@@ -124,6 +131,8 @@ _HANDLERS: Final[Mapping[str, Callable[[Walk, Record], None]]] = {
     "exec": runcalls.begun,
     "applied": runcalls.applied,
     "failed": runcalls.failed,
+    "retract": runcalls.retract,
+    "retracted": runcalls.retracted,
     "undo": runcalls.undo,
     "undone": runcalls.undone,
     "redo": runcalls.redo,
@@ -139,6 +148,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Walk, Record], None]]] = {
     "finish": runtold.finish,
     "reopen": runtold.reopen,
     "commit": runtold.commit,
+    "abort": runtold.abort,
     "gate": runtold.gate,
     "external": runtold.external,
     "close": runtold.close,

@@ -11,11 +11,21 @@ import attrs
 from mtpo.proofs.runform import Key
 
 Phase = Literal[
-    "read", "called", "executing", "live", "undoing", "undone", "redoing", "failed", "cancelled", "stranded"
+    "read",
+    "called",
+    "executing",
+    "live",
+    "undoing",
+    "undone",
+    "redoing",
+    "failed",
+    "cancelled",
+    "stranded",
+    "retracted",
 ]
-"""Where a call stands. ``read``, ``live``, ``failed``, ``cancelled`` and ``stranded`` are where it may end."""
+"""Where a call stands. Those in ``AT_REST`` are where it may end."""
 
-AT_REST: frozenset[Phase] = frozenset({"read", "live", "failed", "cancelled", "stranded"})
+AT_REST: frozenset[Phase] = frozenset({"read", "live", "failed", "cancelled", "stranded", "retracted"})
 
 Version = tuple[Key | None, str]
 """A value of an object: the write that left it (None: the initial value) and its digest."""
@@ -50,6 +60,7 @@ class Agent:
     steps: int = 0
     finished: bool = False
     committed: bool = False
+    aborted: bool = False
     inbox: list[int] = attrs.Factory(list)
     delivered: set[int] = attrs.Factory(set)
     judged: set[int] = attrs.Factory(set)
@@ -58,10 +69,12 @@ class Agent:
 
 @attrs.define
 class Repair:
-    """A write call under way, with the calls it has to undo. ``landed``: it was applied or has failed."""
+    """A call under way, with the calls it has to undo. ``landed``: it was applied, has failed, or (``retracting``) is
+    out."""
 
     acting: Key
     members: frozenset[Key]
+    retracting: bool = False
     undone: set[Key] = attrs.Factory(set)
     landed: bool = False
 

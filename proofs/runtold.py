@@ -31,10 +31,19 @@ def notify(walk: Walk, record: Record) -> None:
     if body["id"] in walk.notices:
         walk.report("log.body", record, f"notification {body['id']} exists already")
         return
-    if key_of(body["by"])[0] >= agent.rank:
+    by, settled = key_of(body["by"]), walk.settled
+    own = settled is not None and settled.retracting and by[0] == agent.rank
+    if by[0] >= agent.rank and not own:
         walk.report(
             "run.one-way", record, f"{walk.who(agent.rank)} is told of call {body['by']}, which is not below it"
         )
+    if walk.repair is None and (settled is None or settled.acting != by):
+        stands = "none was" if settled is None else f"that of call {name_of(settled.acting)} was"
+        walk.report(
+            "run.one-way", record, f"is said to come of call {body['by']}; of the repairs, {stands} just settled"
+        )
+    if agent.aborted:
+        walk.report("run.abort", record, f"{walk.who(agent.rank)} is told something though it has aborted")
     for premise in body["premises"]:
         _check_premise(walk, record, agent, premise)
     for result in body["results"]:
@@ -114,8 +123,8 @@ def finish(walk: Walk, record: Record) -> None:
 def reopen(walk: Walk, record: Record) -> None:
     """A finished agent is at work again."""
     agent = walk.agent(record)
-    if agent.committed or not agent.finished:
-        stands = "has committed" if agent.committed else "has not finished"
+    if agent.committed or agent.aborted or not agent.finished:
+        stands = "has committed" if agent.committed else "has aborted" if agent.aborted else "has not finished"
         walk.report("run.commit-order", record, f"{walk.who(agent.rank)} is reopened though it {stands}")
     agent.finished = False
 
@@ -129,8 +138,29 @@ def commit(walk: Walk, record: Record) -> None:
     reasons += [f"it has unread notifications {agent.inbox}"] if agent.inbox else []
     for reason in reasons:
         walk.report("run.commit-order", record, f"{walk.who(agent.rank)} commits though {reason}")
+    if agent.aborted:
+        final = walk.final(agent.rank)
+        for key, operation in walk.world.operations.items():
+            if key[0] == agent.rank and operation.phase == "live" and (final is None or key > final):
+                walk.report(
+                    "run.abort", record, f"{walk.who(agent.rank)} aborted, and its call {name_of(key)} is in place"
+                )
     walk.settle_debts(agent, record)
     agent.committed = True
+
+
+def abort(walk: Walk, record: Record) -> None:
+    """An agent gave up: it is told nothing more, and what it had read is no premise any more."""
+    agent = walk.agent(record)
+    if agent.committed or agent.aborted:
+        done = "committed" if agent.committed else "aborted"
+        walk.report("run.abort", record, f"{walk.who(agent.rank)} aborts though it has {done}")
+    agent.aborted = agent.finished = True
+    agent.inbox.clear()
+    agent.owed.clear()
+    for key, operation in walk.world.operations.items():
+        if key[0] == agent.rank and operation.phase in ("read", "failed"):
+            operation.held.clear()
 
 
 def gate(walk: Walk, record: Record) -> None:

@@ -21,8 +21,9 @@ Mode = Literal["mtpo", "naive", "serial"]
 @attrs.define
 class Walk:
     """The state of the pass. ``skipped`` are kinds that the checker has no rules for; ``time`` is that of the last
-    record; ``captured`` the call whose undo data was captured and whose effect must come next; ``lost`` the place of
-    the first record that can't be understood: from there on only the form of records is judged."""
+    record; ``captured`` the call whose undo data was captured and whose effect must come next; ``settled`` the repair
+    whose notifications come now; ``lost`` the place of the first record that can't be understood: from there on only
+    the form of records is judged."""
 
     mode: Mode
     policy: str
@@ -36,6 +37,7 @@ class Walk:
     captured: Key | None = None
     lost: int | None = None
     repair: Repair | None = None
+    settled: Repair | None = None
     closed: Record | None = None
     _mistakes: dict[tuple[str, str], int] = attrs.Factory(dict)
     _told: dict[tuple[str, str], int] = attrs.Factory(dict)
@@ -79,7 +81,7 @@ class Walk:
         """An agent does something that must follow from all it was told."""
         agent = self.agent(record)
         if agent.committed or agent.finished:
-            done = "committed" if agent.committed else "finished"
+            done = "committed" if agent.committed else "aborted" if agent.aborted else "finished"
             self.report("run.commit-order", record, f"{self.who(agent.rank)} acts though it has {done}")
         if agent.inbox:
             ids = ", ".join(map(str, agent.inbox))
@@ -96,6 +98,13 @@ class Walk:
                 "run.premise-told", where, f"{self.who(agent.rank)} was not told that its {name_of(key)} {status}"
             )
         agent.owed.clear()
+
+    def final(self, rank: int) -> Key | None:
+        """The last call of an agent that is in place and has no inverse: nothing up to it can be taken out."""
+        keys = (
+            k for k, op in self.world.operations.items() if k[0] == rank and op.phase == "live" and not op.invertible
+        )
+        return max(keys, default=None)
 
     def issue(self, record: Record, operation: Operation) -> bool:
         """A new call of an agent; False when the id is taken."""

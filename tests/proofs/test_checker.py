@@ -161,6 +161,19 @@ def never_commits(s: Any) -> None:
 
 def irreversible_too_early(s: Any) -> None:
     s.of("call", "1.1").body["invertible"] = False
+    s.drop(s.of("prepared", "1.1"), s.of("prepared", "1.1", 1))
+
+
+def inverse_denied(s: Any) -> None:
+    s.of("call", "0.1").body["invertible"] = False
+
+
+def abandoned(s: Any) -> None:
+    s.moved(lambda: s.add("abort", 1, None), s.of("commit", nth=1))
+
+
+def told_of_another_call(s: Any) -> None:
+    s.of("notify").body["by"] = "0.0"
 
 
 def stranger(s: Any) -> None:
@@ -243,6 +256,9 @@ BAD = [
     (acts_when_finished, {"run.commit-order"}),
     (never_commits, {"run.commit-order"}),
     (irreversible_too_early, {"run.gate"}),
+    (inverse_denied, {"run.phases"}),
+    (abandoned, {"run.abort"}),
+    (told_of_another_call, {"run.one-way"}),
     (stranger, {"run.external"}),
     (other_end, {"run.final-state"}),
 ]
@@ -528,7 +544,7 @@ def test_a_committed_agent_is_judged_before_the_end(good: Any, written: Written)
 
 
 def test_a_kind_without_rules_is_not_passed_over(good: Any, written: Written) -> None:
-    good.moved(lambda: good.add("abort", 1, None), good.of("close"))
+    good.moved(lambda: good.add("recover", None, None), good.of("close"))
     report = check(written(good))
     assert report.status == "incomplete" and report.unfinished[0].property == "log.unjudged"
 

@@ -109,11 +109,11 @@ def test_a_halted_run_is_decided_as_far_as_it_went(good: Any, written: Written) 
 
 
 def test_a_kind_without_rules_leaves_what_follows_open(good: Any, written: Written) -> None:
-    good.moved(lambda: good.add("abort", 1, None), good.of("close"))
+    good.moved(lambda: good.add("recover", None, None), good.of("close"))
     found = judged(written(good), 3)
     decided = {id for id, verdict in verdicts(found).items() if verdict == "holds"}
     assert decided == {"log.chain", "log.gap", "log.value"}
-    assert notes(found)["run.gate"] == "the checker has no rules for 'abort'"
+    assert notes(found)["run.gate"] == "the checker has no rules for 'recover'"
     assert verdicts(found)[REPLAY] == "not asked"
 
 
