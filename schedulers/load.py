@@ -48,8 +48,10 @@ def _fairbatching(
     return FairBatching(calibrator, Objectives(ttft, tpot, reanchor), idle, cap, learns)
 
 
-def _ampd(error: float = 0.1, seed: int = 0, oracle: bool = False, poll: float | None = None) -> Ampd:
-    return Ampd(error, seed, ConServe(oracle, poll))
+def _ampd(
+    error: float = 0.1, seed: int = 0, oracle: bool = False, poll: float | None = None, first: bool = False
+) -> Ampd:
+    return Ampd(error, seed, ConServe(oracle, poll), first)
 
 
 def _pab(

@@ -272,9 +272,10 @@ class PlacementDecision:
     open until the prompt is computed; when asked ``prefilled``, None holds the turn: its KV cache stays where it is.
     If ``decode`` is not ``prefill``, the KV cache is moved once, between the two. ``bind``: the conversation's later
     turns see ``decode`` as ``bound``. ``reserve``: tokens promised to the conversation on ``decode`` from now on, in
-    all, in the place of what was reserved before; taken in the same instant. ``retry``: seconds after which a held
-    turn is asked about again, whoever else waits; None: whenever something has changed, longest held first. ``shed``:
-    the turn is refused for good.
+    all, in the place of what was reserved before; taken in the same instant. ``fetch``: what the bound worker has of
+    the prompt is first brought to ``prefill``, if that is another one; whoever can't do so computes it there anew.
+    ``retry``: seconds after which a held turn is asked about again, whoever else waits; None: whenever something has
+    changed, longest held first. ``shed``: the turn is refused for good.
     """
 
     prefill: int | None
@@ -283,6 +284,7 @@ class PlacementDecision:
     reserve: int = 0
     retry: float | None = None
     shed: bool = False
+    fetch: bool = False
 
 
 class PlacementPolicy(Protocol):

@@ -65,13 +65,15 @@ class Ampd:
     """Adaptive per-turn disaggregation with predictions that are wrong at a given rate, as ConServe emulates it.
 
     A turn is misrouted with probability ``error``, by a draw that depends on ``seed``, conversation and turn only: a
-    first turn is then prefilled on its decoder, a later one on a prefiller, with one more transfer. At 0 it *is*
-    ConServe.
+    later turn is then prefilled on a prefiller, to which its history is brought first, and from which what is new goes
+    back. ``first``: first turns are misrouted too, and prefilled on their decoder; the published emulation leaves them
+    alone. At 0 it *is* ConServe.
     """
 
     error: float = attrs.field(default=0.1, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
     seed: int = 0
     rule: ConServe = attrs.field(factory=ConServe)
+    first: bool = False
 
     @property
     def oracle(self) -> bool:
@@ -80,6 +82,8 @@ class Ampd:
 
     def misrouted(self, conversation: str, turn: int) -> bool:
         """Whether the prediction is wrong for a turn."""
+        if turn == 1 and not self.first:
+            return False
         return random.Random(f"{self.seed}/{conversation}/{turn}").random() < self.error
 
     def decide(self, observation: PlacementObservation) -> PlacementDecision:
@@ -88,6 +92,6 @@ class Ampd:
             return self.rule.decide(observation)
         if observation.bound is not None:
             at_home = self.rule.decide(observation)
-            return attrs.evolve(at_home, prefill=emptiest(observation))
+            return attrs.evolve(at_home, prefill=emptiest(observation), fetch=True)
         local = self.rule.bind(observation)
         return attrs.evolve(local, prefill=local.decode)

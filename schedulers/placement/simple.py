@@ -26,16 +26,37 @@ class OneWorker:
 @attrs.frozen
 class Collocated:
     """A conversation begins on the worker with the most KV cache that is promised to nobody, and stays there: prompts
-    and decodes side by side. Never held: what does not fit waits in the worker's own queue."""
+    and decodes side by side.
+
+    ``hold``: one that fits nowhere is held, first come, first served; else it waits in the worker's own queue.
+    ``oracle``: what is reserved is the largest sequence that it will ever have, which nobody can observe; with both,
+    nothing is ever preempted: the baseline of ConServe's published code.
+    """
+
+    hold: bool = False
+    oracle: bool = False
 
     def decide(self, observation: PlacementObservation) -> PlacementDecision:
         """See :class:`~mtpo.schedulers.types.PlacementPolicy`."""
-        chosen = observation.bound
-        if chosen is None:
-            chosen = most_unheld(w for w in observation.workers if w.prefills and w.decodes)
-        if chosen is None:
+        need = max(observation.reserved, need_of(observation))
+        if self.oracle:
+            if observation.peak is None:
+                raise ValueError("placement collocated: an oracle needs to be shown the peak of the conversation")
+            need = observation.peak
+        if observation.bound is not None:
+            return PlacementDecision(observation.bound, observation.bound, bind=True, reserve=need)
+        workers = [w for w in observation.workers if w.prefills and w.decodes]
+        if not workers:
             raise ValueError("placement collocated: no worker both prefills and decodes")
-        return PlacementDecision(chosen, chosen, bind=True, reserve=max(observation.reserved, need_of(observation)))
+        if not self.hold:
+            chosen = most_unheld(workers)
+        elif all(w.capacity < need for w in workers):
+            return PlacementDecision(None, None, shed=True)
+        else:
+            chosen = None if observation.ahead else most_unheld(w for w in workers if w.unheld >= need)
+        if chosen is None:
+            return PlacementDecision(None, None)
+        return PlacementDecision(chosen, chosen, bind=True, reserve=need)
 
 
 @attrs.frozen

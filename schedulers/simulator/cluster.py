@@ -20,10 +20,19 @@ import attrs
 from mtpo.schedulers.admission.caps import NoLimit
 from mtpo.schedulers.admission.gate import Gate
 from mtpo.schedulers.placement.simple import OneWorker
+from mtpo.schedulers.simulator.energy import Load
 from mtpo.schedulers.simulator.metrics import Meter, TurnRecord, Window, windows
 from mtpo.schedulers.simulator.router import Router, Site, Talk
 from mtpo.schedulers.simulator.steptime import Hardware
-from mtpo.schedulers.simulator.worker import Caps, Request, SimulationError, Worker, policy_failed, request_of
+from mtpo.schedulers.simulator.worker import (
+    Caps,
+    Request,
+    SimulationError,
+    Worker,
+    brought,
+    policy_failed,
+    request_of,
+)
 from mtpo.schedulers.traces.workload import Workload
 from mtpo.schedulers.types import (
     AdmissionObservation,
@@ -50,7 +59,8 @@ class WorkerSetup:
 @attrs.frozen
 class Setup:
     """A cluster under three policies. ``ttft_slo`` and ``tpot_slo`` in seconds, None where there is no objective;
-    ``window``: the width in seconds of the windows that usage is reported in."""
+    ``window``: the width in seconds of the windows that usage is reported in; ``gaps``: whether all times between two
+    tokens are kept."""
 
     step: StepPolicy
     workers: tuple[WorkerSetup, ...] = attrs.field(validator=attrs.validators.min_len(1))
@@ -59,6 +69,7 @@ class Setup:
     ttft_slo: float | None = 1.0
     tpot_slo: float | None = 0.05
     window: float = 10.0
+    gaps: bool = False
 
 
 @attrs.frozen
@@ -69,7 +80,7 @@ class Outcome:
     conversations never asked for. ``windows`` of ``window`` seconds. ``end`` in seconds; ``busy`` seconds, ``steps``,
     ``tokens`` computed, ``joules`` of all workers; ``prompt`` tokens looked up in the caches and ``hits`` found;
     ``peak``: the largest share of a worker's KV cache that was held. ``evicted`` blocks. ``transfers`` of KV cache,
-    the tokens ``moved`` by them, and the most of one conversation.
+    the tokens ``moved`` by them, and the most of one conversation. ``loads``: what each worker did.
     """
 
     turns: tuple[TurnRecord, ...]
@@ -90,6 +101,7 @@ class Outcome:
     transfers: int
     moved: int
     most_transfers: int
+    loads: tuple[Load, ...]
 
 
 def simulate(workload: Workload, setup: Setup, progress: Progress | None = None) -> Outcome:
@@ -97,7 +109,7 @@ def simulate(workload: Workload, setup: Setup, progress: Progress | None = None)
     return Simulation(workload, setup, progress).run()
 
 
-_STEP, _LAND, _READY, _RETRY, _TICK = range(5)
+_STEP, _LAND, _FETCHED, _READY, _RETRY, _TICK = range(6)
 _PATIENCE: Final = 10_000
 """Ticks without anything else before a simulation is given up."""
 
@@ -131,6 +143,8 @@ class Simulation:
         self.left = len(self.talks)
         self.lost = self.preemptions = self.transfers = self.moved = self.looked_up = self.found = 0
         self.touched = False
+        self.visits: set[int] = set()
+        """Requests whose history was brought to where they are prefilled."""
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
@@ -171,6 +185,9 @@ class Simulation:
         elif kind == _LAND:
             assert what is not None
             self._landed(what)
+        elif kind == _FETCHED:
+            assert what is not None
+            self._fetched(what)
         elif kind == _RETRY:
             assert what is not None
             if self.router.waits(what):
@@ -242,19 +259,54 @@ class Simulation:
             request = request_of(next(self.ids), turn, talk.asked, *slos, worker.caps.block_size)
             if talk.decoder != talk.prefiller:
                 request.until, request.moves = 1, True
-            talk.request, talk.reached = request, self.now
+            if self.setup.gaps:
+                request.gaps = []
+            talk.request, talk.reached, talk.held = request, self.now, 0.0
             self.by_request[request.id] = talk
-            try:
-                worker.submit(request)
-            except SimulationError as error:
-                where = f"conversation {talk.conversation.name}, turn {talk.turn + 1}"
-                raise SimulationError(f"{where}: {error}") from None
+            if not (decision.fetch and self._fetch(talk, request, worker)):
+                self._queue(talk, request, worker)
+
+    def _queue(self, talk: Talk, request: Request, worker: Worker) -> None:
+        try:
+            worker.submit(request)
+        except SimulationError as error:
+            where = f"conversation {talk.conversation.name}, turn {talk.turn + 1}"
+            raise SimulationError(f"{where}: {error}") from None
+
+    def _fetch(self, talk: Talk, request: Request, worker: Worker) -> bool:
+        """Bring what the bound worker has of a prompt to another one; whether there is anything to bring."""
+        if talk.bound is None or talk.bound == worker.id:
+            return False
+        there = self.sites[talk.bound].worker.prefix(request.holding.runs, request.prompt)
+        tokens = worker.receive(request, there)
+        if not tokens:
+            return False
+        self._moves(talk, tokens, worker, _FETCHED)
+        return True
+
+    def _fetched(self, talk: Talk) -> None:
+        self.touched = True
+        request, worker = talk.request, self.sites[talk.prefiller or 0].worker
+        assert request is not None
+        worker.received(request)
+        self.visits.add(request.id)
+        self._queue(talk, request, worker)
+
+    def _moves(self, talk: Talk, tokens: int, to: Worker, then: int) -> None:
+        talk.transfers += 1
+        self.transfers += 1
+        self.moved += tokens
+        self._later(to.hardware.transfer.seconds(tokens), then, talk)
 
     def _left_worker(self, talk: Talk, request: Request, worker: Worker) -> None:
         """A request has emitted what it was to emit here."""
+        if request.id in self.visits:
+            self.visits.remove(request.id)
+            worker.unpin(brought(request.id))
         if worker.id == talk.decoder:
             self._turn_ended(talk)
             return
+        talk.left = self.now
         if talk.decoder is None:
             self._place(talk)
         else:
@@ -264,6 +316,7 @@ class Simulation:
         """Move the KV cache of a turn that was prefilled to where it decodes."""
         request, decoder = talk.request, self.sites[talk.decoder or 0].worker
         assert request is not None and talk.prefiller is not None
+        talk.held = self.now - talk.left
         request.until, request.moves = request.output, False
         if decoder.id == talk.prefiller:
             self._landed(talk)
@@ -272,10 +325,7 @@ class Simulation:
         if tokens is None:
             self._landed(talk)
             return
-        talk.transfers += 1
-        self.transfers += 1
-        self.moved += tokens
-        self._later(decoder.hardware.transfer.seconds(tokens), _LAND, talk)
+        self._moves(talk, tokens, decoder, _LAND)
 
     def _landed(self, talk: Talk) -> None:
         self.touched = True
@@ -308,6 +358,9 @@ class Simulation:
                 request.late,
                 request.preempted,
                 -1 if talk.decoder is None else talk.decoder,
+                talk.asked if request.began is None else request.began,
+                talk.held,
+                tuple(request.gaps or ()),
             )
         )
         self.router.turn_ended(talk)
@@ -355,4 +408,5 @@ class Simulation:
             self.transfers,
             self.moved,
             max((talk.transfers for talk in self.talks), default=0),
+            tuple(Load(meter.busy, meter.arithmetic) for meter in meters),
         )

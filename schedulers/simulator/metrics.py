@@ -19,6 +19,8 @@ class TurnRecord:
     ``submitted``: when its conversation asked for it; ``arrival``: when it reached a worker, after admission and
     placement; ``first`` and ``end``: when its first and last tokens were there. ``gap``: the largest time between two
     tokens; ``late``: tokens after their deadline; ``hits``: prompt tokens that the cache had; ``worker`` that decoded.
+    ``began``: when its first step began; ``held``: seconds for which, prefilled, it waited for a place to decode.
+    ``gaps``: all times between two tokens, where they were asked for.
     """
 
     conversation: str
@@ -34,6 +36,9 @@ class TurnRecord:
     late: int
     preempted: int
     worker: int
+    began: float = 0.0
+    held: float = 0.0
+    gaps: tuple[float, ...] = ()
 
     @property
     def ttft(self) -> float:
@@ -83,7 +88,7 @@ class Meter:
 
     def __init__(self, width: float = 10.0) -> None:
         self.width = width
-        self.busy = 0.0
+        self.busy = self.arithmetic = 0.0
         self.tokens = self.prompt = self.hits = 0
         self.peak = 0.0
         self._sums: dict[int, _Sums] = {}
@@ -95,14 +100,18 @@ class Meter:
             sums = self._sums[index] = _Sums()
         return sums
 
-    def step(self, now: float, seconds: float, usage: float, running: int, waiting: int, tokens: int) -> None:
-        """A step of so many seconds began; ``usage`` is the share of the KV cache that is held."""
+    def step(
+        self, now: float, seconds: float, usage: float, running: int, waiting: int, tokens: int, arithmetic: float = 0.0
+    ) -> None:
+        """A step of so many seconds began; ``usage`` is the share of the KV cache that is held, ``arithmetic`` the
+        seconds that its new tokens take."""
         sums = self._at(now)
         sums.usage += usage * seconds
         sums.running += running * seconds
         sums.waiting += waiting * seconds
         sums.tokens += tokens
         self.busy += seconds
+        self.arithmetic += arithmetic
         self.tokens += tokens
         if usage > self.peak:
             self.peak = usage

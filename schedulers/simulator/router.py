@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from mtpo.schedulers.simulator.kv import Holding, Runs, runs_of
+from mtpo.schedulers.simulator.kv import Runs, runs_of
 from mtpo.schedulers.simulator.worker import Request, SimulationError, Worker, policy_failed
 from mtpo.schedulers.traces.workload import Conversation
 from mtpo.schedulers.types import (
@@ -22,13 +22,15 @@ from mtpo.schedulers.types import (
 class Talk:
     """A conversation under way. ``turn`` counts from 0; ``asked`` when that turn was asked for, ``reached`` when it
     reached a worker; ``transfers`` of KV cache so far; ``request`` its present turn on ``prefiller``, then on
-    ``decoder``."""
+    ``decoder``; ``left`` when it was prefilled there, ``held`` seconds for which it then waited for a decoder."""
 
     conversation: Conversation
     turn: int = 0
     asked: float = 0.0
     reached: float = 0.0
     transfers: int = 0
+    left: float = 0.0
+    held: float = 0.0
     request: Request | None = None
     prefiller: int | None = None
     decoder: int | None = None
@@ -166,12 +168,7 @@ class Router:
     def _view(self, site: Site, runs: Runs, prompt: int) -> WorkerView:
         worker = site.worker
         size = worker.caps.block_size
-        found = 0
-        if runs:
-            probe = Holding(-1, runs, (prompt - 1) // size)
-            worker.kv.watch(probe)
-            worker.kv.unwatch(probe)
-            found = probe.found * size
+        found = worker.prefix(runs, prompt) * size if runs else 0
         running, waiting = worker.views()
         return WorkerView(
             worker.id,

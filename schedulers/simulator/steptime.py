@@ -37,6 +37,10 @@ class StepTime:
         """How long a step takes."""
         return max(self.floor, self.a + self.b * new + self.c * context + self.d * pairs)
 
+    def arithmetic(self, new: int, pairs: float) -> float:
+        """Seconds of a step that its new tokens take: the part that is bound by arithmetic, not by memory."""
+        return self.b * new + self.d * pairs
+
     @property
     def model(self) -> StepModel:
         """Its linear part, as a policy may know it."""

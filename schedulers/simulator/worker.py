@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 import attrs
 
-from mtpo.schedulers.simulator.kv import Holding, KVError, PrefixCache, runs_of
+from mtpo.schedulers.simulator.kv import Holding, KVError, PrefixCache, Runs, runs_of
 from mtpo.schedulers.simulator.metrics import Meter
 from mtpo.schedulers.simulator.steptime import Hardware
 from mtpo.schedulers.traces.workload import Piece, Turn
@@ -50,7 +50,8 @@ class Caps:
 @attrs.define(eq=False)
 class Request:
     """A turn on a worker. Times in seconds; ``due`` is the deadline of its next token, ``late`` counts tokens emitted
-    after theirs, ``gap`` is the largest time between two tokens. It leaves the worker when it has emitted ``until``."""
+    after theirs, ``gap`` is the largest time between two tokens, ``gaps`` all of them, None where nobody asked;
+    ``began``: when its first step began. It leaves the worker when it has emitted ``until``."""
 
     id: int
     arrival: float
@@ -69,6 +70,8 @@ class Request:
     first: float | None = None
     last: float = 0.0
     gap: float = 0.0
+    gaps: list[float] | None = None
+    began: float | None = None
     late: int = 0
     hits: int = -1
     """Prompt tokens that the cache had when it was first admitted; -1 before."""
@@ -92,6 +95,11 @@ def request_of(
     holding = Holding(id, runs_of(content, block_size))
     due = arrival + ttft_slo if ttft_slo is not None else float("inf")
     return Request(id, arrival, turn.prompt, turn.output, holding, ttft_slo, tpot_slo, turn.prompt, due, turn.output)
+
+
+def brought(id: int) -> int:
+    """The id of the blocks that were brought to a worker for a request."""
+    return -2 - id
 
 
 class Worker:
@@ -147,6 +155,33 @@ class Worker:
     def unpin(self, id: int) -> None:
         """Give up the blocks of a request that left, now that its KV cache has been moved."""
         self.kv.release(self._pinned.pop(id))
+
+    def prefix(self, runs: Runs, prompt: int) -> int:
+        """Blocks at the beginning of a prompt that the cache has."""
+        probe = Holding(-1, runs, (prompt - 1) // self.caps.block_size)
+        self.kv.watch(probe)
+        self.kv.unwatch(probe)
+        return probe.found
+
+    def receive(self, request: Request, blocks: int) -> int:
+        """Make room for blocks at the beginning of a request that are brought here for this one turn, and keep them
+        until it leaves (:meth:`unpin` of :func:`brought`). Returns how many tokens have to be moved: none when they are
+        here already, or would take so much of the cache that requests block each other."""
+        holding = Holding(brought(request.id), request.holding.runs, blocks)
+        self.kv.watch(holding)
+        lacking = blocks - holding.found
+        if lacking <= 0 or self.kv.available - lacking - holding.cached < self.kv.total // 2:
+            self.kv.unwatch(holding)
+            return 0
+        self.kv.admit(holding)
+        self.kv.allocate(holding, lacking)
+        self._pinned[holding.id] = holding
+        return lacking * self.caps.block_size
+
+    def received(self, request: Request) -> None:
+        """The blocks that :meth:`receive` made room for are here."""
+        holding = self._pinned[brought(request.id)]
+        self.kv.publish(holding, holding.blocks)
 
     def expect(self, request: Request) -> int | None:
         """Make room for the KV cache of a request that was prefilled elsewhere; its holding is this worker's from now.
@@ -274,15 +309,15 @@ class Worker:
             if work.id in self._waiting:
                 self._admit(work.id)
         new, context, pairs = 0, 0, 0.0
-        batch = self._batch
+        batch, running = self._batch, self._running
         for work in decision.work:
-            request, tokens = self._running[work.id], work.tokens
-            before = request.computed
+            request, tokens = running[work.id], work.tokens
+            before, holding = request.computed, request.holding
             after = before + tokens
-            lacking = -(-after // size) - request.holding.tree - request.holding.private
+            lacking = -(-after // size) - holding.tree - holding.private
             if lacking > 0:
                 try:
-                    kv.allocate(request.holding, lacking)
+                    kv.allocate(holding, lacking)
                 except KVError as error:
                     raise SimulationError(f"policy {type(self.policy).__name__} overbooked: {error}") from None
             new += tokens
@@ -293,7 +328,8 @@ class Worker:
         self.steps += 1
         seconds = self.hardware.step.seconds(new, context, pairs)
         self._measured = StepMeasured(new, context, seconds)
-        self.meter.step(now, seconds, kv.used / kv.total, len(self._running), len(self._waiting), new)
+        work_of = self.hardware.step.arithmetic(new, pairs)
+        self.meter.step(now, seconds, kv.used / kv.total, len(running), len(self._waiting), new, work_of)
         return seconds
 
     def _check(self, decision: StepDecision) -> None:
@@ -338,7 +374,7 @@ class Worker:
         request.computed = found
         self.meter.looked_up(self._began, request.known, found)
         if request.hits < 0:
-            request.hits = found
+            request.hits, request.began = found, self._began
 
     def _preempt(self, id: int) -> None:
         """By recomputation: its blocks go, its tokens stay, it waits first in line."""
@@ -358,13 +394,15 @@ class Worker:
         for request, tokens in self._batch:
             computed = request.computed = request.computed + tokens
             holding = request.holding
-            if computed // size > holding.tree and holding.publishing and holding.runs:
+            if holding.runs and holding.publishing and computed // size > holding.tree:
                 kv.publish(holding, computed // size)
             if computed == request.known:
                 if request.emitted:
                     gap = now - request.last
                     if gap > request.gap:
                         request.gap = gap
+                    if request.gaps is not None:
+                        request.gaps.append(gap)
                 else:
                     request.first = now
                 if now > request.due:
@@ -375,6 +413,7 @@ class Worker:
                 request.due += request.tpot_slo or 0.0
                 if request.emitted == request.until:
                     ended.append(request)
+                    continue
             views[request.id] = RequestView(
                 request.id,
                 request.arrival,

@@ -280,19 +280,20 @@ def test_ampd_without_errors_is_conserve(shapes, picks, capacities):
 
 
 def test_ampd_is_wrong_as_often_as_asked_and_always_in_the_same_places():
-    wrong = [Ampd(0.1, seed=1).misrouted(f"c{n}", k) for n in range(1000) for k in range(1, 6)]
+    wrong = [Ampd(0.1, seed=1).misrouted(f"c{n}", k) for n in range(1000) for k in range(2, 7)]
     assert 0.08 < sum(wrong) / len(wrong) < 0.12
-    assert wrong == [Ampd(0.1, seed=1).misrouted(f"c{n}", k) for n in range(1000) for k in range(1, 6)]
-    assert wrong != [Ampd(0.1, seed=2).misrouted(f"c{n}", k) for n in range(1000) for k in range(1, 6)]
+    assert wrong == [Ampd(0.1, seed=1).misrouted(f"c{n}", k) for n in range(1000) for k in range(2, 7)]
+    assert wrong != [Ampd(0.1, seed=2).misrouted(f"c{n}", k) for n in range(1000) for k in range(2, 7)]
+    assert not any(Ampd(1.0).misrouted(f"c{n}", 1) for n in range(100))
 
 
 def test_ampd_misrouted_prefills_a_first_turn_on_its_decoder_and_a_later_one_remotely():
     workers = (WorkerView(0, 1000, 1000, decodes=False), WorkerView(1, 1000, 1000, prefills=False))
-    always = Ampd(error=1.0)
+    always = Ampd(error=1.0, first=True)
     first = always.decide(PlacementObservation(0.0, "c", 1, 50, workers, 10))
     assert (first.prefill, first.decode, first.bind, first.reserve) == (1, 1, True, 60)
     later = always.decide(PlacementObservation(0.0, "c", 2, 80, workers, 10, bound=1, reserved=60))
-    assert (later.prefill, later.decode, later.bind, later.reserve) == (0, 1, True, 90)
+    assert (later.prefill, later.decode, later.bind, later.reserve, later.fetch) == (0, 1, True, 90, True)
     full = (workers[0], attrs.evolve(workers[1], held=990))
     held = always.decide(PlacementObservation(0.0, "c", 1, 50, full, 10))
     assert held.prefill is None and held.decode is None and not held.shed
@@ -311,6 +312,14 @@ def test_one_worker_collocated_and_full_disaggregation():
     placed = Collocated().decide(seen)
     assert (placed.prefill, placed.decode, placed.bind, placed.reserve) == (1, 1, True, 60)
     assert Collocated().decide(attrs.evolve(seen, turn=2, bound=0)).decode == 0
+    holds = Collocated(hold=True, oracle=True)
+    assert is_oracle(holds) and holds.decide(attrs.evolve(seen, peak=900)).reserve == 900
+    for more in ({"peak": 901}, {"peak": 60, "ahead": 1}):
+        held = holds.decide(attrs.evolve(seen, **more))
+        assert held.prefill is None and not held.shed
+    assert holds.decide(attrs.evolve(seen, peak=1001)).shed
+    with pytest.raises(ValueError, match="peak"):
+        holds.decide(seen)
     apart = (WorkerView(0, 1000, 1000, decodes=False), *(attrs.evolve(w, prefills=False) for w in both[1:]))
     rule = FullDisaggregation()
     assert rule.decide(attrs.evolve(seen, workers=apart)).prefill == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mtpo.schedulers.admission.caps import AgentCap, RequestCap
 from mtpo.schedulers.admission.concur import Concur
-from mtpo.schedulers.placement.conserve import ConServe
+from mtpo.schedulers.placement.conserve import Ampd, ConServe
 from mtpo.schedulers.placement.simple import Collocated, FullDisaggregation
 from mtpo.schedulers.simulator.cluster import Outcome, Setup, Simulation, WorkerSetup, simulate
 from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime, Transfer
@@ -161,12 +161,29 @@ def test_full_disaggregation_moves_every_turn_but_only_what_the_decoder_lacks() 
     assert (outcome.transfers, outcome.moved) == (3, 48 + (65 - 52) + (89 - 68))
 
 
+@pytest.mark.parametrize(("tools", "found"), [(20.0, 52), (0.0, 8)])
+def test_a_misrouted_turn_takes_its_history_along_where_there_is_room(tools: float, found: int) -> None:
+    workload = talks([(48, 5, 0.0), (12, 4, tools)], [(396, 5, 0.0)], every=0.5)
+    outcome = simulate(workload, attrs.evolve(setup(Ampd(error=1.0), 1, 2, blocks=101), gaps=True))
+    everything_ended(workload, outcome)
+    first, later = (turn for turn in outcome.turns if turn.conversation == "c0")
+    # The other conversation leaves two blocks of the prefiller. While its own wait there for their transfer nothing is
+    # brought; later on all 52 tokens of history with keys and values are there. The decoder lacks what is new, 65 - 52.
+    assert (later.hits, outcome.moved) == (found, 48 + 396 + (65 - 52) + (found - 8))
+    assert outcome.transfers == (4 if found > 8 else 3)
+    assert later.began >= later.submitted + (TRANSFER.seconds(found - 8) if found > 8 else 0.0)
+    assert first.began == first.submitted and first.held == 0.0
+    assert len(first.gaps) == 4 and max(first.gaps) == first.gap
+    assert sum(first.gaps) == pytest.approx(first.end - first.first)
+
+
 def test_a_turn_held_for_a_decoder_keeps_its_blocks_where_it_was_prefilled() -> None:
     workload = talks([(100, 30, 0.0)], [(100, 30, 0.0)], [(100, 30, 0.0)])
     tight = setup(FullDisaggregation(), 1, 1, blocks=65)
     outcome = simulate(workload, tight)
     everything_ended(workload, outcome)
     first, second, third = sorted(outcome.turns, key=lambda turn: turn.end)
+    assert third.held > 0 and third.gap > third.held > third.gap - 5.0
     # Two fit into the decoder at once by what they reserve; the third moves when one of them is over.
     assert third.gap > first.end - third.first > 0
     # Two prompts of 25 blocks are pinned on the prefiller at most, and a third one waits for room.
