@@ -157,3 +157,40 @@ def test_what_is_not_a_spec_is_said_with_what_was_perhaps_meant(mtpo: Mtpo, tmp_
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "an id of mtpo? Give the spec, mtpo, and an option such as -p mtpo.one-way" in said.err
     assert "a folder; give one .py file that declares a Spec" in mtpo("explore", tmp_path).err
+
+
+def test_a_violation_is_drawn(mtpo: Mtpo, broken: Path, lock_path: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    said = mtpo("explore", broken, "--picture", page)
+    assert (said.code, said.err) == (1, f"mtpo: {page}\n")
+    assert "         for p = process0, q = process1\n" in said.out
+    assert "lock.exclusion is violated." in page.read_text(encoding="utf-8")
+    page.unlink()
+    said = mtpo("prove", broken, "--picture", page)
+    assert said.code == 1
+    assert "one step from a state that every property allows" in page.read_text(encoding="utf-8")
+    page.unlink()
+    said = mtpo("explore", lock_path, "--picture", page)
+    assert (said.code, said.err) == (0, f"mtpo: nothing is violated, so {page} is not written\n")
+    assert not page.exists()
+
+
+def test_what_was_exercised_is_told(mtpo: Mtpo, lock_path: Path, tmp_path: Path) -> None:
+    said = mtpo("explore", lock_path, "--coverage")
+    assert (said.code, said.err) == (0, "")
+    assert "exercised  lock.acquire                         2 steps, 1 of 1 conjunct true and false" in said.out
+    assert said.out.endswith("8 of 8 exercised, 0 never, 0 listed\n")
+    path = tmp_path / "idle.py"
+    idle = "\n\n@lock.action\ndef stay(p: Process) -> None:\n"
+    idle += "    require('both', holds(p) & ~holds(p))\n    holds[p] = True\n"
+    path.write_text(lock_path.read_text() + idle)
+    said = mtpo("explore", path, "--coverage", "--json")
+    assert said.code == 1
+    (found,) = said.json["coverage"]
+    assert found["missing"] == ["lock.stay taken", "lock.stay.holds:= change"]
+    path.write_text(path.read_text() + 'UNREACHABLE = {"lock.stay taken": "", "x": "y"}\n')
+    assert mtpo("explore", path, "--coverage").err.startswith(f"mtpo: {path}: UNREACHABLE must map what no run")
+    path.write_text(path.read_text().replace('taken": ""', 'taken": "never both"'))
+    assert mtpo("explore", path, "--coverage").err.startswith("mtpo: UNREACHABLE names nothing of lock: x; write ")
+    said = mtpo("explore", lock_path, "--coverage", "--symmetry")
+    assert (said.code, said.err[:33]) == (2, "mtpo: --coverage looks at every s")
