@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -112,6 +112,13 @@ def evidence_of(id: str, ledger: Iterable[Entry]) -> tuple[Evidence, ...]:
     return tuple(Evidence(e.method, e.status, _sentence(e), (e.property, e.method) not in old) for e in entries)
 
 
+def _extent(instance: Mapping[str, Any]) -> str:
+    sizes = ", ".join(f"{n} {sort}" for sort, n in instance["sizes"].items())
+    symmetry = ", one for all renamings" if instance.get("symmetry") else ""
+    chosen = f"; {instance['constants']}" if instance.get("constants") else ""
+    return f"{instance['states']:,} states to depth {instance['depth']}{symmetry} ({sizes}{chosen})"
+
+
 def _sentence(entry: Entry) -> str:
     detail = entry.detail
     match entry.method:
@@ -120,11 +127,8 @@ def _sentence(entry: Entry) -> str:
             assumed = f", assuming {', '.join(detail['assumptions'])}" if detail.get("assumptions") else ""
             return f"{detail['obligations']} obligations by {detail['solver']}{second}; {detail['scope']}{assumed}"
         case "exhaustive" | "reached":
-            sizes = ", ".join(f"{n} {sort}" for sort, n in detail["sizes"].items())
             what = "every state and step of" if entry.method == "exhaustive" else "reached in"
-            symmetry = ", one for all renamings" if detail.get("symmetry") else ""
-            chosen = f"; {detail['constants']}" if detail.get("constants") else ""
-            return f"{what} {detail['states']:,} states to depth {detail['depth']}{symmetry} ({sizes}{chosen})"
+            return f"{what} {'; '.join(map(_extent, detail['instances']))}"
         case "mutants":
             return f"{detail['mutants']} mutants, {detail['killed']} caught, {len(detail['equivalent'])} equivalent"
         case _:

@@ -54,8 +54,9 @@ def mtpo_instance(
 ) -> tuple[Instance, Roots]:
     """``agents`` agents with ``calls`` calls each: all footprints, with and without inverses, both policies.
 
-    ``faults``: whether agents abort and retract, and somebody from outside changes objects. Left out by symmetry: renamings of objects, calls without a footprint, reads without an inverse. The initial value
-    of every object is the same one.
+    ``faults``: whether agents abort and retract, and somebody from outside changes objects. Left out by symmetry:
+    renamings of objects, calls without a footprint, reads without an inverse. The initial value of every object is the
+    same one.
     """
     total = 1 + agents * calls
     if not faults:
@@ -74,7 +75,8 @@ def mtpo_instance(
         "given": [0] * objects,
     }
     instance = Instance(spec, sizes, fixed, open=("reads", "writes", "invertible", "replay"))
-    return instance, Roots(lambda: _footprints(instance, total - 1, objects))
+    choice = "with aborts, retractions and changes from outside" if faults else ""
+    return instance, Roots(lambda: _footprints(instance, total - 1, objects), choice)
 
 
 def _footprints(instance: Instance, calls: int, objects: int) -> Iterator[State]:

@@ -106,11 +106,26 @@ def _spec_of(property: str) -> str:
 
 
 def record(path: Path, new: Iterable[Entry]) -> None:
-    """Write entries, replacing those of the same property and method."""
+    """Write entries, replacing those of the same property and method; explorations of several instances add up, as long
+    as they are of the same sources."""
     kept = {(e.property, e.method): e for e in (read_ledger(path) if path.exists() else [])}
-    kept |= {(e.property, e.method): e for e in new}
+    for e in new:
+        old = kept.get((e.property, e.method))
+        kept[e.property, e.method] = e if old is None or old.sources != e.sources else _joined(old, e)
     rows = [attrs.asdict(kept[key]) for key in sorted(kept)]
     path.write_text(json.dumps({"entries": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _joined(old: Entry, new: Entry) -> Entry:
+    if "instances" not in new.detail or "instances" not in old.detail:
+        return new
+    instances = {_extent(i): i for i in (*old.detail["instances"], *new.detail["instances"])}
+    return attrs.evolve(new, detail={**new.detail, "instances": [instances[key] for key in sorted(instances)]})
+
+
+def _extent(instance: Mapping[str, Any]) -> tuple[int, str, str]:
+    """What tells instances of a spec apart, the smaller ones first."""
+    return sum(instance["sizes"].values()), json.dumps(instance["sizes"]), instance.get("constants", "")
 
 
 def entries_of(verdicts: Iterable[Verdict], english: Mapping[str, str]) -> list[Entry]:
@@ -118,7 +133,10 @@ def entries_of(verdicts: Iterable[Verdict], english: Mapping[str, str]) -> list[
     now = functools.cache(sources_hash)
     found = []
     for v in verdicts:
-        detail = {k: x for k, x in v.detail.items() if k != "seconds"} | {"assumptions": list(v.assumptions)}
+        detail = {k: x for k, x in v.detail.items() if k != "seconds"}
+        if "sizes" in detail:
+            detail = {"instances": [detail]}
+        detail["assumptions"] = list(v.assumptions)
         hash = now(_spec_of(v.property), v.method)
         found.append(Entry(v.property, v.method, str(v.status), english.get(v.property, ""), hash, detail))
     return found

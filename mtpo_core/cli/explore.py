@@ -1,9 +1,10 @@
 """Explore every reachable state of a small instance of a spec and check all properties there.
 
 For mtpo the instance has AGENTS agents with CALLS calls each on OBJECTS objects: every footprint, with and without
-inverses, both policies. For other specs every sort has SIZE elements and every choice of constants is tried (for fair,
-whose constants are times, a few of them). Whole states are compared, not fingerprints. A property that fails is shown
-with a shortest run; something that must be reachable and is never reached is a failure too.
+inverses, both policies; with --faults agents also abort and retract, and somebody outside changes objects. For other
+specs every sort has SIZE elements and every choice of constants is tried (for fair, whose constants are times, a few of
+them). Whole states are compared, not fingerprints. A property that fails is shown with a shortest run; something that
+must be reachable and is never reached is a failure too.
 
 Beyond a million states use --compiled: the spec is made into machine code (half a minute for mtpo, kept for the next
 time), ten times as fast and with a tenth of the memory. --symmetry then looks at one of all states that differ only by
@@ -22,7 +23,19 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import frontier, out, plural, print_json, progress, sizes_of, usage, verb, worst, writable
+from mtpo_core.cli.common import (
+    drawn,
+    frontier,
+    out,
+    plural,
+    print_json,
+    progress,
+    sizes_of,
+    usage,
+    verb,
+    worst,
+    writable,
+)
 from mtpo_core.cli.covered import measure, show_coverage
 from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_source
 
@@ -35,6 +48,9 @@ def explore_command(
         int | None, typer.Option(min=1, max=4, help="calls of each agent (mtpo only)  [default: 1]")
     ] = None,
     objects: Annotated[int | None, typer.Option(min=1, max=3, help="objects (mtpo only)  [default: 2]")] = None,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="also aborts, retractions and changes from outside (mtpo only)")
+    ] = False,
     size: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,11 +84,14 @@ def explore_command(
     check_ledger(record, spec)
     if coverage and (compiled or symmetry):
         raise usage("--coverage looks at every state with the python engine: leave out --compiled and --symmetry")
-    own = {"--size": size or None} if spec == "mtpo" else {"--agents": agents, "--calls": calls, "--objects": objects}
+    of_mtpo = {"--agents": agents, "--calls": calls, "--objects": objects, "--faults": faults or None}
+    own = {"--size": size or None} if spec == "mtpo" else of_mtpo
     for option, given in own.items():
         if given is not None:
             other = (
-                "--agents, --calls and --objects" if spec == "mtpo" else "--size, the number of elements of each sort"
+                "--agents, --calls, --objects, --faults"
+                if spec == "mtpo"
+                else "--size, the number of elements of each sort"
             )
             raise usage(f"{option} means nothing for {spec}: give {other}")
     found: list[Any] = []
@@ -82,7 +101,7 @@ def explore_command(
         if not one.role("invariant", "lemma", "step", "reachable"):
             raise usage(f"{one.name}: no invariant, step property or reachable formula to check")
         if is_mtpo(one):
-            instance, initial = mtpo_instance(agents or 2, calls or 1, objects or 2, spec=one)
+            instance, initial = mtpo_instance(agents or 2, calls or 1, objects or 2, spec=one, faults=faults)
         else:
             instance, initial = small_instance(one, sizes_of(size, one.sorts, default_size(one)))
         with progress(f"exploring {one.name}", json) as tell:
@@ -104,9 +123,9 @@ def explore_command(
     verdicts = [v for result in found for v in result.verdicts]
     if itf is not None:
         write_itf(verdicts, itf)
+    cases = pictures_of(verdicts)
     if picture is not None:
-        drawn = write_picture(pictures_of(verdicts), writable(picture), f"{spec}: what is violated")
-        typer.echo(f"mtpo: {picture}" if drawn else f"mtpo: nothing is violated, so {picture} is not written", err=True)
+        write_picture(cases, writable(picture), f"{spec}: what is violated")
     code = worst(exit_code(verdicts), *(EXIT_CODES.get(c.status, 0) for c in covered))
     if json:
         data: dict[str, Any] = {"explorations": [result.as_json() for result in found]}
@@ -128,6 +147,8 @@ def explore_command(
                 out.print("\n".join(f"         {line}" for line in v.trace.lines()))
                 reasons = reasons_of(v.trace, v.property)
                 out.print("\n".join(f"         {line}" for reason in reasons for line in reason.lines()))
+    if picture is not None:
+        out.print(drawn(cases, picture))
     for one in covered:
         show_coverage(one)
     raise typer.Exit(code)

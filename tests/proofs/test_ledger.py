@@ -32,6 +32,7 @@ EQUIVALENT = {**BUILT_IN_EQUIVALENT, **find_source(None).equivalent}
 REFRESH = """show it again:
   mtpo prove --cvc5 --record proofs/ledger.json
   mtpo explore kv --size 3 --record proofs/ledger.json
+  mtpo explore mtpo --faults --objects 1 --record proofs/ledger.json
   for spec in mtpo fair concur conserve; do mtpo explore $spec --record proofs/ledger.json; done
   for spec in mtpo kv fair concur conserve; do mtpo mutate $spec --record proofs/ledger.json; done"""
 
@@ -76,7 +77,7 @@ def test_what_the_entries_say(entries: list[Entry]) -> None:
             assert e.detail["obligations"] > 0
             assert sorted(e.detail["assumptions"]) == assumptions[e.property.split(".")[0]]
         elif e.method in ("exhaustive", "reached"):
-            assert e.detail["states"] > 0 and e.detail["sizes"]
+            assert all(i["states"] > 0 and i["sizes"] for i in e.detail["instances"])
         if e.method != "mutants":
             assert e.english == english[e.property] != ""
 
