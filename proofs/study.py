@@ -17,7 +17,7 @@ from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Spec
 from mtpo_core.view.tables import state_table
-from mtpo_core.view.texts import clip, visible
+from mtpo_core.view.texts import clip, counted, visible
 
 _GOOD = (Status.PROVED, Status.CHECKED)
 _COLOURS: Mapping[str, str] = {
@@ -230,4 +230,4 @@ def mutated(spec: Spec, *, only: str, size: int | None, equivalent: Mapping[str,
     if not fates:
         raise StudyError(f"{spec.name}: no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE")
     killed = sum(bool(f.killed_by) for f in fates)
-    return Mutated(spec, f"{spec.name}: {len(fates)} mutants, {killed} killed", fates)
+    return Mutated(spec, f"{spec.name}: {counted(len(fates), 'mutant')}, {killed} killed", fates)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb, writable
+from mtpo_core.cli.common import counted, drawn, out, print_json, progress, usage, verb, writable
 
 RUNS_DRAWN = 3
 """Runs that a picture has of each rule, the shortest ones."""
@@ -36,14 +36,13 @@ def ablate_command(
         raise usage(f"no rule's id contains {only!r}; known: {', '.join(rule.id for rule in RULES)}")
     with progress("ablating", json) as tell:
         rows = ablate(only, limit, counted(tell, "rules"))
+    cases = [
+        Case(trace, id, tab=f"without {row.rule.id}")
+        for row in rows
+        for id, trace in sorted(row.broken.items(), key=lambda item: len(item[1].steps))[:RUNS_DRAWN]
+    ]
     if picture is not None:
-        shown = [
-            Case(trace, id, tab=f"without {row.rule.id}")
-            for row in rows
-            for id, trace in sorted(row.broken.items(), key=lambda item: len(item[1].steps))[:RUNS_DRAWN]
-        ]
-        drawn = write_picture(shown, writable(picture), "What each rule of MTPO is for")
-        typer.echo(f"mtpo: {picture}" if drawn else f"mtpo: nothing breaks, so {picture} is not written", err=True)
+        write_picture(cases, writable(picture), "What each rule of MTPO is for")
     idle = [row for row in rows if not row.broken]
     if json:
         print_json({"rows": [row.as_json() for row in rows], "breaks_nothing": [row.rule.id for row in idle]})
@@ -57,5 +56,7 @@ def ablate_command(
             out.print(f"{'':<14} {id:<36} {len(trace.steps):>2} steps")
             if traces:
                 out.print("\n".join(f"{'':<18} {line}" for line in trace.lines()))
+    if picture is not None:
+        out.print(drawn(cases, picture))
     out.print(f"\n{len(rows)} rules, {len(idle)} break nothing")
     raise typer.Exit(1 if idle else 0)

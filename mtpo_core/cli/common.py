@@ -137,6 +137,11 @@ def frontier(tell: Callable[[str], None]) -> Callable[[int, int], None]:
     return lambda states, left: tell(f"{states:,} states, {left:,} to go on this level")
 
 
+def drawn(cases: Sequence[object], path: Path) -> str:
+    """What to say of a picture of some counterexamples, which is written when there are any."""
+    return f"picture: {path}" if cases else f"no picture: nothing is violated, so {path} is not written"
+
+
 def worst(*codes: int) -> int:
     """The exit code of several findings: violated before incomplete before all is well."""
     return next((code for code in (1, 3) if code in codes), 0)

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import counted, out, print_json, progress, usage, verb, writable
+from mtpo_core.cli.common import counted, drawn, out, print_json, progress, usage, verb, writable
 from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_specs
 
 
@@ -68,11 +68,10 @@ def prove_command(
         raise usage(f"{', '.join(s.name for s in specs)}: no invariant, step property or variant to prove")
     if itf is not None:
         write_itf(found, itf)
+    cases = pictures_of(found, english)
+    cases = pictures_of(found, english)
     if picture is not None:
-        drawn = write_picture(
-            pictures_of(found, english), writable(picture), f"{spec or 'mtpo'}: what is not inductive"
-        )
-        typer.echo(f"mtpo: {picture}" if drawn else f"mtpo: nothing is violated, so {picture} is not written", err=True)
+        write_picture(cases, writable(picture), f"{spec or 'all specs'}: what is not inductive")
     if record is not None:
         write(record, entries_of([v for v in found if v.status == "PROVED"], english))
     if json:
@@ -89,6 +88,8 @@ def prove_command(
                 out.print("\n".join(f"         {line}" for line in v.trace.lines()))
                 why = [line for reason in reasons_of(v.trace, v.property) for line in reason.lines()]
                 out.print("\n".join(f"         {line}" for line in why))
+        if picture is not None:
+            out.print(drawn(cases, picture))
         out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for any number of elements")
         assumed = sorted({a for v in found for a in v.assumptions})
         solvers = solver_name()

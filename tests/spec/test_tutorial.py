@@ -12,11 +12,20 @@ MTPO = Path(sys.executable).parent / "mtpo"
 
 
 def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
-    """Code is added to the file as a reader would; each command is run, its lines are all found in what it prints."""
+    """Code is added to the file as a reader would; each command is run, its lines are all found in what it prints; a
+    session prints what it says."""
     file = tmp_path / "mylock.py"
     file.write_text("")
     ran = []
-    for language, text in re.findall(r"```(python|console)\n(.*?)```", TEXT, re.DOTALL):
+    for language, text in re.findall(r"```(python|console|pycon)\n(.*?)```", TEXT, re.DOTALL):
+        if language == "pycon":
+            session = tmp_path / "session.txt"
+            session.write_text(text)
+            command = [sys.executable, "-m", "doctest", "-o", "ELLIPSIS", "session.txt"]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, ""), done.stdout
+            ran.append("doctest")
+            continue
         if language == "python":
             file.write_text(file.read_text() + "\n\n" + text)
             continue
@@ -34,7 +43,7 @@ def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
             expected = 1 if re.search("^(SURVIVED|FAILED)", lines, re.MULTILINE) else 0
             assert done.returncode == expected, command
             ran.append(words[1])
-    assert ran == ["prove", "explore", "mutate", "prove", "mutate", "prove", "explore"]
+    assert ran == ["prove", "explore", "mutate", "prove", "mutate", "explore", "doctest", "prove", "explore"]
 
 
 def test_the_files_that_it_names_exist() -> None:

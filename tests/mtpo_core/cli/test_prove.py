@@ -135,7 +135,10 @@ def test_a_file_that_is_no_spec(mtpo: Mtpo, tmp_path: Path, verb: str, case: str
     [
         (["missing.py"], "mtpo: missing.py: no such file\n"),
         (["raft"], "mtpo: unknown spec 'raft'; known: mtpo, kv, fair, concur, conserve; or give a .py file\n"),
-        (["LOCK", "--record", "ledger.json"], "mtpo: --record is for the built-in specs (mtpo, kv, fair, concur, conserve); LOCK is a file\n"),
+        (
+            ["LOCK", "--record", "ledger.json"],
+            "mtpo: --record is for the built-in specs (mtpo, kv, fair, concur, conserve); LOCK is a file\n",
+        ),
         (["kv", "--record", "no/where.json"], "mtpo: --record no/where.json: no such folder\n"),
         (["kv", "--record", "bad.json"], "mtpo: bad.json: not a ledger (JSONDecodeError: "),
     ],
