@@ -7,8 +7,6 @@ anew: a record changes when its request was in a step, or when the cache says th
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import attrs
 
 from mtpo.schedulers.simulator.kv import Holding, KVError, PrefixCache, Runs, runs_of
@@ -113,7 +111,7 @@ class Worker:
         self._running: dict[int, Request] = {}
         self._views: dict[int, RequestView] = {}
         self._waiting: dict[int, Request] = {}
-        self._queue: OrderedDict[int, RequestView] = OrderedDict()
+        self._queue: dict[int, RequestView] = {}
         self._line: tuple[RequestView, ...] | None = ()
         self._batch: list[tuple[Request, int]] = []
         self._pinned: dict[int, Holding] = {}
@@ -385,7 +383,8 @@ class Worker:
         request.preempted += 1
         self._waiting[id] = request
         self._wait(request)
-        self._queue.move_to_end(id, last=False)
+        # To the front; a plain dict is rebuilt for it, and read several times faster in all other steps.
+        self._queue = {id: self._queue.pop(id), **self._queue}
 
     def finish(self, now: float) -> list[Request]:
         """The step is over: tokens are computed, some emitted; returns the requests that ended with it."""

@@ -18,19 +18,36 @@ class Batch:
         self.blocks = observation.free_blocks
         self.work: list[Work] = []
         self.preempted: list[int] = []
+        self._freed = 0
+        self._waiting: frozenset[int] | None = None
 
     def fits(self, request: RequestView) -> int:
         """Tokens of a request that the held and the free blocks have slots for; negative when there are none."""
-        return (request.blocks + self.blocks - request.cached) * self.seen.block_size - request.computed
+        return (request.blocks + self.blocks - self._taken(request)) * self.seen.block_size - request.computed
+
+    def _taken(self, request: RequestView) -> int:
+        """Blocks found by a waiting request that count as free until it is admitted: those that were cached, and at
+        worst those that were given up in this very decision by requests that had the same prefix."""
+        if not self._freed:
+            return request.cached
+        if self._waiting is None:
+            self._waiting = frozenset(one.id for one in self.seen.waiting)
+        return min(request.blocks, request.cached + self._freed) if request.id in self._waiting else 0
 
     def take(self, request: RequestView, wanted: int) -> int:
         """Schedule up to ``wanted`` tokens of a request that is not in the batch; returns how many."""
         # Clamped at zero: decodes may use up the budget (the published Sarathi code is not clamped, and goes negative).
-        tokens = max(0, min(wanted, self.left, self.fits(request)))
-        if not tokens or not self.room:
+        size, held, computed = self.seen.block_size, request.blocks, request.computed
+        taken = self._taken(request) if self._freed else request.cached
+        slots = (held + self.blocks - taken) * size - computed
+        tokens = wanted if wanted < slots else slots
+        if tokens > self.left:
+            tokens = self.left
+        if tokens < 1 or not self.room:
             return 0
         self.work.append(Work(request.id, tokens))
-        self.blocks -= self.seen.blocks_for(request, tokens)
+        lacking = -(-(computed + tokens) // size) - held
+        self.blocks -= taken + lacking if lacking > 0 else taken
         self.left -= tokens
         self.room -= 1
         return tokens
@@ -38,7 +55,9 @@ class Batch:
     def preempt(self, request: RequestView) -> None:
         """A running request that is not in the batch gives up its blocks."""
         self.preempted.append(request.id)
-        self.blocks += request.blocks - request.shared
+        freed = request.blocks - request.shared
+        self.blocks += freed
+        self._freed += freed
 
     def decision(self) -> StepDecision:
         """What was scheduled, in order."""

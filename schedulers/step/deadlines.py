@@ -7,6 +7,8 @@ tokens is not like that.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from mtpo.schedulers.types import RequestView
@@ -40,6 +42,17 @@ class Objectives:
     def due(self, request: RequestView) -> float:
         """When its next token is due."""
         return self.deadline(request, request.emitted)
+
+    def dues(self, requests: Iterable[RequestView]) -> list[float]:
+        """:meth:`due` of each, in one loop: a policy asks it of every request in every step."""
+        ttft, tpot, reanchor = self.ttft, self.tpot, self.reanchor
+        found = []
+        for r in requests:
+            start = r.arrival + (ttft if r.ttft_slo is None else r.ttft_slo)
+            if reanchor and r.first is not None and r.first > start:
+                start = r.first
+            found.append(start + (tpot if r.tpot_slo is None else r.tpot_slo) * r.emitted)
+        return found
 
     def slack(self, request: RequestView, now: float) -> float:
         """Seconds until its next token is due; negative when it is late."""

@@ -9,9 +9,11 @@ with the most slack give up their blocks.
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import attrs
 
@@ -34,6 +36,35 @@ class _Line:
     waiting: tuple[RequestView, ...] = ()
     objectives: Objectives | None = None
     ordered: list[_Key] = attrs.field(factory=list)
+
+    def sort(self, waiting: tuple[RequestView, ...], objectives: Objectives) -> list[_Key]:
+        """Those that wait now, by deadline."""
+        old, same = self.waiting, self.objectives == objectives
+        if same and old is waiting:
+            return self.ordered
+        self.waiting, self.objectives = waiting, objectives
+        # As a rule some left in front and some came at the end; found by comparing whole tuples, which is fast.
+        gone = next((at for at, r in enumerate(old[:_FEW]) if waiting and r is waiting[0]), -1)
+        kept = len(old) - gone
+        if not same or gone < 0 or len(waiting) - kept > _FEW or old[gone:] != waiting[:kept]:
+            self.ordered = sorted(_keys(waiting, objectives))
+            return self.ordered
+        # Another list, since somebody may still go through the one before.
+        self.ordered = self.ordered.copy()
+        for key in _keys(old[:gone], objectives):
+            del self.ordered[bisect.bisect_left(self.ordered, key[:3])]
+        for key in _keys(waiting[kept:], objectives):
+            bisect.insort(self.ordered, key)
+        return self.ordered
+
+
+_FEW: Final = 32
+"""So many changes of the waiting line are cheaper to follow than sorting it anew."""
+
+
+def _keys(requests: Sequence[RequestView], objectives: Objectives) -> Iterator[_Key]:
+    for due, r in zip(objectives.dues(requests), requests, strict=True):
+        yield due, r.arrival, r.id, r
 
 
 @attrs.frozen
@@ -63,48 +94,49 @@ class FairBatching:
 
     def budget(self, observation: StepObservation) -> float:
         """B, in seconds."""
-        tightest = self.tightest(observation)
-        if tightest is None:
-            budget = self.idle
-        else:
-            slack = min(self.objectives.slack(r, observation.now) for r in observation.running if r.decoding)
-            budget = max(slack, tightest)
-        return budget if self.cap is None else min(budget, self.cap)
+        return self._budget(observation, self.tightest(observation), self._running(observation)[0])
 
     def groups(
         self, observation: StepObservation
     ) -> tuple[list[RequestView], Iterator[RequestView], list[RequestView]]:
         """Urgent decodes, unfinished prefills, other decodes; each by slack, then arrival, then id."""
-        due = self.objectives.due
-        limit = observation.now + self.budget(observation) + (self.tightest(observation) or 0.0)
-        urgent: list[_Key] = []
-        others: list[_Key] = []
-        prefills: list[_Key] = []
-        for r in observation.running:
-            key = (due(r), r.arrival, r.id, r)
-            if not r.decoding:
-                prefills.append(key)
-            elif key[0] < limit:
-                urgent.append(key)
-            else:
-                others.append(key)
-        urgent.sort()
-        others.sort()
-        prefills.sort()
-        merged = heapq.merge(prefills, self._ordered(observation.waiting))
-        return [key[3] for key in urgent], (key[3] for key in merged), [key[3] for key in others]
+        _, urgent, prefills, others = self._groups(observation)
+        return urgent, prefills, others
 
-    def _ordered(self, waiting: tuple[RequestView, ...]) -> list[_Key]:
-        line, due = self._line, self.objectives.due
-        if line.waiting is not waiting or line.objectives != self.objectives:
-            line.ordered = sorted((due(r), r.arrival, r.id, r) for r in waiting)
-            line.waiting, line.objectives = waiting, self.objectives
-        return line.ordered
+    def _running(self, observation: StepObservation) -> tuple[list[_Key], list[_Key]]:
+        """The running decodes and the running prefills, by deadline."""
+        decodes: list[_Key] = []
+        prefills: list[_Key] = []
+        for key in _keys(observation.running, self.objectives):
+            r = key[3]
+            # As r.decoding, which takes two calls.
+            kind = decodes if r.emitted > 0 and r.known - r.computed == 1 else prefills
+            kind.append(key)
+        decodes.sort()
+        prefills.sort()
+        return decodes, prefills
+
+    def _budget(self, observation: StepObservation, tightest: float | None, decodes: list[_Key]) -> float:
+        budget = self.idle if tightest is None else max(decodes[0][0] - observation.now, tightest)
+        return budget if self.cap is None else min(budget, self.cap)
+
+    def _groups(
+        self, observation: StepObservation
+    ) -> tuple[float, list[RequestView], Iterator[RequestView], list[RequestView]]:
+        """The budget, and the groups."""
+        decodes, prefills = self._running(observation)
+        own = self.objectives.tpot
+        tpots = {own if key[3].tpot_slo is None else key[3].tpot_slo for key in decodes}
+        tightest = min(tpots, default=None)
+        budget = self._budget(observation, tightest, decodes)
+        end = bisect.bisect_left(decodes, (observation.now + budget + (tightest or 0.0),))
+        merged = heapq.merge(prefills, self._line.sort(observation.waiting, self.objectives))
+        return budget, [k[3] for k in decodes[:end]], (k[3] for k in merged), [k[3] for k in decodes[end:]]
 
     def decide(self, observation: StepObservation) -> StepDecision:
         """See :class:`~mtpo.schedulers.types.StepPolicy`."""
-        model, budget, batch = self.calibrator.model, self.budget(observation), Batch(observation)
-        urgent, prefills, others = self.groups(observation)
+        model, batch = self.calibrator.model, Batch(observation)
+        budget, urgent, prefills, others = self._groups(observation)
         # Below the floor items cost nothing, so what counts is the linear part; with the floor above B nothing fits.
         linear = model.a if model.floor <= budget else math.inf
         head: RequestView | None = None
@@ -145,8 +177,10 @@ def chunk(model: StepModel, budget: float, linear: float, done: int) -> int:
 
 def _decodes(batch: Batch, requests: list[RequestView], budget: float, linear: float, model: StepModel) -> float:
     """One token of each that fits; a misfit is skipped. Returns the time predicted so far."""
+    b, c, take = model.b, model.c, batch.take
     for request in requests:
-        after = linear + model.cost(request.computed, 1)
-        if after <= budget and batch.take(request, 1):
+        # As model.cost(request.computed, 1).
+        after = linear + (b + c * (request.computed + 1))
+        if after <= budget and take(request, 1):
             linear = after
     return linear

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime
 from mtpo.schedulers.simulator.worker import Caps, Request, SimulationError, Worker, request_of
+from mtpo.schedulers.step.batch import Batch
 from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.traces.workload import Piece, Turn
-from mtpo.schedulers.types import StepDecision, StepObservation, Work
+from mtpo.schedulers.types import RequestView, StepDecision, StepObservation, Work
 
 HARDWARE = Hardware("test", StepTime(1.0, 0.01, 0.001), 160, Power(100.0, 10.0))
 
@@ -48,21 +49,18 @@ class Erratic:
     def decide(self, seen: StepObservation) -> StepDecision:
         draw = random.Random(f"{self.seed} {seen.now}")
         running = draw.sample(seen.running, len(seen.running))
-        preempt = [r for r in running[1:] if draw.random() < 0.1]
-        free = seen.free_blocks + sum(r.blocks - r.shared for r in preempt)
-        work: list[Work] = []
-        # A waiting request may find blocks that a preemption gives back, so it is not admitted beside one.
-        for request in [r for r in running if r not in preempt] + ([] if preempt else list(seen.waiting)):
-            tokens = draw.randint(1, request.remaining)
-            if seen.blocks_for(request, tokens) <= free and draw.random() < 0.8:
-                free -= seen.blocks_for(request, tokens)
-                work.append(Work(request.id, tokens))
-        if work or preempt:
-            return StepDecision(tuple(work), tuple(r.id for r in preempt))
-        return Sarathi(64).decide(seen)
+        preempt = [r for r in running[1:] if draw.random() < 0.2]
+        batch = Batch(seen)
+        for request in preempt:
+            batch.preempt(request)
+        # Whoever waits may find blocks that these preemptions give back.
+        for request in draw.sample([*running, *seen.waiting], len(running) + len(seen.waiting)):
+            if request not in preempt and draw.random() < 0.8:
+                batch.take(request, draw.randint(1, request.remaining))
+        return batch.decision() if batch.work or preempt else Sarathi(64).decide(seen)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 30), st.integers(1, 10), st.integers(0, 3)), min_size=1, max_size=8),
     st.integers(0, 1000),
@@ -83,6 +81,17 @@ def test_every_request_ends_with_all_its_tokens_whatever_the_policy_does(
         # What was computed, and what the cache had, is what there was to compute.
         assert one.meter.tokens + one.meter.hits == sum(request.known - 1 for request in ended)
     assert one.meter.prompt >= sum(request.prompt for request in ended)
+
+
+def test_a_prefix_that_a_preemption_gives_back_is_not_counted_twice() -> None:
+    """A has six blocks of ten; B, which waits, finds four of them. When A goes all ten are free, and B takes four."""
+    a = RequestView(0, 0.0, 24, 23, 1, 6)
+    b = RequestView(1, 0.0, 60, 16, 0, 4)
+    batch = Batch(StepObservation(0.0, (a,), (b,), 4, 4, 64, 8))
+    assert batch.fits(b) == 4 * 4
+    batch.preempt(a)
+    assert batch.fits(b) == 6 * 4
+    assert batch.take(b, b.remaining) == 6 * 4 and batch.blocks == 0
 
 
 def test_a_full_cache_leads_to_preemption_and_recomputation() -> None:

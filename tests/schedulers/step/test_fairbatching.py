@@ -253,6 +253,24 @@ def test_the_same_waiting_requests_in_another_order_of_deadlines_are_sorted_anew
     assert [w.id for w in policy.decide(seen).work] == [1]
 
 
+@given(scenes.observations(), st.builds(Objectives, st.floats(0.1, 2), st.floats(0.01, 1), st.booleans()))
+def test_the_deadlines_of_many_are_those_of_each(seen, objectives):
+    assert objectives.dues(seen.running) == [objectives.due(r) for r in seen.running]
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 2)), max_size=50), max_size=8), st.booleans())
+def test_a_policy_that_has_seen_other_lines_decides_as_a_new_one(lines, front):
+    """What is kept of the waiting line is a cache: requests come, go and change anywhere in it."""
+    old, line = FairBatching(), ()
+    for change in lines:
+        known = dict(change)
+        kept = [r for r in line if r.id not in known]
+        fresh = [RequestView(id, id / 7, 30, 4 * found, 0, found) for id, found in sorted(known.items())]
+        line = tuple([*fresh, *kept] if front else [*kept, *fresh])
+        seen = StepObservation(9.0, (), line, 10_000, 4, 400, 64)
+        assert old.decide(seen) == FairBatching().decide(seen)
+
+
 def test_with_the_cache_exhausted_those_with_the_most_slack_give_up_their_blocks():
     running = tuple(RequestView(id, float(id), 9, 8, 1, 2) for id in range(3))
     decision = FairBatching().decide(StepObservation(5.0, running, (), 0, 4, 512, 64))
