@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from mtpo.engine.errors import EngineError
+from mtpo.engine.errors import EngineError, whole
 
 Listener = Callable[..., None]
 
@@ -31,14 +31,14 @@ def block_hash(before: bytes, tokens: Sequence[int]) -> bytes:
 
 
 class BlockManager:
-    """``blocks`` physical blocks of ``block_size`` slots. Owners are small integers."""
+    """``blocks`` physical blocks of ``block_size`` slots, at least 1 of each. Owners are small integers."""
 
     def __init__(self, blocks: int, block_size: int, listener: Listener = _silent) -> None:
-        self.total, self.block_size = blocks, block_size
-        self.free: deque[int] = deque(range(blocks))
-        self.references = [0] * blocks
-        self.computed = [False] * blocks
-        self.hashes: list[bytes | None] = [None] * blocks
+        self.total, self.block_size = whole("blocks", blocks), whole("block_size", block_size)
+        self.free: deque[int] = deque(range(self.total))
+        self.references = [0] * self.total
+        self.computed = [False] * self.total
+        self.hashes: list[bytes | None] = [None] * self.total
         self.index: dict[bytes, int] = {}
         self.cached: OrderedDict[int, None] = OrderedDict()
         """Published blocks without owner, least recently used first."""
@@ -49,6 +49,10 @@ class BlockManager:
     def available(self) -> int:
         """Blocks that can be allocated, cached ones that would be evicted included."""
         return len(self.free) + len(self.cached)
+
+    def beside(self, tables: Iterable[Iterable[int]]) -> int:
+        """Blocks that can be had while these tables are kept and every other one is given up."""
+        return self.total - len(set[int]().union(*tables))
 
     def match(self, tokens: Sequence[int], chain: list[bytes] | None = None) -> list[int]:
         """The published blocks that hold a prefix of these tokens, whole blocks only.

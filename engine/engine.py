@@ -7,15 +7,17 @@ up, the next token is sampled, or forced, and it is one behind again. What runs 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 import attrs
 import torch
 
 from mtpo.engine.cache import BlockManager
-from mtpo.engine.errors import EngineError
+from mtpo.engine.errors import BadValue, EngineError, as_real, as_whole, length_of, shown, tokens_of, told, whole
 from mtpo.engine.model import Llama
 from mtpo.engine.monitor import KVMonitor, Level
 from mtpo.engine.sampler import Sampling, logprob, sample
@@ -86,7 +88,10 @@ class _Conversation:
 
 
 class Engine:
-    """One worker under one policy. ``blocks`` of ``block_size`` tokens; at most ``max_conversations`` open at once."""
+    """One worker under one policy. ``blocks`` of ``block_size`` tokens; at most ``max_conversations`` open at once.
+
+    Raises :class:`EngineError` for a setting that nothing could run with.
+    """
 
     def __init__(
         self,
@@ -101,11 +106,15 @@ class Engine:
         monitor: Level = "strict",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.policy: StepPolicy = policy or Sarathi(512)
+        self.max_tokens, self.max_requests = whole("max_tokens", max_tokens), whole("max_requests", max_requests)
+        max_conversations = whole("max_conversations", max_conversations)
+        if monitor not in get_args(Level):
+            raise BadValue(f"monitor must be one of {', '.join(get_args(Level))}, got {shown(monitor)}")
+        self.policy: StepPolicy = Sarathi(512) if policy is None else policy
+        self._asked()
         self.worker = Worker(model, blocks, block_size)
         self.manager = BlockManager(blocks, block_size)
         self.monitor = None if monitor == "off" else KVMonitor(self.manager, max_conversations, monitor)
-        self.max_tokens, self.max_requests = max_tokens, max_requests
         self.clock = clock
         self.number = 0
         self._ids = list(range(max_conversations - 1, -1, -1))
@@ -115,6 +124,8 @@ class Engine:
         self._broken = ""
         self._ran: tuple[float, int, int] | None = None
         """The last step: when it was decided, its new tokens, its context; until its time is known."""
+        self._measured: StepMeasured | None = None
+        """The last step, until a policy has learned it."""
 
     # -- conversations -----------------------------------------------------------------------------------------
 
@@ -145,45 +156,71 @@ class Engine:
         then changed nothing.
         """
         found = self._find(conversation)
-        for what, objective in (("ttft_slo", ttft_slo), ("tpot_slo", tpot_slo)):
-            if objective is not None and not objective > 0:
-                raise EngineError(f"conversation {conversation}: {what} must be positive, got {objective}")
+        where = f"conversation {conversation}"
         if found.turn is not None:
-            raise EngineError(f"conversation {conversation} is generating; stop that turn first")
-        wanted = len(forced) if forced is not None else max_new
-        total = len(found.tokens) + len(tokens) + wanted
-        limit = min(self.worker.model.config.context, self.manager.total * self.manager.block_size)
-        if not tokens and not found.tokens:
-            raise EngineError(f"conversation {conversation}: nothing to continue, the prompt is empty")
-        if wanted < 1:
-            raise EngineError(f"conversation {conversation}: at least one new token must be asked for")
-        if total > limit:
-            raise EngineError(
-                f"conversation {conversation} would reach {total} tokens; the context and the cache hold {limit}"
-            )
-        vocab = self.worker.model.config.vocab
-        odd = [t for t in (*tokens, *(forced or ())) if not 0 <= t < vocab]
-        if odd:
-            raise EngineError(f"conversation {conversation}: token {odd[0]} is not in the vocabulary of {vocab}")
-        sampling = sampling or Sampling()
-        found.tokens += tokens
-        found.turn = _Turn(
-            self.clock(),
-            self.number,
-            None if forced is None else tuple(forced),
-            wanted,
-            frozenset(stop),
-            sampling,
-            sampling.generator(),
-            ttft_slo=ttft_slo,
-            tpot_slo=tpot_slo,
-        )
+            raise EngineError(f"{where} is generating; stop that turn first")
+        turn, prompt = self._turn(found, where, tokens, max_new, forced, stop, sampling, ttft_slo, tpot_slo)
+        found.tokens += prompt
+        found.turn = turn
         if not self.busy:
             self._ran = None  # the last turn was stopped; the idle time since then is not its step's
         if self.manager.tables.get(found.id):
             self._running.append(found)
         else:
             self._waiting.append(found)
+
+    def _turn(
+        self,
+        found: _Conversation,
+        where: str,
+        tokens: Sequence[int],
+        max_new: int,
+        forced: Sequence[int] | None,
+        stop: Sequence[int],
+        sampling: Sampling | None,
+        ttft_slo: float | None,
+        tpot_slo: float | None,
+    ) -> tuple[_Turn, tuple[int, ...]]:
+        """What was asked for, checked, and the prompt."""
+        for what, objective in (("ttft_slo", ttft_slo), ("tpot_slo", tpot_slo)):
+            if objective is not None and (as_real(objective) or 0.0) <= 0.0:
+                raise BadValue(f"{where}: {what} must be positive, got {shown(objective)}; seconds, or None")
+        given = length_of(f"{where}: the prompt", tokens)
+        wanted = as_whole(max_new) or 0
+        if wanted < 1:
+            raise BadValue(
+                f"{where}: at least one new token must be asked for, in whole numbers; max_new is {shown(max_new)}"
+            )
+        if forced is not None:
+            wanted = length_of(f"{where}: forced", forced)
+            if not wanted:
+                raise BadValue(f"{where}: at least one new token must be asked for; forced is empty")
+        if not given and not found.tokens:
+            raise BadValue(f"{where}: nothing to continue, the prompt is empty")
+        # The first bound on what is given: anything longer is not even read.
+        total = len(found.tokens) + given + wanted
+        limit = min(self.worker.model.config.context, self.manager.total * self.manager.block_size)
+        if total > limit:
+            raise BadValue(f"{where} would reach {shown(total)} tokens; the context and the cache hold {limit}")
+        length_of(f"{where}: stop", stop, ordered=False)
+        if sampling is None:
+            sampling = Sampling()
+        if not isinstance(sampling, Sampling):
+            raise BadValue(f"{where}: sampling must be a Sampling or None, got {shown(sampling)}")
+        vocab = self.worker.model.config.vocab
+        prompt = tokens_of(f"{where}: the prompt", tokens, vocab)
+        turn = _Turn(
+            self.clock(),
+            self.number,
+            None if forced is None else tokens_of(f"{where}: forced", forced, vocab),
+            wanted,
+            frozenset(tokens_of(f"{where}: stop", stop, vocab)),
+            sampling,
+            sampling.generator(),
+            ttft_slo=as_real(ttft_slo),
+            tpot_slo=as_real(tpot_slo),
+        )
+        return turn, prompt
 
     def stop(self, conversation: int) -> TurnResult | None:
         """End a turn at once. What was emitted stays in the conversation, and its KV too. None when it was idle."""
@@ -192,10 +229,11 @@ class Engine:
 
     def close(self, conversation: int) -> None:
         """Forget a conversation and release its blocks; full ones stay in the prefix cache."""
-        self.stop(conversation)
-        self.manager.release(conversation)
-        del self._open[conversation]
-        self._ids.append(conversation)
+        id = self._find(conversation).id
+        self.stop(id)
+        self.manager.release(id)
+        del self._open[id]
+        self._ids.append(id)
 
     def length(self, conversation: int) -> int:
         """Tokens in a conversation."""
@@ -207,16 +245,18 @@ class Engine:
         return bool(self._running or self._waiting)
 
     def _find(self, conversation: int) -> _Conversation:
-        if conversation not in self._open:
-            raise EngineError(f"no open conversation {conversation}")
-        return self._open[conversation]
+        id = as_whole(conversation)
+        if id is None or id not in self._open:
+            raise EngineError(f"no open conversation {shown(conversation)}")
+        return self._open[id]
 
     # -- steps -------------------------------------------------------------------------------------------------
 
     def step(self) -> StepReport:
         """Run one batch. Does nothing when no turn is under way.
 
-        Raises :class:`EngineError` for a decision that can't be carried out, before anything is done for it. If
+        Raises :class:`EngineError` for a policy that fails or a decision that can't be carried out, before anything
+        is done for it: :attr:`policy` can be replaced by a better one, and the engine goes on. If
         something fails in the middle of a step (the model, a monitor), the books no longer say what is in the cache:
         every later step raises, and names what happened.
         """
@@ -224,51 +264,103 @@ class Engine:
             raise EngineError(f"the engine stopped in step {self.number} and can't go on: {self._broken}; open another")
         seen = self._observe()
         self._learn(seen.now)
-        decision = self.policy.decide(seen)
-        self._check(decision)
+        decide = self._asked()
+        try:
+            decided = decide(seen)
+        except Exception as error:
+            raise self._blame(f"raised {told(error)}") from error
+        decision = self._checked(decided)
         self.number += 1
         try:
             report = self._run(decision, seen.now)
             if not self.busy:
-                self._learn(self.clock())
+                # A policy that fails to learn is told again by the next step, and the report is not lost.
+                with contextlib.suppress(EngineError):
+                    self._learn(self.clock())
             return report
         except BaseException as error:
-            self._broken = f"{type(error).__name__}: {error}"
+            self._broken = told(error)
             raise
 
     def _learn(self, now: float) -> None:
         """Tell the policy how long the last step took, up to now: the policy's own time is part of it."""
         if self._ran is not None:
             began, new, context = self._ran
-            self.policy = learned(self.policy, StepMeasured(new, context, now - began))
-            self._ran = None
+            self._measured, self._ran = StepMeasured(new, context, now - began), None
+        if self._measured is None:
+            return
+        try:
+            policy = learned(self.policy, self._measured)
+        except Exception as error:
+            raise self._blame(f"was to learn, and raised {told(error)}") from error
+        if not callable(getattr(policy, "decide", None)):
+            raise self._blame(f"learned, and returned {shown(policy)}, which is no policy")
+        self.policy, self._measured = policy, None
 
-    def _check(self, decision: StepDecision) -> None:
-        """That a decision names turns under way, each once, with work that they have, within the engine's caps."""
-        seen = set[int]()
+    def _blame(self, reason: str) -> EngineError:
+        return EngineError(" ".join(f"the policy {type(self.policy).__name__} {reason}; nothing was done".split()))
+
+    def _asked(self) -> Callable[[StepObservation], object]:
+        """The policy's method ``decide``."""
+        decide: Callable[[StepObservation], object] | None = getattr(self.policy, "decide", None)
+        if decide is None or not callable(decide) or isinstance(self.policy, type):
+            raise BadValue(f"the policy must be an object with a method decide, got {shown(self.policy)}")
+        return decide
+
+    def _checked(self, decision: object) -> StepDecision:
+        """A decision, once it is sure that it can be carried out: it names turns under way, each once, with work that
+        they have, within the engine's caps, and the KV cache has room for all of it together."""
+        if not isinstance(decision, StepDecision):
+            raise self._blame(f"decided {shown(decision)}, which is no StepDecision")
+        for what, field in (("work", decision.work), ("preempt", decision.preempt)):
+            if not isinstance(field, (tuple, list)):
+                raise self._blame(f"decided {what}={shown(field)}, which is no tuple")
+        preempted = list[int]()
+        for id in decision.preempt:
+            known = as_whole(id)
+            if known is None or self._open.get(known) not in self._running:
+                raise self._blame(f"preempted request {shown(id)}, which is not running")
+            if known in preempted:
+                raise self._blame(f"preempted request {known} twice")
+            preempted.append(known)
+        given, kept, needed = dict[int, int](), list[list[int]](), 0
         for work in decision.work:
-            conversation = self._open.get(work.id)
-            if conversation is None or conversation.turn is None or work.id in seen:
-                what = "twice" if work.id in seen else "which has no turn under way"
-                raise EngineError(f"the policy scheduled request {work.id} {what}")
-            seen.add(work.id)
-            computed = conversation.computed
+            if not isinstance(work, Work):
+                raise self._blame(f"scheduled {shown(work)}, which is no Work")
+            known, tokens = as_whole(work.id), as_whole(work.tokens)
+            conversation = None if known is None else self._open.get(known)
+            if known is None or conversation is None or conversation.turn is None:
+                raise self._blame(f"scheduled request {shown(work.id)} which has no turn under way")
+            if known in given:
+                raise self._blame(f"scheduled request {known} twice")
+            if known in preempted:
+                raise self._blame(f"preempted request {known}, which is scheduled too")
+            computed, table = conversation.computed, self.manager.tables.get(known, [])
             if conversation in self._waiting:
-                computed = len(self._found(conversation)) * self.manager.block_size
+                table = self._found(conversation)
+                computed = len(table) * self.manager.block_size
+                kept.append(table)
             left = len(conversation.tokens) - computed
-            if not 1 <= work.tokens <= left:
-                raise EngineError(f"the policy gave request {work.id} {work.tokens} tokens, it has {left} to compute")
-        tokens = sum(work.tokens for work in decision.work)
-        if tokens > self.max_tokens or len(seen) > self.max_requests:
-            raise EngineError(
-                f"the policy scheduled {tokens} tokens of {len(seen)} requests; "
+            if tokens is None or not 1 <= tokens <= left:
+                reason = f"gave request {known} {shown(work.tokens)} tokens, it has {left} to compute"
+                raise self._blame(reason if tokens is not None else f"{reason}, in whole numbers")
+            given[known] = tokens
+            needed += max(0, -(-(computed + tokens) // self.manager.block_size) - len(table))
+        total = sum(given.values())
+        if total > self.max_tokens or len(given) > self.max_requests:
+            raise self._blame(
+                f"scheduled {total} tokens of {len(given)} requests; "
                 f"the engine's caps are {self.max_tokens} and {self.max_requests}"
             )
-        for id in decision.preempt:
-            if id in seen or self._open.get(id) not in self._running:
-                raise EngineError(f"the policy preempted request {id}, which is not running or scheduled too")
-        if self.busy and not decision.work and not decision.preempt:
-            raise EngineError(f"the policy scheduled nothing though {len(self._running + self._waiting)} turns wait")
+        kept += [self.manager.tables.get(c.id, []) for c in self._running if c.id not in preempted]
+        room = self.manager.beside(kept)
+        if needed > room:
+            raise self._blame(
+                f"overbooked the KV cache: {needed} more blocks are needed, {room} of {self.manager.total} can be had"
+            )
+        if self.busy and not given and not preempted:
+            raise self._blame(f"scheduled nothing though {len(self._running + self._waiting)} turns wait")
+        return StepDecision(tuple(Work(id, tokens) for id, tokens in given.items()), tuple(preempted))
 
     def _run(self, decision: StepDecision, now: float) -> StepReport:
         begin = time.perf_counter()

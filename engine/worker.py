@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import attrs
 import torch
 
+from mtpo.engine.errors import EngineError, shown, told, whole
 from mtpo.engine.model import Batch, KVStore, Llama, Segment
 
 
@@ -21,11 +22,22 @@ class Chunk:
 
 
 class Worker:
-    """Owns a model and ``blocks`` blocks of ``block_size`` slots."""
+    """Owns a model and ``blocks`` blocks of ``block_size`` slots. Raises :class:`EngineError` without the memory."""
 
     def __init__(self, model: Llama, blocks: int, block_size: int) -> None:
+        blocks, block_size = whole("blocks", blocks), whole("block_size", block_size)
         self.model, self.block_size = model, block_size
-        self.store = KVStore(model.config, blocks, block_size, model.dtype, model.device)
+        config = model.config
+        size = 2 * config.layers * blocks * block_size * config.kv_heads * config.head_dim * model.dtype.itemsize
+        reason = (
+            f"no memory for a KV cache of {shown(blocks)} blocks of {shown(block_size)} tokens, {shown(size >> 30)} GiB"
+        )
+        if size >= 1 << 63:
+            raise EngineError(reason)
+        try:
+            self.store = KVStore(config, blocks, block_size, model.dtype, model.device)
+        except (RuntimeError, MemoryError) as error:
+            raise EngineError(f"{reason}: {told(error)}") from error
 
     def run(self, chunks: Sequence[Chunk]) -> list[torch.Tensor]:
         """Compute the chunks in one pass; returns the logits (vocab,) of those that want them, in order."""
