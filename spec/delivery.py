@@ -82,9 +82,8 @@ def lacks(i: Inference) -> Bool:
 @delivery.action
 def change(p: Premise, v: Value, n: Note) -> None:
     "Somebody changes what there is at a premise's position; a notification is sent with it."
-    require("new", ~sent(n))
     require("about-it", about(n) == p)
-    require("numbered", forall(Note, lambda m: implies(sent(m), m < n)))
+    require("newer", forall(Note, lambda m: implies(sent(m), m < n)))
     now[p] = v
     sent[n] = True
     carried[n] = v

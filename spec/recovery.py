@@ -56,9 +56,7 @@ writes = recovery.const("writes", Call, Object, doc="the call may change the obj
 invertible = recovery.const("invertible", Call, doc="the call has an inverse, registered in advance")
 askable = recovery.const("askable", Call, doc="the resource can tell whether the call took effect")
 given = recovery.const("given", Object, to=Value, doc="the initial value")
-inverse = recovery.const(
-    "inverse", Value, Value, to=Value, doc="what an inverse leaves, by undo data (first) on what it finds (second)"
-)
+tame = recovery.const("tame", Call, doc="its inverse leaves alone an object that holds what it held before the call")
 
 # -- the log: survives -------------------------------------------------------------------------------------------------
 
@@ -261,13 +259,13 @@ def undo(c: Call) -> None:
 
 
 @recovery.action
-def reverse(c: Call, o: Object) -> None:
-    "The inverse puts one object back, whether the effect had reached it or not."
+def reverse(c: Call, o: Object, v: Value) -> None:
+    "The inverse puts one object back, whether the effect had reached it or not; one that is not tame may spoil it."
     require("up", up())
     require("to-undo", to_undo(c))
     require("declared", writes(c, o))
     require("once", ~put(c, o))
-    held[o] = inverse(pre(c, o), held(o))
+    held[o] = ite(tame(c) | (held(o) != pre(c, o)), pre(c, o), v)
     hit[c, o] = False
     put[c, o] = True
 
@@ -333,16 +331,10 @@ def writes_something() -> Bool:
     )
 
 
-@recovery.assume("recovery.inverse-restores")
-def inverse_restores() -> Bool:
-    "An inverse puts back what its undo data say, whatever its call left."
-    return forall(Value, Value, lambda was, now: implies(now != was, inverse(was, now) == was))
-
-
 @recovery.assume("recovery.inverse-idempotent")
 def inverse_idempotent() -> Bool:
-    "An inverse leaves alone what is as its undo data say: what it has put back, or what its call has not reached."
-    return forall(Value, lambda was: inverse(was, was) == was)
+    "An inverse leaves alone what is as it was: what was put back already, or what the call has not reached."
+    return forall(Call, lambda c: tame(c))
 
 
 @recovery.assume("recovery.resource-answers")
