@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from mtpo.proofs.instances import mtpo_instance
+from mtpo.proofs.instances import mtpo_instance, without_faults
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.concrete import Instance, State
 from mtpo.spec.language import Action, Sort, Spec, conj
@@ -141,6 +141,7 @@ def ablate(
 
 def one_case(spec: Spec, case: tuple[tuple[str, str], ...]) -> tuple[Instance, list[State]]:
     """One call for each agent with the given footprints on the objects x and y, all invertible, under both policies."""
+    spec = without_faults(spec)
     sizes: dict[type[Sort], int] = {Agent: len(case), Call: 1 + len(case), Object: 2, Value: 2}
     fixed = {"origin": [0], "author": [0, *range(len(case))], "given": [0, 0]}
     instance = Instance(spec, sizes, fixed, open=("reads", "writes", "invertible", "replay"))

@@ -49,6 +49,18 @@ FAULTS: Final = frozenset({"abort", "retract", "retracted", "external"})
 _OF_FAULTS: Final = frozenset({"mtpo.reach-aborted", "mtpo.reach-kept", "mtpo.reach-foreign"})
 
 
+def without_faults(spec: Spec) -> Spec:
+    """MTPO where nobody aborts or retracts and nothing changes from outside."""
+    return spec.without(
+        actions={name: action for name, action in spec.actions.items() if name not in FAULTS},
+        properties={id: p for id, p in spec.properties.items() if id not in _OF_FAULTS},
+        variants={
+            id: attrs.evolve(v, decreases=tuple(d for d in v.decreases if d not in FAULTS))
+            for id, v in spec.variants.items()
+        },
+    )
+
+
 def mtpo_instance(
     agents: int, calls: int, objects: int, values: int = 2, spec: Spec = mtpo, faults: bool = False
 ) -> tuple[Instance, Roots]:
@@ -59,15 +71,7 @@ def mtpo_instance(
     same one.
     """
     total = 1 + agents * calls
-    if not faults:
-        spec = spec.without(
-            actions={name: action for name, action in spec.actions.items() if name not in FAULTS},
-            properties={id: p for id, p in spec.properties.items() if id not in _OF_FAULTS},
-            variants={
-                id: attrs.evolve(v, decreases=tuple(d for d in v.decreases if d not in FAULTS))
-                for id, v in spec.variants.items()
-            },
-        )
+    spec = spec if faults else without_faults(spec)
     sizes: dict[type[Sort], int] = {Agent: agents, Call: total, Object: objects, Value: values}
     fixed = {
         "origin": [0],
