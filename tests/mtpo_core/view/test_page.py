@@ -14,7 +14,7 @@ import pytest
 
 from mtpo_core.view import Timeline, Verdict, ViewError, render, timeline_of
 from mtpo_core.view.page import embed, visible
-from mtpo_core.view.shapes import Arrow, Field, Lane, Mark
+from mtpo_core.view.shapes import Arrow, Field, Lane, Mark, StateRow, StateTable
 from mtpo_core.view.texts import counted, difference, listed, short
 
 HOSTILE = [
@@ -138,6 +138,16 @@ def test_texts() -> None:
     assert "more lines" in rows[-1].text
 
 
+def counterexample(text: str) -> Timeline:
+    rows = (StateRow(text, ("false", text), text, changed=(1,), read=(1,)),)
+    table = StateTable(("first state", text), (None, "step:1"), rows, rows[:1], rows[:1], false_in=(1,))
+    mark = Mark("step:1", 0, "step", 1.0, text, text)
+    verdict = Verdict("bad", text, (text,))
+    return Timeline(
+        text, text, (Lane(0, text),), (), (mark,), (), (), verdict, unit="step", end=1.0, states=table, lanes_are=text
+    )
+
+
 # In a browser
 
 PROBE = """<script>
@@ -204,6 +214,17 @@ def test_lanes_arrows_and_verdicts_are_drawn(sample_page: str, tmp_path: Path, c
     ):
         assert sentence in text
     assert all(f"{new} tok" in text for new in (38, 76, 84))
+
+
+def test_the_states_of_a_counterexample_are_a_table(tmp_path: Path) -> None:
+    page = render(counterexample(HOSTILE[0]), title="Counterexample")
+    assert "<img" not in page
+    shown = browse(page, tmp_path)
+    assert shown.console == []
+    assert "<img" not in re.sub(r"<(script|style|noscript)\b.*?</\1>", "", shown.dom, flags=re.S)
+    assert re.search(r'<td class="changed read[^"]*" title="was false; read by the false formula"', shown.dom)
+    assert 'class="breaks"' in shown.dom
+    assert text_of(shown.dom).count(HOSTILE[0]) >= 8
 
 
 def test_tabs_order_keys_and_details_work(sample_page: str, tmp_path: Path) -> None:
