@@ -17,7 +17,7 @@ import attrs
 from mtpo.proofs.verdicts import Status, Trace, Verdict, element
 from mtpo.proofs.why import Reason, why_false
 from mtpo.spec.concrete import Instance, State, Step
-from mtpo.spec.language import Action, Function, Property, Sort, Spec
+from mtpo.spec.language import Action, Function, Property, Sort, Spec, Variant
 from mtpo.spec.terms import Bool
 from mtpo_core.view.page import render
 from mtpo_core.view.shapes import (
@@ -145,12 +145,9 @@ def _indented(reasons: Iterable[Reason]) -> Iterable[str]:
 
 
 def _sentence(case: Case) -> str:
-    english = case.english or next((p.doc for p in [_property(case)] if p), "")
-    return f"{case.property} is violated. {english}".strip()
-
-
-def _property(case: Case) -> Property | None:
-    return case.trace.instance.spec.properties.get(case.property)
+    spec = case.trace.instance.spec
+    found: Property | Variant | None = spec.properties.get(case.property) or spec.variants.get(case.property)
+    return f"{case.property} is violated. {case.english or (found.doc if found else '')}".strip()
 
 
 def _role(spec: Spec, id: str) -> str:

@@ -25,7 +25,7 @@ Cell = tuple[int, int]
 
 @attrs.frozen
 class Fact:
-    """An atom of a formula, with its value: ``note(p)`` is ``false``; of a comparison, both sides' values."""
+    """An atom of a formula, with its value: ``note(call2)`` is ``false``; of a comparison, each side's value."""
 
     text: str
     value: str
@@ -101,19 +101,18 @@ class _Search:
             case "lit":
                 pass
             case _:
-                self._atom(term, env, holds)
+                self._atom(term, env)
 
     def _points(self, term: Term, env: Env) -> Iterator[Env]:
         ranges = [range(self.instance.size(v.sort)) for v in term.data]
         for point in itertools.product(*ranges):
             yield {**env, **dict(zip(term.data, point, strict=True))}
 
-    def _atom(self, term: Term, env: Env, holds: bool) -> None:
+    def _atom(self, term: Term, env: Env) -> None:
         sides = [a for a in term.args if term.op in ("eq", "lt", "le") and a.op not in ("lit", "bound")]
-        for side in sides:
-            self.facts.setdefault(show(side), Fact(show(side), self._name(side, env)))
-        if not sides:
-            self.facts.setdefault(show(term), Fact(show(term), "true" if holds else "false"))
+        for part in sides or [term]:
+            text = show(_at(part, env))
+            self.facts.setdefault(text, Fact(text, self._name(part, env)))
         if term.op not in ("forall", "exists"):
             self._read(term, env)
 
@@ -131,3 +130,10 @@ class _Search:
                 self.reads.add((int(primed), place))
         for arg in term.args:
             self._read(arg, env)
+
+
+def _at(term: Term, env: Mapping[Any, Any]) -> Term:
+    """The term with elements in place of the variables that stand for them, to be shown."""
+    if term.op == "bound":
+        return term.sort("bound", (), (element(term.sort, env[term]), -1)) if term in env else term
+    return term.sort(term.op, tuple(_at(arg, env) for arg in term.args), term.data) if term.args else term

@@ -46,8 +46,8 @@ def test_a_false_conjunct_comes_with_the_elements_and_the_facts(untold: Case) ->
     (reason,) = reasons_of(untold.trace, untold.property)
     assert [(f.text, f.value) for f in reason.where] == [("p", "call2"), ("o", "object0")]
     facts = {f.text: f.value for f in reason.facts}
-    assert facts["sighted(p)"] == "true" and facts["note(p)"] == "false"
-    assert facts["saw(p, o)"] != facts["value(source(p, o), o)"]
+    assert facts["sighted(call2)"] == "true" and facts["note(call2)"] == "false"
+    assert facts["saw(call2, object0)"] != facts["value(source(call2, object0), object0)"]
     assert reason.lines()[0].startswith("false: forall p: Call, o: Object. ")
     instance, last = untold.trace.instance, untold.trace.states[-1]
     named = {instance.row(last, place)[0] for primed, place in reason.reads if not primed}

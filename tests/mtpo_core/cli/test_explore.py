@@ -89,7 +89,7 @@ def test_what_holds_is_recorded(mtpo: Mtpo, tmp_path: Path) -> None:
     assert mtpo("explore", "mtpo", "--objects", 1, "--record", path, "--json").code == 0
     rows = json.loads(path.read_text())["entries"]
     assert {(row["method"], row["status"]) for row in rows} == {("exhaustive", "CHECKED"), ("reached", "CHECKED")}
-    assert {row["detail"]["states"] for row in rows} == {11_416}
+    assert {one["states"] for row in rows for one in row["detail"]["instances"]} == {11_416}
 
 
 @pytest.mark.parametrize("option", [["--size", "0"], ["--limit", "0"], ["--agents", "9"], ["--objects", "many"]])
