@@ -6,9 +6,8 @@ log: an attempt that was announced and not completed is put back by its undo dat
 finished, and of a call without an inverse the resource is asked. What then becomes of a call that is not there (run
 again, failed, withdrawn) is the protocol's business: here it may run again.
 
-Write-ahead logging, and recovery that a crash in it repeats: ARIES (Mohan et al., TODS 17(1), 1992). The phases are the
-records of docs/records.md: ``call`` is ``accept`` here, ``prepared`` is ``prepare``, ``exec`` and ``redo`` are
-``announce``, ``applied`` and ``redone`` are ``complete``, ``undo`` and ``undone`` bear their names.
+Write-ahead logging: ARIES (Mohan et al., TODS 17(1), 1992). The phases are records of docs/records.md: ``accept`` is
+``call``, ``prepare`` is ``prepared``, ``announce`` is ``exec`` or ``redo``, ``complete`` is ``applied`` or ``redone``.
 
 Assumed, beside what is assumed by name: a record is in the log wholly or not at all; the tools of invertible calls die
 with the runtime (``called`` is memory); a call without an inverse takes effect on all its objects at once, perhaps
@@ -18,6 +17,7 @@ are disjoint may be in flight together.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from mtpo.spec.language import (
@@ -88,6 +88,11 @@ failing = recovery.var("failing", Call, init=lambda c: False, doc="memory: the a
 put = recovery.var("put", Call, Object, init=lambda c, o: False, doc="memory: the inverse has put the object back")
 
 
+def everywhere(body: Callable[[Call, Object], Bool]) -> Bool:
+    """For every call and every object."""
+    return forall(Call, Object, body)
+
+
 def running() -> Bool:
     """The runtime is there and does not recover."""
     return up() & ~recovering()
@@ -98,24 +103,19 @@ def in_flight(c: Call) -> Bool:
     return executing(c) | undoing(c)
 
 
+def at_work(c: Call) -> Bool:
+    """The runtime is at the call, or the log has it in flight."""
+    return claimed(c) | in_flight(c)
+
+
 def free_for(c: Call) -> Bool:
     """No call is at work on any object of c."""
-    return forall(Call, Object, lambda d, o: implies(writes(c, o) & writes(d, o), ~claimed(d) & ~in_flight(d)))
+    return forall(Call, Object, lambda d, o: implies(writes(c, o) & writes(d, o), ~at_work(d)))
 
 
 def logged(o: Object) -> Value:
     """What the object holds by the log, if nothing is in flight."""
     return left(top(o), o)
-
-
-def running_next() -> Bool:
-    """``running`` after the step."""
-    return up.next() & ~recovering.next()
-
-
-def in_flight_next(c: Call) -> Bool:
-    """``in_flight`` after the step."""
-    return executing.next(c) | undoing.next(c)
 
 
 def due(o: Object) -> Value:
@@ -251,7 +251,6 @@ def ask(c: Call) -> None:
 def undo(c: Call) -> None:
     "Log: an applied call is about to be undone."
     require("running", running())
-    require("applied", applied(c))
     require("invertible", invertible(c))
     require("top-only", forall(Object, lambda o: implies(writes(c, o), top(o) == c)))
     require("free", free_for(c))
@@ -273,7 +272,6 @@ def reverse(c: Call, o: Object, v: Value) -> None:
 @recovery.action
 def undone(c: Call) -> None:
     "Log: the call is not there any more."
-    require("to-undo", to_undo(c))
     require("wholly", forall(Object, lambda o: implies(writes(c, o), put(c, o))))
     applied[c] = False
     undoing[c] = False
@@ -357,20 +355,18 @@ def write_ahead() -> Bool:
 @recovery.invariant("recovery.undo-data-first")
 def undo_data_first() -> Bool:
     "From before its effect on, the log has of an invertible call, for each of its objects, what was there before."
-    return forall(
-        Call,
-        Object,
+    return everywhere(
         lambda c, o: implies(
             invertible(c) & writes(c, o) & (executing(c) | applied(c)),
             prepared(c) & (pre(c, o) == ite(applied(c), left(base(c, o), o), logged(o))),
-        ),
+        )
     )
 
 
 @recovery.invariant("recovery.atomic")
 def atomic() -> Bool:
     "A call that is not in flight is wholly there, if the log says so, or wholly not."
-    return forall(Call, Object, lambda c, o: implies(writes(c, o) & ~in_flight(c), iff(hit(c, o), applied(c))))
+    return everywhere(lambda c, o: implies(writes(c, o) & ~in_flight(c), iff(hit(c, o), applied(c))))
 
 
 @recovery.invariant("recovery.as-logged")
@@ -385,11 +381,11 @@ def as_logged() -> Bool:
 def quiet_after_recovery() -> Bool:
     "When recovery ends nothing is in flight, every object holds what the log says, and every call is there or not."
     return implies(
-        recovering() & running_next(),
+        recovering() & up.next() & ~recovering.next(),
         conj(
             forall(Call, lambda c: ~in_flight(c)),
             forall(Object, lambda o: held(o) == logged(o)),
-            forall(Call, Object, lambda c, o: implies(writes(c, o), iff(hit(c, o), applied(c)))),
+            everywhere(lambda c, o: implies(writes(c, o), iff(hit(c, o), applied(c)))),
         ),
     )
 
@@ -400,7 +396,7 @@ def idempotent() -> Bool:
     return forall(
         Object,
         lambda o: implies(
-            ~(running() & running_next()),
+            ~running() | ~up.next(),
             (due(o) == due_next(o))
             | exists(Call, lambda c: writes(c, o) & executing(c) & ~invertible(c) & ~executing.next(c) & hit(c, o)),
         ),
@@ -410,70 +406,71 @@ def idempotent() -> Bool:
 @recovery.step_property("recovery.no-lost-effect")
 def no_lost_effect() -> Bool:
     "What the log has as applied stays, unless the log announced its undo; so does what a call without an inverse did."
-    return forall(
-        Call,
-        Object,
+    return everywhere(
         lambda c, o: conj(
             implies(applied(c) & ~applied.next(c), undoing(c)),
             implies(hit(c, o) & ~hit.next(c, o), invertible(c) & (undoing(c) | executing(c))),
-        ),
+        )
     )
 
 
 @recovery.step_property("recovery.no-double-effect")
 def no_double_effect() -> Bool:
     "A call takes effect on what the log says is there, not on its own remains, and on each object once."
-    return forall(
-        Call,
-        Object,
+    return everywhere(
         lambda c, o: conj(
             implies(~hit(c, o) & hit.next(c, o), held(o) == logged(o)),
             implies(executing(c) & hit(c, o) & hit.next(c, o), held.next(o) == held(o)),
-        ),
+        )
     )
 
 
 @recovery.invariant("recovery.fenced")
 def fenced() -> Bool:
     "A request that may still take effect is one that the log has as in flight, and has not taken effect."
-    return forall(Call, Object, lambda c, o: implies(under_way(c), executing(c) & ~invertible(c) & ~hit(c, o)))
+    return everywhere(lambda c, o: implies(under_way(c), executing(c) & ~invertible(c) & ~hit(c, o)))
 
 
 @recovery.step_property("recovery.never-guessed")
 def never_guessed() -> Bool:
     "The log has a call without an inverse as applied, or as not there, just when its effect is there, or is not."
-    return forall(
-        Call,
-        Object,
+    return everywhere(
         lambda c, o: implies(
             ~invertible(c) & writes(c, o) & executing(c) & ~executing.next(c), iff(applied.next(c), hit(c, o))
-        ),
+        )
     )
 
 
 @recovery.step_property("recovery.from-the-top")
 def from_the_top() -> Bool:
     "An inverse runs on an object only when its call came last there, by the log and of those in flight."
-    return forall(
-        Call,
-        Call,
-        Object,
-        lambda c, d, o: implies(
+    return everywhere(
+        lambda c, o: implies(
             put.next(c, o) & ~put(c, o),
             invertible(c)
             & implies(applied(c), top(o) == c)
-            & implies((c != d) & writes(d, o), ~in_flight(d) & ~claimed(d)),
-        ),
+            & forall(Call, lambda d: implies((c != d) & writes(d, o), ~at_work(d))),
+        )
     )
 
 
 @recovery.step_property("recovery.nothing-new")
 def nothing_new() -> Bool:
-    "While a runtime recovers, or there is none, no call is accepted, announced or announced to be undone."
+    "While a runtime recovers nothing is accepted or announced; without a runtime nothing is logged."
     return forall(
         Call,
-        lambda c: implies(~running(), iff(accepted(c), accepted.next(c)) & implies(in_flight_next(c), in_flight(c))),
+        lambda c: conj(
+            implies(~running(), iff(accepted(c), accepted.next(c))),
+            implies(~running() & ~in_flight(c), ~executing.next(c) & ~undoing.next(c)),
+            implies(~up(), conj(*(iff(said(c), said.next(c)) for said in (executing, applied, undoing)))),
+        ),
     )
+
+
+@recovery.step_property("recovery.lets-go")
+def lets_go() -> Bool:
+    "A call that is in flight no more, whichever way it ended, has let go of its objects."
+    return forall(Call, lambda c: implies(in_flight(c) & ~executing.next(c) & ~undoing.next(c), ~claimed.next(c)))
 
 
 @recovery.invariant("recovery.memory-is-lost")
@@ -482,7 +479,7 @@ def memory_is_lost() -> Bool:
     return conj(
         implies(recovering(), up()),
         forall(Call, lambda c: implies(~running(), ~claimed(c) & ~called(c))),
-        forall(Call, Object, lambda c, o: implies(~up(), ~failing(c) & ~put(c, o))),
+        everywhere(lambda c, o: implies(~up(), ~failing(c) & ~put(c, o))),
     )
 
 
@@ -494,12 +491,16 @@ def never_stuck() -> Bool:
 
 @recovery.lemma("recovery.stages")
 def stages() -> Bool:
-    "Which of the log's words go together, and what memory knows of them."
+    "Which of the log's words go together, and what memory knows of them; calls at work have disjoint objects."
     return conj(
+        everywhere(
+            lambda c, o: forall(
+                Call, lambda d: implies((c != d) & writes(c, o) & writes(d, o), ~at_work(c) | ~at_work(d))
+            )
+        ),
         forall(Call, lambda c: implies(prepared(c) | in_flight(c) | applied(c) | claimed(c), accepted(c))),
-        forall(Call, lambda c: ~(executing(c) & applied(c))),
         forall(Call, lambda c: implies(undoing(c), applied(c)) & implies(undoing(c) | prepared(c), invertible(c))),
-        forall(Call, lambda c: implies(claimed(c), ~applied(c))),
+        forall(Call, lambda c: implies(executing(c) | claimed(c), ~applied(c))),
         forall(Call, lambda c: implies(called(c), claimed(c) & executing(c))),
         forall(Call, lambda c: implies(failing(c), executing(c) & invertible(c))),
         forall(Call, lambda c: implies(executing(c) & running(), claimed(c))),
@@ -507,37 +508,22 @@ def stages() -> Bool:
     )
 
 
-@recovery.lemma("recovery.one-at-an-object")
-def one_at_an_object() -> Bool:
-    "Calls at work have disjoint objects."
-    return forall(
-        Call,
-        Call,
-        Object,
-        lambda c, d, o: implies(
-            (c != d) & writes(c, o) & writes(d, o), ~((claimed(c) | in_flight(c)) & (claimed(d) | in_flight(d)))
-        ),
-    )
-
-
 @recovery.lemma("recovery.half-way")
 def half_way() -> Bool:
     "What an object of a call in flight holds: what was there before, until the call has reached it."
     return conj(
-        forall(Call, Object, lambda c, o: implies(writes(c, o) & executing(c) & ~hit(c, o), held(o) == logged(o))),
-        forall(Call, Object, lambda c, o: implies(writes(c, o) & undoing(c) & hit(c, o), held(o) == left(c, o))),
-        forall(Call, Object, lambda c, o: implies(writes(c, o) & undoing(c) & ~hit(c, o), held(o) == pre(c, o))),
-        forall(Call, Object, lambda c, o: implies(put(c, o), writes(c, o) & to_undo(c) & ~hit(c, o))),
-        forall(Call, Object, lambda c, o: implies(claimed(c) & ~called(c), ~hit(c, o) & ~under_way(c))),
-        forall(
-            Call,
-            Object,
+        everywhere(lambda c, o: implies(writes(c, o) & executing(c) & ~hit(c, o), held(o) == logged(o))),
+        everywhere(lambda c, o: implies(writes(c, o) & undoing(c) & hit(c, o), held(o) == left(c, o))),
+        everywhere(lambda c, o: implies(writes(c, o) & undoing(c) & ~hit(c, o), held(o) == pre(c, o))),
+        everywhere(lambda c, o: implies(put(c, o), writes(c, o) & to_undo(c) & ~hit(c, o))),
+        everywhere(lambda c, o: implies(claimed(c) & ~called(c), ~hit(c, o) & ~under_way(c))),
+        everywhere(
             lambda c, o: implies(
                 prepared(c) & writes(c, o) & up() & ~executing(c) & ~applied(c), claimed(c) & (pre(c, o) == logged(o))
-            ),
+            )
         ),
         forall(Call, Object, Object, lambda c, o, p: implies(~invertible(c) & hit(c, o) & writes(c, p), hit(c, p))),
-        forall(Call, Object, lambda c, o: implies(hit(c, o), writes(c, o))),
+        everywhere(lambda c, o: implies(hit(c, o), writes(c, o))),
     )
 
 
@@ -551,18 +537,15 @@ def stacks() -> Bool:
     "The applied writes of an object are a stack: each replaced another one, no two the same, nobody the top."
     return conj(
         forall(Object, lambda o: applied(top(o)) & writes(top(o), o)),
-        forall(
-            Call,
-            Object,
-            lambda c, o: implies(replaced(c, o), applied(base(c, o)) & writes(base(c, o), o) & (base(c, o) != top(o))),
+        everywhere(
+            lambda c, o: implies(replaced(c, o), applied(base(c, o)) & writes(base(c, o), o) & (base(c, o) != top(o)))
         ),
-        forall(
-            Call,
-            Call,
-            Object,
-            lambda c, d, o: implies(replaced(c, o) & replaced(d, o) & (c != d), base(c, o) != base(d, o)),
+        everywhere(
+            lambda c, o: forall(
+                Call, lambda d: implies(replaced(c, o) & replaced(d, o) & (c != d), base(c, o) != base(d, o))
+            )
         ),
-        forall(Call, Object, lambda c, o: implies(undoing(c) & writes(c, o), top(o) == c)),
+        everywhere(lambda c, o: implies(undoing(c) & writes(c, o), top(o) == c)),
     )
 
 
@@ -577,10 +560,21 @@ def ends(o: Object) -> tuple[Bool, ...]:
     )
 
 
+def touched(c: Call, o: Object) -> Bool:
+    """The call acts, and has changed what the object holds."""
+    return executing(c) & hit(c, o) & (held(o) != logged(o))
+
+
+@recovery.reachable("recovery.reach-failed")
+def reach_failed() -> Bool:
+    "A tool has failed half way, and its runtime is there to put back what it did."
+    return running() & exists(Call, Object, lambda c, o: failing(c) & touched(c, o))
+
+
 @recovery.reachable("recovery.reach-torn")
 def reach_torn() -> Bool:
     "The runtime is dead, and a call has reached one of its objects and not another."
-    return ~up() & exists(Call, Object, Object, lambda c, o, p: executing(c) & hit(c, o) & writes(c, p) & ~hit(c, p))
+    return ~up() & exists(Call, Object, Object, lambda c, o, p: touched(c, o) & writes(c, p) & ~hit(c, p))
 
 
 @recovery.reachable("recovery.reach-torn-undo")
@@ -589,7 +583,16 @@ def reach_torn_undo() -> Bool:
     return ~up() & exists(Call, Object, Object, lambda c, o, p: undoing(c) & writes(c, o) & ~hit(c, o) & hit(c, p))
 
 
+@recovery.reachable("recovery.reach-landed")
+def reach_landed() -> Bool:
+    "A call without an inverse has taken effect, and the runtime that sent its request is dead."
+    return ~up() & exists(Call, Object, lambda c, o: ~invertible(c) & touched(c, o))
+
+
 @recovery.reachable("recovery.reach-unknown")
 def reach_unknown() -> Bool:
     "A runtime recovers, and a request that its predecessor sent may still take effect."
     return recovering() & exists(Call, lambda c: under_way(c))
+
+
+EQUIVALENT: Final = {"recovery.ask.askable": "it is assumed of every call that has no inverse"}
