@@ -46,8 +46,8 @@ def find_source(name: str | None) -> Source:
     """Specs with what else a user's file says of them."""
     if name is None or name in BUILT_IN:
         found = [_load(target) for one, target in BUILT_IN.items() if name in (None, one)]
-        listed = [{id: why for _, each in found for id, why in each[k].items()} for k in (0, 1)]
-        return Source([spec for spec, _ in found], *listed)
+        equivalent, unreachable = ({id: why for _, each in found for id, why in each[k].items()} for k in (0, 1))
+        return Source([spec for spec, _ in found], equivalent, unreachable)
     path = Path(name)
     head = name.partition(".")[0]
     if head in BUILT_IN and path.suffix != ".py":
