@@ -171,7 +171,7 @@ class _Lanes:
         named = [s for s in spec.sorts if s.__name__ == "Agent"]
         firsts = Counter(a.elements[0].sort for a in spec.actions.values() if a.elements)
         often = [sort for sort, _ in firsts.most_common() if issubclass(sort, Sort)]
-        sort = (named or often or [None])[0]
+        sort = next(iter(named or often), None)
         via = {f.domain[0]: f for f in spec.constants.values() if len(f.domain) == 1 and f.range is sort}
         return cls(instance, sort, via)
 
@@ -212,7 +212,7 @@ class _Lanes:
     def shown(self, owners: Sequence[int | None]) -> tuple[Lane, ...]:
         """A lane for each element, and one below for steps that nobody in particular takes."""
         count = self.instance.size(self.sort) if self.sort else 0
-        rows = [Lane(n, element(self.sort, n)) for n in range(count)]
+        rows = [Lane(n, element(self.sort, n)) for n in range(count)] if self.sort else []
         if None in owners or not rows:
             rows.append(Lane(count, "everyone"))
         return tuple(rows)
@@ -227,11 +227,10 @@ class _Lanes:
 def _mark(trace: Trace, number: int, owner: int | None, sent: Sequence[Arrow], last: bool) -> Mark:
     instance, step = trace.instance, trace.steps[number]
     action = instance.spec.actions[step.action]
-    changes = [
-        DiffLine(op, f"{name}: {value}")
-        for name, symbol, old, new in _changes(trace, number)
-        for op, value in (("-", element(symbol.range, old)), ("+", element(symbol.range, new)))
-    ]
+    changes: list[DiffLine] = []
+    for name, symbol, old, new in _changes(trace, number):
+        changes.append(DiffLine("-", f"{name}: {element(symbol.range, old)}"))
+        changes.append(DiffLine("+", f"{name}: {element(symbol.range, new)}"))
     fields = [Field("Says", action.doc)] if action.doc else []
     if any(isinstance(p, Function) for p in action.params):
         fields.append(Field("Arguments", trace.step_text(step), code=True))
@@ -268,7 +267,7 @@ def _column(trace: Trace, step: Step) -> str:
 def _changes(trace: Trace, number: int) -> list[tuple[str, Function[Any], int, int]]:
     """The cells that a step changes: name with arguments, symbol, old and new value."""
     instance, before, after = trace.instance, trace.states[number], trace.states[number + 1]
-    found = []
+    found: list[tuple[str, Function[Any], int, int]] = []
     for place, (old, new) in enumerate(zip(before, after, strict=True)):
         if old != new:
             name, args = instance.row(after, place)
