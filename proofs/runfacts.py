@@ -37,6 +37,8 @@ def counts_of(records: Sequence[Record]) -> dict[str, int]:
         "bounces": "bounce",
         "cancelled": "cancelled",
         "stranded": "stranded",
+        "retracted": "retracted",
+        "aborts": "abort",
     }
     return {name: kinds[kind] for name, kind in names.items()}
 

@@ -22,6 +22,7 @@ class Agent:
     task: str = ""
     launched: float = 0.0
     state: str = "at work"
+    aborted: bool = False
 
 
 @attrs.frozen
@@ -230,7 +231,7 @@ def _call(run: Gathered, record: Record, name: str, rank: int) -> None:
             call.saw = _saw(body.get("saw")) or call.saw
             call.out = _digests(body.get("out")) or call.out
             call.result = _text(body.get("result")) or call.result
-        case "cancelled" | "stranded":
+        case "cancelled" | "stranded" | "retracted":
             call.status, call.error = record.kind, str(body.get("error") or "")
             call.withdrawn = Repair(record.seq, record.t, _text(body.get("by")))
 
@@ -247,6 +248,7 @@ def _other(run: Gathered, record: Record) -> None:
     elif rank is not None:
         agent = run.agents[rank]
         agent.state = _STATES.get(record.kind, agent.state)
+        agent.aborted = agent.aborted or record.kind == "abort"
         if record.kind == "launch":
             agent.name, agent.task = str(body.get("name") or agent.name), str(body.get("task") or "")
             agent.launched = record.t

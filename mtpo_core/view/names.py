@@ -14,6 +14,7 @@ WITHDRAWN: Final = {
     "redone": "undone, then re-applied",
     "cancelled": "undone and withdrawn",
     "stranded": "undone; could not be re-applied",
+    "retracted": "taken out",
 }
 """The states of a call whose effect did not stay as it was, in words."""
 

@@ -13,7 +13,9 @@ import attrs
 
 from mtpo_core.view.shapes import Mark, Span
 
-_DROPPED = frozenset({"failed", "bounce", "told", "undone", "redone", "cancelled", "stranded", "reopen", "recover"})
+_DROPPED = frozenset(
+    {"failed", "bounce", "told", "undone", "redone", "cancelled", "stranded", "retracted", "reopen", "recover"}
+)
 
 
 @attrs.frozen

@@ -15,8 +15,8 @@ Tone = Literal["good", "bad", "warn", "plain"]
 Unit = Literal["s", "step"]
 SpanKind = Literal["infer", "tool", "held"]
 MarkKind = Literal[
-    "read", "write", "failed", "bounce", "told", "undone", "redone", "cancelled", "stranded", "finish", "reopen",
-    "commit", "abort", "external", "recover", "step",
+    "read", "write", "failed", "bounce", "told", "undone", "redone", "cancelled", "stranded", "retracted", "finish",
+    "reopen", "commit", "abort", "external", "recover", "step",
 ]  # fmt: skip
 ArrowKind = Literal["notify", "undo", "redo", "conflict"]
 DiffOp = Literal[" ", "-", "+", "…"]

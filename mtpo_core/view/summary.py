@@ -28,7 +28,7 @@ def _trajectory(names: Names, name: str, calls: list[Call]) -> Trajectory:
     entries: list[Entry] = []
     for call in calls:
         new = call.out.get(name)
-        gone = call.status in ("undone", "cancelled", "stranded")
+        gone = call.status in ("undone", "cancelled", "stranded", "retracted")
         found = next((seen.digest for seen in call.saw if seen.object == name), None)
         # A withdrawn write differs from what it found then; any other from what lies below it now.
         base = found if gone or top is None else top

@@ -183,7 +183,9 @@ class _Drawing(Names):
                     )
                 )  # fmt: skip
         if call.withdrawn is not None:
-            kind: MarkKind = "cancelled" if call.status == "cancelled" else "stranded"
+            kind: MarkKind = "stranded"
+            if call.status in ("cancelled", "retracted"):
+                kind = call.status
             fields = [Field(kind.capitalize(), WITHDRAWN[kind], links=self.link(call.id))]
             if call.error:
                 fields.append(Field("Error", clip(call.error, 400)))
@@ -251,7 +253,7 @@ class _Drawing(Names):
         status = {"running": "no outcome in the log", "held": "held", "failed": "failed, no effect"}.get(call.status)
         if status:
             fields.append(Field("Status", status if not call.error else f"{status}: {clip(call.error, 400)}"))
-        if call.undos or call.withdrawn:
+        if call.undos or (call.withdrawn and call.status != "retracted"):
             by = call.undos[-1].by if call.undos else call.withdrawn.by if call.withdrawn else None
             fields.append(
                 Field("Undone", "because a call of lower rank came late on what it touched:", links=self.link(by))
@@ -264,7 +266,11 @@ class _Drawing(Names):
             )  # fmt: skip
         if call.withdrawn is not None:
             reissue = self._reissue(call)
-            text = "withdrawn by policy" if call.status == "cancelled" else f"stranded: {clip(call.error, 400)}"
+            aborted = self.run.agents[call.rank].aborted
+            text = {
+                "cancelled": "withdrawn by policy",
+                "retracted": "its author gave up" if aborted else "its author judged that it had to go",
+            }.get(call.status, f"stranded: {clip(call.error, 400)}")
             fields.append(Field("Withdrawn", text, links=self.link(reissue)))
         if call.kind == "write":
             what = "read-modify-write" if call.write_class == "rmw" else "blind write"
