@@ -55,8 +55,8 @@ OUTPUTS: Final = (
     (29, 34, 43, 54, 72, 168, 1127, 4101, 6492, 9502),
     (31, 38, 59, 131, 233, 656, 4074, 4900, 6106, 7985),
 )
-"""Tokens of the first prompt, and of the output of each turn, at these shares of the 255 conversations that the artifact
-runs: mini-swe-agent on SWE-bench (its trace_profile_summary.csv, Apache-2.0)."""
+"""Tokens of the first prompt, and of the output of each turn, at these shares of the 255 conversations that the
+artifact runs: mini-swe-agent on SWE-bench (its trace_profile_summary.csv, Apache-2.0)."""
 
 
 def quantile(values: Sequence[float], share: float) -> int:
