@@ -8,17 +8,18 @@ from typing import Any, Final
 
 import numpy as np
 
+from mtpo.proofs import kernelcache
 from mtpo.proofs.explore import Found
 from mtpo.proofs.kernel import BAD, KIND, REACHED, STEP, STOP, TRANSITIONS, VIOLATED, WIDE, compile_kernel
-from mtpo.proofs.packing import Cells, TooWide
+from mtpo.proofs.packing import Cells
 from mtpo.proofs.search import Search, new_search, run
 from mtpo.proofs.symmetry import Symmetry, symmetry_of
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.concrete import Instance, InstanceError, State, Step
-from mtpo.spec.language import Term
+from mtpo.spec.language import Int, Term
 
-_WIDTHS: Final = (4, 8, 16, 31)
-"""Bits of an integer that are tried in turn."""
+_WIDTHS: Final = (4, 8, 16, 31, 62)
+"""Bits that integers get, as many as they turn out to need. Code is made anew when they need more."""
 
 
 def search_compiled(
@@ -45,25 +46,58 @@ def search_compiled(
     cut = len(rows) > limit
     roots = _table(instance, rows)
     renamings = symmetry_of(instance) if symmetry else None
-    for bits in _WIDTHS:
-        try:
-            kernel = compile_kernel(instance, bits, renamings, jit=jit)
-            search = new_search(kernel, roots)
-        except TooWide:
-            continue
+    seen = _integers(instance, roots)
+    while True:
+        bits, signed = _layout(instance, seen)
+        kernel = compile_kernel(instance, bits, renamings, signed=signed, jit=jit)
+        search = new_search(kernel, roots)
         count = search.count
         if not cut:
             run(search, limit, progress)
+        kernelcache.keep(kernel.code)
         if search.control[STOP] != WIDE:
             return _found(instance, search, renamings, count)
-    raise InstanceError(f"{instance.spec.name}: an integer is negative or beyond {_WIDTHS[-1]} bits")
+        seen = [*seen, *_integers(instance, search.out)]  # the successors at which it stopped are among these
+
+
+def _layout(instance: Instance, seen: list[int]) -> tuple[int, bool]:
+    """Bits for integers, and whether some are negative, so that each that was seen fits."""
+    low, high = min(seen, default=0), max(seen, default=0)
+    signed = low < 0
+    needed = max((-low - 1).bit_length(), high.bit_length()) + 1 if signed else high.bit_length()
+    for bits in _WIDTHS:
+        if needed <= bits:
+            return bits, signed
+    far = low if -low > high else high
+    raise InstanceError(
+        f"{instance.spec.name}: an integer, {far}, needs more than the {_WIDTHS[-1]} bits that compiled code has for "
+        "one: explore without --compiled"
+    )
+
+
+def _integers(instance: Instance, rows: Cells) -> list[int]:
+    """The least and the greatest integer in rows of cells."""
+    held = (*(instance.spec.constants[name] for name in instance.open), *instance.spec.variables.values())
+    found = []
+    for symbol in held:
+        if symbol.range is Int and len(rows):
+            start = instance.offsets[symbol.name]
+            part = rows[:, start : start + instance.cells(symbol)]
+            found += [int(part.min()), int(part.max())]
+    return found
 
 
 def _table(instance: Instance, rows: list[bytes | tuple[int, ...]]) -> Cells:
     """Rows of cells as an array, shape (rows, cells)."""
-    if instance.wide:
+    if not instance.wide:
+        return np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), instance.width)  # type: ignore[arg-type]
+    try:
         return np.array(rows, dtype=np.int64).reshape(len(rows), instance.width)
-    return np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), instance.width)  # type: ignore[arg-type]
+    except OverflowError:
+        raise InstanceError(
+            f"{instance.spec.name}: an integer of the initial state needs more than the {_WIDTHS[-1]} bits that "
+            "compiled code has for one: explore without --compiled"
+        ) from None
 
 
 def _found(instance: Instance, search: Search, symmetry: Symmetry | None, initial: int) -> Found:
@@ -97,16 +131,21 @@ def _trace(instance: Instance, search: Search, symmetry: Symmetry | None, last: 
         return tuple(row) == wanted or (symmetry is not None and wanted in symmetry.images(tuple(row)))
 
     states, steps = [instance.freeze(kept[0])], list[Step]()
+
+    def follow(fits: Callable[[State], bool]) -> None:
+        found = next(((a, n) for a, n in successors(instance, states[-1]) if fits(n)), None)
+        if found is None:
+            raise InstanceError(
+                f"{instance.spec.name}: the compiled code took a step that the spec does not have; that is a mistake "
+                "in mtpo, please report it; explore without --compiled"
+            )
+        steps.append(found[0])
+        states.append(found[1])
+
     for wanted in kept[1:]:
-        action, after = next((a, n) for a, n in successors(instance, states[-1]) if same(n, wanted))
-        states.append(after)
-        steps.append(action)
+        follow(lambda after, wanted=wanted: same(after, wanted))
     if step:
-        action, after = next(
-            (a, n) for a, n in successors(instance, states[-1]) if instance.violated_step(states[-1], n)
-        )
-        states.append(after)
-        steps.append(action)
+        follow(lambda after: bool(instance.violated_step(states[-1], after)))
     return Trace(instance, tuple(states), tuple(steps))
 
 

@@ -8,28 +8,34 @@ tested against.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import itertools
-import os
+import math
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import attrs
-import numba
 
+from mtpo.proofs import kernelcache
+from mtpo.proofs.bounds import check_arithmetic
 from mtpo.proofs.packing import Packing
 from mtpo.proofs.symmetry import Symmetry
 from mtpo.spec.concrete import Code, Emitter, Instance, InstanceError, text
 from mtpo.spec.language import Action, Bool, Function, Term, conjuncts, formals_of
 from mtpo.spec.terms import conj, walk
 
-MAX_NESTING: Final = 17
-"""Loops in one another; CPython allows 20 nested blocks in a function."""
+BLOCKS: Final = 20
+"""Loops in one another that CPython allows in a function."""
+
+MAX_NESTING: Final = BLOCKS - 3
+"""Loops over what an action, or a quantifier, may choose."""
+
+MAX_TURNS: Final = 1 << 40
+"""Turns of a loop over several variables."""
+
+MAX_UNROLLED: Final = 4096
+"""Instances of a quantified conjunct that are tested one by one; of more it is tested as a whole, after all choices."""
 
 Env = Mapping[Any, Any]
 
@@ -208,13 +214,19 @@ class Kernel:
 
 
 def compile_kernel(
-    instance: Instance, int_bits: int = 4, symmetry: Symmetry | None = None, *, jit: bool = True
+    instance: Instance,
+    int_bits: int = 4,
+    symmetry: Symmetry | None = None,
+    *,
+    signed: bool = False,
+    jit: bool = True,
 ) -> Kernel:
     """The kernel of an instance; without ``jit`` the same code is run by Python, slowly.
 
-    Raises :class:`InstanceError` when an action has too many choices to be loops.
+    Raises :class:`InstanceError` when an action has too many choices to be loops, or a number may leave 64 bits.
     """
-    spec, packing = instance.spec, Packing(instance, int_bits)
+    spec, packing = instance.spec, Packing(instance, int_bits, signed)
+    check_arithmetic(instance, packing.held)
     writer = _Writer(instance)
     for name, roles in (("holds", ("invariant", "lemma")), ("allows", ("step",))):
         writer.formula(name, conj(*(p.formula for p in spec.role(*roles))))
@@ -231,7 +243,8 @@ def compile_kernel(
     writer.define("def expand(s, f, out, by):", ["    n = 0", *calls, "    return n"])
     source = "\n".join(writer.functions)
     scratch = max(1, writer.scratch)
-    code = _module(spec.name, source + _tail(packing, len(goals), scratch, symmetry, jit), jit)
+    whole = source + _tail(packing, len(goals), scratch, symmetry, jit)
+    code = kernelcache.load(spec.name, _HEAD + whole) if jit else kernelcache.plain(spec.name, _SLOW_HEAD + whole)
     return Kernel(packing, source, tuple(g.id for g in goals), scratch, code)
 
 
@@ -251,38 +264,14 @@ def _renaming_tables(symmetry: Symmetry) -> str:
     return "".join(f"{name} = np.array({table.tolist()}, dtype=np.int32)\n" for name, table in tables.items())
 
 
-def _module(name: str, source: str, jit: bool) -> ModuleType:
-    """The generated module, from a file in the user's cache, beside which numba keeps the machine code."""
-    source = (_HEAD if jit else _SLOW_HEAD) + source
-    digest = hashlib.sha256(f"{numba.__version__} {source}".encode()).hexdigest()[:24]
-    base = os.environ.get("MTPO_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mtpo")
-    path = Path(base, "kernels", f"mtpo_kernel_{name}_{digest}.py")
-    try:
-        if not jit:
-            raise OSError
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            fresh = path.with_suffix(f".{os.getpid()}")
-            fresh.write_text(source, encoding="utf-8")
-            fresh.replace(path)
-    except (OSError, RuntimeError):  # no place to keep it: made again next time
-        module = ModuleType(path.stem)
-        exec(compile(source.replace("cache=True", "cache=False"), f"<{name} kernel>", "exec"), module.__dict__)
-        return module
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    sys.modules[path.stem] = module  # numba finds it again by name
-    found.loader.exec_module(module)
-    return module
-
-
 class _Writer(Emitter):
     """Functions in the subset of Python that numba compiles."""
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance, grounded=False)
-        self.functions = [f"c_{name} = np.array({list(table)})\n" for name, table in instance.constants.items()]
+        self.functions = [
+            f"c_{name} = np.array({list(table)}, dtype=np.int64)\n" for name, table in instance.constants.items()
+        ]
         self.scratch = 0
         self._made: dict[object, str] = {}
         self._tables: dict[Function[Any], int] = {}
@@ -324,7 +313,7 @@ class _Writer(Emitter):
                 [(test, inner) for test in tests],
                 f"return {int(forall)}",
             )
-            pad = "    " * (1 + len(term.data))
+            pad = "    " * (1 + min(len(term.data), MAX_NESTING))
             if leaf is None:
                 lines.append(f"{pad}return {int(not forall)}")
             else:
@@ -340,7 +329,8 @@ class _Writer(Emitter):
         lines: list[str] = []
         unbound = {id(v) for _, _, v in loops}
         waiting = list(tests)
-        for depth in range(len(loops) + 1):
+        groups = _grouped(loops, MAX_NESTING)
+        for depth in range(len(groups) + 1):
             pad = "    " * (1 + depth)
             ready = [not unbound & {id(v) for v in _free(term)} for term, _ in waiting]
             now = [test for test, is_ready in zip(waiting, ready, strict=True) if is_ready]
@@ -349,11 +339,26 @@ class _Writer(Emitter):
                 code = self.code(*test)
                 if code != 1:
                     lines += [f"{pad}if not ({text(code)}):", f"{pad}    {'continue' if depth else skip}"]
-            if depth < len(loops):
-                name, size, variable = loops[depth]
-                lines.append(f"{pad}for {name} in range({size}):")
-                unbound.discard(id(variable))
+            if depth < len(groups):
+                lines += [pad + line for line in self._heads([(name, size) for name, size, _ in groups[depth]])]
+                unbound -= {id(variable) for _, _, variable in groups[depth]}
         return lines
+
+    def _heads(self, loops: Sequence[tuple[str, int]]) -> list[str]:
+        """One loop over names with sizes."""
+        if len(loops) == 1:
+            return [f"for {loops[0][0]} in range({loops[0][1]}):"]
+        total = math.prod(size for _, size in loops)
+        if total > MAX_TURNS:
+            raise InstanceError(
+                f"{self.instance.spec.name}: {len(loops)} variables have {total:,} values together: choose smaller "
+                "sizes or fewer variables"
+            )
+        lines, stride = list[str](), 1
+        for name, size in reversed(loops):
+            lines.append(f"    {name} = {loops[0][0]}_on // {stride} % {size}")
+            stride *= size
+        return [f"for {loops[0][0]}_on in range({total}):", *reversed(lines)]
 
     # -- actions -----------------------------------------------------------------------------------------------
 
@@ -375,27 +380,32 @@ class _Writer(Emitter):
         plain, chosen = list[tuple[Term, Env]](), list[tuple[Term, Env]]()
         for clause in action.guard:
             for part in conjuncts(clause.formula):
-                if _mentions_param(part):
-                    chosen += self._spread(part, env)
-                else:
-                    plain.append((part, env))
+                for test in self._spread(part, env):
+                    (chosen if _mentions_param(test[0]) else plain).append(test)
         lines = self._loops([(env[p], self.instance.size(p.sort), p) for p in action.elements], plain, "return n")
         lines += self._choices(cells, chosen, 1 + len(action.elements))
         pad = "    " * (1 + len(action.elements) + len(cells))
+        room = BLOCKS - len(action.elements) - len(cells)
         inner = ["if n == out.shape[0]:", "    return -1", "t = out[n]", f"by[n] = {number}", "n += 1"]
-        lines += [f"{pad}{line}" for line in (*inner, *self._update_lines(action, env))]
+        lines += [f"{pad}{line}" for line in (*inner, *self._update_lines(action, env, room))]
         self.define(f"def a{number}(s, f, out, by, n):", ["    t = s", *lines, "    return n"])
 
     def _spread(self, part: Term, env: Env) -> Iterator[tuple[Term, Env]]:
-        """The instances of a conjunct that mentions function parameters: its quantifiers are unrolled."""
+        """A conjunct in parts; of those that mention function parameters the quantifiers are unrolled.
+
+        A part of a body may mention none: it is a test of its own, before any cell is chosen.
+        """
         if part.op == "and":
             for arg in part.args:
                 yield from self._spread(arg, env)
-        elif part.op == "forall" and _mentions_param(part):
+        elif part.op == "forall" and self._unrolled(part):
             for point in itertools.product(*(range(self.instance.size(v.sort)) for v in part.data)):
                 yield from self._spread(part.args[0], {**env, **dict(zip(part.data, point, strict=True))})
         else:
             yield part, env
+
+    def _unrolled(self, part: Term) -> bool:
+        return _mentions_param(part) and math.prod(self.instance.size(v.sort) for v in part.data) <= MAX_UNROLLED
 
     def _choices(
         self, cells: Sequence[tuple[Function[Any], int]], tests: list[tuple[Term, Env]], depth: int
@@ -429,7 +439,8 @@ class _Writer(Emitter):
     def _end(self, function: Function[Any]) -> int:
         return self._tables[function] + self.instance.cells(function) - 1
 
-    def _update_lines(self, action: Action, env: Env) -> list[str]:
+    def _update_lines(self, action: Action, env: Env, room: int) -> list[str]:
+        """``room``: how many loops may still be nested."""
         lines = ["t[:] = s"]
         for update in action.updates:
             offset = self.instance.offsets[update.variable.name]
@@ -439,9 +450,10 @@ class _Writer(Emitter):
                 lines.append(f"t[{place}] = {self._value(update.value, env, flag)}")
                 continue
             inner = {**env, **{v: self.name(v) for v in update.args}}
+            loops = [(inner[v], self.instance.size(v.sort)) for v in update.args]
             pad = ""
-            for v in update.args:
-                lines.append(f"{pad}for {inner[v]} in range({self.instance.size(v.sort)}):")
+            for group in _grouped(loops, room):
+                lines += [pad + line for line in self._heads(group)]
                 pad += "    "
             place = self.place(update.variable, update.args, inner, offset)
             lines.append(f"{pad}t[{place}] = {self._value(update.value, inner, flag)}")
@@ -452,21 +464,32 @@ class _Writer(Emitter):
         return f"1 if {code} else 0" if flag and isinstance(code, str) else text(code)
 
 
+Loop = TypeVar("Loop")
+
+
+def _grouped(loops: Sequence[Loop], room: int) -> list[list[Loop]]:
+    """Each loop alone, or, where they would be too many in one another, the last ones together."""
+    if len(loops) <= room:
+        return [[loop] for loop in loops]
+    return [*([loop] for loop in loops[: room - 1]), list(loops[room - 1 :])]
+
+
 def _unpack_lines(packing: Packing) -> list[str]:
-    return [
-        f"    s[{n}] = (words[{c.word}] >> np.uint64({c.shift})) & np.uint64({c.mask})" if c.bits else f"    s[{n}] = 0"
-        for n, c in enumerate(packing.cells)
-    ]
+    lines = []
+    for n, c in enumerate(packing.cells):
+        value = f"(words[{c.word}] >> np.uint64({c.shift})) & np.uint64({c.mask})" if c.bits else "0"
+        lines.append(f"    s[{n}] = np.int64({value}) - {-c.low}" if c.low else f"    s[{n}] = {value}")
+    return lines
 
 
 def _pack_lines(packing: Packing) -> list[str]:
     lines = []
     checked = [n for n, c in enumerate(packing.cells) if packing.integer[n]]
     for n in checked:
-        lines += [f"    if t[{n}] < 0 or t[{n}] > {packing.cells[n].mask}:", "        return 1"]
+        lines += [f"    if t[{n}] < {packing.held[0]} or t[{n}] > {packing.held[1]}:", "        return 1"]
     for word in range(packing.words):
         parts = [
-            f"(np.uint64(t[{n}]) << np.uint64({c.shift}))"
+            f"(np.uint64(t[{n}]{f' + {-c.low}' if c.low else ''}) << np.uint64({c.shift}))"
             for n, c in enumerate(packing.cells)
             if c.word == word and c.bits
         ]

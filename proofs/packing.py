@@ -28,26 +28,38 @@ class TooWide(ValueError):
 
 @attrs.frozen
 class Cell:
-    """Where one cell lies: ``bits`` of word ``word`` from ``shift`` on; 0 bits where there is one value only."""
+    """Where one cell lies: ``bits`` of word ``word`` from ``shift`` on; 0 bits where there is one value only.
+
+    What lies there is the value less ``low``.
+    """
 
     word: int
     shift: int
     bits: int
+    low: int = 0
 
     @property
     def mask(self) -> int:
-        """The largest value."""
+        """Ones, as many as there are bits."""
         return (1 << self.bits) - 1
+
+    @property
+    def high(self) -> int:
+        """The largest value."""
+        return self.low + self.mask
 
 
 class Packing:
     """The layout of an instance's states: ``cells`` in the order of the row, ``words`` of 64 bits a state.
 
-    A cell that holds an integer (``integer``) gets ``int_bits``, for values from 0; who meets a greater one packs anew.
+    A cell that holds an integer (``integer``) gets ``int_bits``, at most 63, for the values ``held``: from 0, or with
+    ``signed`` about 0. Who meets another packs anew.
     """
 
-    def __init__(self, instance: Instance, int_bits: int = 4) -> None:
+    def __init__(self, instance: Instance, int_bits: int = 4, signed: bool = False) -> None:
         self.instance, self.int_bits = instance, int_bits
+        low = -(1 << (int_bits - 1)) if signed else 0
+        self.held = (low, low + (1 << int_bits) - 1)
         held = (*(instance.spec.constants[name] for name in instance.open), *instance.spec.variables.values())
         self.cells: list[Cell] = []
         self.integer: list[bool] = []
@@ -57,11 +69,11 @@ class Packing:
             for _ in range(instance.cells(symbol)):
                 if shift + bits > WORD:
                     word, shift = word + 1, 0
-                self.cells.append(Cell(word, shift, bits))
+                self.cells.append(Cell(word, shift, bits, low if symbol.range is Int else 0))
                 self.integer.append(symbol.range is Int)
                 shift += bits
         self.words = word + 1
-        self.dtype: type[np.generic] = np.int32 if instance.wide else np.uint8
+        self.dtype: type[np.generic] = np.int64 if instance.wide else np.uint8
 
     def pack(self, rows: Sequence[Sequence[int]] | Cells) -> Words:
         """Rows of cells, shape (states, width), as words, shape (states, words)."""
@@ -71,14 +83,15 @@ class Packing:
             return packed
         for number, cell in enumerate(self.cells):
             column = table[:, number]
-            if column.min() < 0 or column.max() > cell.mask:
+            if column.min() < cell.low or column.max() > cell.high:
                 raise TooWide
-            packed[:, cell.word] |= column.astype(np.uint64) << np.uint64(cell.shift)
+            packed[:, cell.word] |= (column - cell.low).astype(np.uint64) << np.uint64(cell.shift)
         return packed
 
     def unpack(self, packed: Words) -> Cells:
         """Words as rows of cells."""
         rows = np.zeros((len(packed), len(self.cells)), dtype=self.dtype)
         for number, cell in enumerate(self.cells):
-            rows[:, number] = (packed[:, cell.word] >> np.uint64(cell.shift)) & np.uint64(cell.mask)
+            value = (packed[:, cell.word] >> np.uint64(cell.shift)) & np.uint64(cell.mask)
+            rows[:, number] = value.astype(np.int64) + cell.low
         return rows

@@ -29,6 +29,10 @@ Code = str | int
 MAX_CELLS: Final = 50_000_000
 MAX_GROUND: Final = 200_000
 """Choices of arguments of which grounded code is made: each is looked at once, a few thousand a second."""
+MAX_POINTS: Final = 1_000_000
+"""Points of nested quantifiers of which grounded code is made."""
+MAX_LOOPS: Final = 15
+"""Loops in one another; CPython allows 20 nested blocks."""
 _COMPARE: Final = {"eq": "==", "lt": "<", "le": "<="}
 _ARITHMETIC: Final = {"add": "+", "sub": "-", "mul": "*"}
 
@@ -206,7 +210,7 @@ class Instance:
         return self._formulas[key, grounded]
 
     def _define(self, source: str, name: str) -> Any:
-        scope: dict[str, Any] = {f"c_{k}": v for k, v in self.constants.items()}
+        scope: dict[str, Any] = {f"c_{k}": v for k, v in self.constants.items()} | {"product": itertools.product}
         exec(compile(source, f"<{self.spec.name} instance>", "exec"), scope)
         return scope[name]
 
@@ -223,7 +227,7 @@ class Instance:
                 offset = self.offsets[update.variable.name]
                 if update.whole:
                     inner = {**env, **{v: emitter.name(v) for v in update.args}}
-                    loops = "".join(f" for {inner[v]} in range({self.size(v.sort)})" for v in update.args)
+                    loops = loop_clauses([(inner[v], self.size(v.sort)) for v in update.args])
                     value = text(emitter.code(update.value, inner))
                     lines.append(f"    v{number} = [{value}{loops}]")
                     writes.append(f"    s[{offset}:{offset + self.cells(update.variable)}] = v{number}")
@@ -305,15 +309,27 @@ def text(code: Code) -> str:
     return code if isinstance(code, str) else str(int(code))
 
 
+def loop_clauses(loops: Sequence[tuple[str, int]]) -> str:
+    """``for`` clauses over names with sizes; those beyond what may be nested are one."""
+    single = loops if len(loops) <= MAX_LOOPS else loops[: MAX_LOOPS - 1]
+    text = "".join(f" for {name} in range({size})" for name, size in single)
+    if rest := loops[len(single) :]:
+        ranges = ", ".join(f"range({size})" for _, size in rest)
+        text += f" for {', '.join(name for name, _ in rest)} in product({ranges})"
+    return text
+
+
 class Emitter:
     """Terms to Python expressions; what is known is folded to an int."""
 
     def __init__(self, instance: Instance, grounded: bool) -> None:
         self.instance = instance
         self.grounded = grounded
+        self._points = 1
+        """At how many points grounded code is being made of what is within the quantifiers around."""
 
     def name(self, variable: Term) -> str:
-        return f"{variable.data[0]}_{variable.data[1]}"
+        return f"b{variable.data[1]}_{variable.data[0]}"  # no other name begins like this
 
     def place(self, symbol: Function[Any], args: tuple[Term, ...], env: Mapping[Any, Any], offset: int = 0) -> str:
         known, parts, stride = offset, [], 1
@@ -376,30 +392,37 @@ class Emitter:
 
     def junction(self, op: str, parts: Iterator[Code]) -> Code:
         decisive = 0 if op == "and" else 1
-        kept = []
+        kept: dict[str, None] = {}
         for part in parts:
             if isinstance(part, str):
-                if part not in kept:
-                    kept.append(part)
+                kept[part] = None
             elif bool(part) == bool(decisive):
                 return decisive
         if not kept:
             return 1 - decisive
-        return kept[0] if len(kept) == 1 else f"({f' {op} '.join(kept)})"
+        return next(iter(kept)) if len(kept) == 1 else f"({f' {op} '.join(kept)})"
 
     def quantifier(self, term: Term, env: Mapping[Any, Any]) -> Code:
         body, op = term.args[0], "and" if term.op == "forall" else "or"
         ranges = [range(self.instance.size(v.sort)) for v in term.data]
         if self.grounded:
+            outside, self._points = self._points, self._points * math.prod(map(len, ranges))
+            if self._points > MAX_POINTS:
+                raise InstanceError(
+                    f"{self.instance.spec.name}: {term.op} {', '.join(str(v.data[0]) for v in term.data)} is over "
+                    f"{self._points:,} points, at most {MAX_POINTS:,}: choose smaller sizes or fewer variables"
+                )
             points = itertools.product(*ranges)
-            return self.junction(
+            code = self.junction(
                 op, (self.code(body, {**env, **dict(zip(term.data, point, strict=True))}) for point in points)
             )
+            self._points = outside
+            return code
         names = {v: self.name(v) for v in term.data}
         inner = self.code(body, {**env, **names})
         if not isinstance(inner, str):
             return inner
-        loops = "".join(f" for {names[v]} in range({len(r)})" for v, r in zip(term.data, ranges, strict=True))
+        loops = loop_clauses([(names[v], len(r)) for v, r in zip(term.data, ranges, strict=True)])
         return f"{'all' if op == 'and' else 'any'}({inner}{loops})"
 
 

@@ -20,7 +20,7 @@ from mtpo.proofs.kernel import compile_kernel
 from mtpo.proofs.packing import Packing, TooWide
 from mtpo.proofs.symmetry import MAX_GROUP, symmetry_of
 from mtpo.spec.concrete import Instance, InstanceError, evaluate
-from mtpo.spec.language import Int, Sort, Spec, exists, forall, require
+from mtpo.spec.language import Int, Sort, Spec, exists, forall, function, require
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
 from mtpo.spec.paged_kv import kv
 
@@ -71,6 +71,24 @@ def test_the_generated_code_expands_a_state_as_the_reference_does(case: Any) -> 
     same_as_the_reference(case, jit=False)
 
 
+@given(random_specs.cases())
+@settings(QUICK, max_examples=60)
+def test_an_exploration_of_a_random_spec_ends_as_the_plain_one_does(case: Any) -> None:
+    instance, limit = case.instance, 300
+    roots = [instance.freeze(instance.initial(case.chosen)), case.before, case.after]
+    plain = explore(instance, roots, limit=limit)
+    found = search_compiled(instance, roots, limit=limit, jit=False)
+    bad = next((v.trace for v in plain.verdicts if v.trace), None)
+    assert (found.violated is None) == (bad is None)
+    if bad is not None and found.violated is not None:
+        assert len(found.violated.steps) == len(bad.steps)
+        assert instance.violated(found.violated.states[-1]) or instance.violated_step(*found.violated.states[-2:])
+    elif plain.complete or found.complete:
+        assert found.complete and plain.complete
+        assert (found.initial, found.states, found.transitions) == (plain.initial, plain.states, plain.transitions)
+        assert (found.depth, found.taken) == (plain.depth, plain.taken)
+
+
 @pytest.mark.slow
 @given(random_specs.cases())
 @settings(QUICK, max_examples=20)
@@ -82,6 +100,29 @@ def test_more_successors_than_rows_are_noticed() -> None:
     kernel = compile_kernel(counters(3), jit=False)
     row, out = np.array(counters(3).initial()), np.zeros((2, counters(3).width), dtype=np.int64)
     assert kernel.code.expand(row, np.zeros(1, dtype=np.int64), out, np.zeros(2, dtype=np.int64)) == -1
+
+
+def hands(out_of: bool) -> Spec:
+    """Whoever acts hands out to everybody who is allowed; what is true of the allowed alone bears no cell."""
+    spec = Spec("hands")
+    allowed = spec.var("allowed", Process, init=lambda p: out_of)
+    done = spec.var("done", Process, init=lambda p: False)
+
+    @spec.action(out=function(Process))
+    def hand(out: Any) -> None:
+        require("ok", forall(Process, lambda p: out(p) & allowed(p)))
+        done.becomes(lambda p: out(p))
+
+    spec.invariant("hands.none")(lambda: forall(Process, lambda p: ~done(p)))
+    return spec
+
+
+def test_a_part_of_a_clause_that_mentions_no_cell_is_tested_too() -> None:
+    never = search_compiled(Instance(hands(False), {Process: 2}), limit=100, jit=False)
+    assert (never.states, never.transitions, never.violated) == (1, 0, None)
+    once = search_compiled(Instance(hands(True), {Process: 2}), limit=100, jit=False)
+    assert once.violated is not None
+    assert [step.args for step in once.violated.steps] == [((1, 1),)]
 
 
 @pytest.mark.parametrize("case", ["counter", "kv", "mtpo"])
@@ -231,16 +272,91 @@ def test_states_survive_packing() -> None:
         Packing(counters(2), int_bits=4).pack(np.array([[99] + [0] * (counters(2).width - 1)]))
 
 
-def test_negative_integers_are_refused() -> None:
+def counting(first: int, by: int, until: int, guard: Any = lambda x: x) -> Instance:
+    spec = Spec("count")
+    x = spec.var("x", to=Int, init=lambda: first)
+
+    @spec.action
+    def go() -> None:
+        require("small", guard(x()) <= until)
+        x.becomes(x() + by)
+
+    spec.invariant("count.small")(lambda: x() <= until)
+    return Instance(spec, {})
+
+
+@pytest.mark.parametrize("first", [0, -3, 1 << 33])
+@pytest.mark.parametrize("by", [1 << 8, 1 << 32, 1 << 60, (1 << 32) - 1])
+def test_an_integer_is_never_cut_off(first: int, by: int) -> None:
+    """Of 32 bits the low ones alone would be small again."""
+    found = search_compiled(counting(first, by, first + 5), limit=100, jit=False)
+    assert found.violated is not None
+    assert [state[0] for state in found.violated.states] == [first, first + by]
+
+
+def test_negative_integers() -> None:
     spec = Spec("down")
     x = spec.var("x", to=Int, init=lambda: 0)
 
     @spec.action
     def step() -> None:
+        require("more", x() > -1000)
         x.becomes(x() - 1)
 
-    with pytest.raises(InstanceError, match="down: an integer is negative or beyond 31 bits"):
-        search_compiled(Instance(spec, {}), limit=100, jit=False)
+    spec.reachable("down.far")(lambda: x() == -1000)
+    found = search_compiled(Instance(spec, {}), limit=10_000, jit=False)
+    assert (found.complete, found.states, found.reached) == (True, 1001, {"down.far"})
+    packing = Packing(Instance(spec, {}), 8, signed=True)
+    rows = np.array([[-128], [-1], [0], [127]])
+    assert (packing.unpack(packing.pack(rows)) == rows).all()
+    for far in (-129, 128):
+        with pytest.raises(TooWide):
+            packing.pack(np.array([[far]]))
+
+
+@pytest.mark.parametrize(
+    ("instance", "message"),
+    [
+        (counting(0, 1 << 62, 1 << 70), "may leave 64 bits"),
+        (counting(10**30, 1, 5), "an integer of the initial state needs more than the 62 bits"),
+        (counting(1 << 62, 1, 5), "an integer, 4611686018427387904, needs more than the 62 bits"),
+        (counting(1 << 40, 1, 5, lambda x: x * (1 << 40)), "`x \\* 1099511627776` may leave 64 bits"),
+    ],
+)
+def test_an_integer_beyond_64_bits_is_refused(instance: Instance, message: str) -> None:
+    with pytest.raises(InstanceError, match=f"^count: .*{message}.* explore without --compiled$"):
+        search_compiled(instance, limit=100, jit=False)
+
+
+def test_a_constant_beyond_64_bits_is_refused() -> None:
+    spec = Spec("big")
+    most, x = spec.const("most", to=Int), spec.var("x", init=lambda: False)
+    spec.invariant("big.i")(lambda: x() | (most() > 0))
+    with pytest.raises(InstanceError, match=r"^big: a value of `most` is beyond 64 bits"):
+        compile_kernel(Instance(spec, {}, {"most": [10**30]}), jit=False)
+
+
+def test_more_variables_than_loops_may_be_nested() -> None:
+    """A quantifier over 22, an update of 7 arguments under a choice of 16 cells."""
+    spec = Spec("many")
+    v = spec.var("v", *[Process] * 7, init=lambda *p: False)
+
+    @spec.action(out=function(*[Process] * 4))
+    def hand(out: Any) -> None:
+        require("one", forall(*[Process] * 4, lambda a, b, c, d: out(a, b, c, d) == (a == b) & (b == c) & (c == d)))
+        v.becomes(lambda a, b, c, d, e, f, g: out(a, b, c, d) & (d == g))
+
+    names = [f"x{i}" for i in range(22)]
+    body = eval(f"lambda {', '.join(names)}: v({', '.join(names[:7])}) | ~v({', '.join(names[-7:])})", {"v": v})
+    spec.lemma("many.l")(lambda: exists(*[Process] * 22, body))
+    instance = Instance(spec, {Process: 2})
+    found = search_compiled(instance, limit=100, jit=False)
+    (after,) = [row for _, row in successors(instance, instance.freeze(instance.initial()))]
+    assert (found.complete, found.states, found.violated) == (True, 2, None)
+    assert sum(after) == 2 * 4
+    assert instance.violated(after) == []
+    with pytest.raises(InstanceError, match=r"many: exists x0, .* is over 4,194,304 points, at most 1,000,000"):
+        explore(instance)
 
 
 def test_renamings_keep_what_the_constants_tell_apart() -> None:

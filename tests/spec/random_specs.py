@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.language import Bool, Int, OrderedSort, Sort, Spec, exists, forall, function, iff, implies, ite, require
-from mtpo.spec.terms import FALSE, TRUE, Term, lift
+from mtpo.spec.terms import FALSE, TRUE, Term, lift, show
 
 Draw = Callable[[Any], Any]
 
@@ -119,6 +119,22 @@ class Grammar:
         return made
 
 
+def _about(g: Grammar, f: Any) -> Any:
+    """A clause as guards have it: what holds of every value of a function, mixed with what does not mention it."""
+
+    def body(*xs: Any) -> Any:
+        at = f(*(x if x.sort is s else g.under(xs, 1, s) for x, s in zip(xs, f.domain, strict=True)))
+        value = at if f.range is Bool else at == g.under(xs, 1, f.range)
+        other = g.under(xs, g.pick([1, 2]))
+        join = g.pick([lambda: value & other, lambda: other & value, lambda: implies(other, value), lambda: other])
+        return g.pick([lambda: join(), lambda: join() & g.under(xs, 1), lambda: join() | g.under(xs, 1)])()
+
+    if f.domain[0] is Bool:
+        return f(True) & g.term(Bool, 1) if f.range is Bool else f(True) == f(False)
+    kind = g.pick([forall, forall, exists])
+    return kind(f.domain[0], lambda x: kind(g.pick([Thing, Rank]), lambda y: body(x)) & body(x))
+
+
 def _declare_action(g: Grammar, name: str) -> None:
     spec, draw = g.spec, g.draw
     sorts = {f"p{i}": s for i, s in enumerate(draw(st.lists(st.sampled_from(FINITE), max_size=2)))}
@@ -131,6 +147,9 @@ def _declare_action(g: Grammar, name: str) -> None:
         g.bound = list(params)
         for number in range(draw(st.integers(0, 2))):
             require(f"c{number}", g.term(Bool, 2))
+        for f in params[len(sorts) :]:
+            if draw(st.booleans()):
+                require(f"of-{f.name}", _about(g, f))
         changed: set[str] = set()
         for variable, whole in updates:
             whole = whole or not variable.domain
@@ -142,7 +161,10 @@ def _declare_action(g: Grammar, name: str) -> None:
             elif whole:
                 variable.becomes(lambda *xs, v=variable: g.under(xs, 2, v.range))
             else:
-                variable[tuple(g.term(s, 1) for s in variable.domain)] = g.term(variable.range, 2)
+                point = tuple(g.term(s, 1) for s in variable.domain)
+                if show(variable(*point)) not in changed:
+                    variable[point] = g.term(variable.range, 2)
+                changed.add(show(variable(*point)))
         g.bound = []
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
