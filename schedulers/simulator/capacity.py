@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from mtpo.schedulers.simulator.cluster import Progress, Setup, simulate
-from mtpo.schedulers.simulator.report import summarise
+from mtpo.schedulers.simulator.report import Summary, summarise
 from mtpo.schedulers.traces.workload import Workload
 
 
@@ -28,15 +28,20 @@ class Search:
 
     def __init__(self, workload: Workload, setup: Setup, seed: int = 0) -> None:
         self.workload, self.setup, self.seed = workload, setup, seed
-        self._known: dict[float, float] = {}
+        self.known: dict[float, Summary] = {}
+        """What was simulated, by rate."""
+
+    def summary(self, rate: float, progress: Progress | None = None) -> Summary:
+        """The figures at a rate."""
+        if rate not in self.known:
+            outcome = simulate(self.workload.at_rate(rate, self.seed), self.setup, progress)
+            setup = self.setup
+            self.known[rate] = summarise(outcome, len(setup.workers), setup.ttft_slo, setup.tpot_slo)
+        return self.known[rate]
 
     def violations(self, rate: float, progress: Progress | None = None) -> float:
         """The share of requests in violation at a rate."""
-        if rate not in self._known:
-            outcome = simulate(self.workload.at_rate(rate, self.seed), self.setup, progress)
-            setup = self.setup
-            self._known[rate] = summarise(outcome, len(setup.workers), setup.ttft_slo, setup.tpot_slo).violations
-        return self._known[rate]
+        return self.summary(rate, progress).violations
 
     def capacity(
         self,
@@ -45,8 +50,11 @@ class Search:
         high: float = 64.0,
         precision: float = 0.02,
         tell: Callable[[float], Progress | None] = lambda rate: None,
+        start: float | None = None,
+        growth: float = 2.0,
     ) -> Capacity:
-        """Double from ``low`` until more than ``share`` are in violation or ``high`` is reached, then bisect to the
+        """From ``start`` (``low`` if not given) go up by the factor ``growth`` until more than ``share`` are in
+        violation or ``high`` is reached, or down until no more than that are, or ``low`` is reached; then bisect to the
         relative ``precision``. Violations need not grow with the rate; what is found is one crossing of the share."""
         tried: list[tuple[float, float]] = []
 
@@ -55,14 +63,20 @@ class Search:
             tried.append((rate, found))
             return found <= share
 
-        if not holds(low):
-            return Capacity(share, 0.0, False, tuple(tried))
-        rate = low
-        while rate < high and holds(min(2 * rate, high)):
-            rate = min(2 * rate, high)
-        if rate == high:
-            return Capacity(share, rate, True, tuple(tried))
-        above = min(2 * rate, high)
+        rate = low if start is None else min(max(start, low), high)
+        above: float | None = None
+        while not holds(rate):
+            if rate <= low:
+                return Capacity(share, 0.0, False, tuple(tried))
+            above, rate = rate, max(rate / growth, low)
+        while above is None:
+            if rate >= high:
+                return Capacity(share, rate, True, tuple(tried))
+            after = min(growth * rate, high)
+            if holds(after):
+                rate = after
+            else:
+                above = after
         while above - rate > precision * rate:
             middle = (rate + above) / 2
             if holds(middle):
