@@ -8,11 +8,13 @@ class SessionError(ValueError):
 
 
 class RunHalted(RuntimeError):
-    """The run can't go on: an inverse failed, or the state is not what the log says. The log keeps all so far.
+    """The run can't go on: an inverse failed, the state is not what the log says, or the log can't be written.
+
+    The log keeps all so far, and every later call of the session raises this error again; only ``close`` is left.
 
     ``property`` is the id of what does not hold.
     """
 
     def __init__(self, property: str, message: str) -> None:
         super().__init__(f"{property}: {message}")
-        self.property = property
+        self.property, self.message = property, message

@@ -133,11 +133,11 @@ class RunLog:
         added then.
         """
         with self._lock:
-            t = max(self._last, round(self._clock() - self._start, 6))  # a clock may be set back; a log's is not
+            t = self._now()
             record = Record(VERSION, self.run, self._seq, t, agent, call, kind, body, self._head)
             try:
                 text = canonical(record)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, RecursionError) as error:
                 raise RecordError(f"record {self._seq}: body of {kind!r} is not JSON ({error})") from None
             wrong = out_of_range(record, text.decode())
             if wrong:
@@ -160,20 +160,50 @@ class RunLog:
         with self._lock:
             if digest in self._pending:
                 return self._pending[digest]
-            row = self._db.execute('SELECT state, value FROM "values" WHERE digest = ?', (digest,)).fetchone()
+            try:
+                row = self._db.execute('SELECT state, value FROM "values" WHERE digest = ?', (digest,)).fetchone()
+            except sqlite3.Error as error:
+                raise LogError(f"{self.path}: {error}") from None
         if row is None or row[0] == "redacted":
             raise LogError(f"{self.path}: value {digest[:12]} is {'redacted' if row else 'not in this log'}")
         return None if row[0] == "absent" else bytes(row[1])
 
-    def close(self) -> None:
-        """Store what is pending and make the log a single file. Doing it twice is doing it once."""
+    def holds(self, digest: str) -> bool:
+        """Whether that is the digest of a value of this log."""
         with self._lock:
-            if self._pending:
-                self._commit([], durable=False)
-            with contextlib.suppress(sqlite3.Error):  # a reader at work keeps the side file; nothing is lost by that
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                self._db.execute("PRAGMA journal_mode = DELETE")
-            self._db.close()
+            return digest in self._pending or digest in self._stored
+
+    def elapsed(self) -> float:
+        """The time that a record would get now (s)."""
+        with self._lock:
+            return self._now()
+
+    def close(self) -> None:
+        """Store what is pending and make the log a single file. Doing it twice is doing it once.
+
+        The file is let go of in any case; :class:`LogError` when what was pending can't be stored.
+        """
+        with self._lock:
+            try:
+                if self._pending:
+                    self._commit([], durable=False)
+            finally:
+                with contextlib.suppress(sqlite3.Error):  # a reader at work keeps the side file; nothing is lost
+                    self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    self._db.execute("PRAGMA journal_mode = DELETE")
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.close()
+
+    def discard(self) -> None:
+        """Close a log to which nothing was added, and remove it. :class:`LogError` when it has a record."""
+        if self._seq:
+            raise LogError(f"{self.path}: has records; only an empty log is discarded")
+        self._pending.clear()
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def _now(self) -> float:
+        return max(self._last, round(self._clock() - self._start, 6))  # a clock may be set back; a log's is not
 
     def __enter__(self) -> Self:
         return self

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from mtpo_core import machine as m
 from mtpo_core.errors import RunHalted
-from mtpo_core.foreign import in_thread, one_line, text_of
-from mtpo_core.log import LogError, RunLog
-from mtpo_core.machine import Key, Machine, Sight
+from mtpo_core.foreign import ForeignThread, one_line, text_of
+from mtpo_core.journal import Journal
+from mtpo_core.machine import Key, Machine, MachineError, Sight
 from mtpo_core.resources.base import Fingerprint, Resource
-from mtpo_core.tools import Args, Footprint, Tool, ToolError, brief
+from mtpo_core.tools import Args, Footprint, Tool, ToolError
+from mtpo_core.watch import Watch
 
 
 @attrs.define
@@ -34,26 +35,39 @@ class Bound:
 
 
 class Performer:
-    """Runs tools and inverses, and audits what they change: ``seen`` is the state as it was last accounted for."""
+    """Runs tools and inverses, and audits what they change."""
 
-    def __init__(self, resource: Resource, log: RunLog, machine: Machine) -> None:
-        self.resource, self.log, self.machine = resource, log, machine
+    def __init__(
+        self, resource: Resource, journal: Journal, machine: Machine, thread: ForeignThread, coordinated: bool
+    ) -> None:
+        self.resource, self.journal, self.machine, self.thread = resource, journal, machine, thread
+        self.watch = Watch(resource, journal, machine, thread, coordinated)
         self.bound: dict[Key, Bound] = {}
-        self.seen: Fingerprint = resource.fingerprint()
-        self.strange: set[str] = set()
-        """Objects that changed though no tool ran."""
-        self.halted: RunHalted | None = None
 
     async def perform(self, effects: Iterable[m.Effect]) -> None:
         """Perform effects until none is left: what one brings about comes before what was queued.
 
         Raises :class:`RunHalted` when that is not possible; the log says how far it got.
         """
-        try:
+        with self._whole():
             await self._perform(deque(effects))
-        except (ToolError, LogError, OSError) as error:
-            id = "log.written" if isinstance(error, LogError) else "core.performed"
-            raise self.halt(id, one_line(error)) from None
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Whatever ends the work within before its end halts the run."""
+        try:
+            yield
+        except RunHalted:
+            raise
+        except (ToolError, OSError) as error:
+            raise self.journal.halt("core.performed", one_line(error)) from None
+        except MachineError as error:
+            raise self.journal.halt(error.clause, one_line(error)) from error
+        except Exception as error:
+            raise self.journal.halt("core.performed", one_line(error)) from error
+        except BaseException as error:  # the event loop is being taken down
+            self.journal.halt("core.performed", f"cut short: {one_line(error)}")
+            raise
 
     async def _perform(self, queue: deque[m.Effect]) -> None:
         by: Key | None = None
@@ -71,47 +85,53 @@ class Performer:
                 case m.Resolved():
                     self._log_resolved(effect, by)
                 case m.Settled(call=key, stale=stale):
-                    self.log.append("settle", agent=key.rank, call=str(key), body={"stale": [str(k) for k in stale]})
+                    self.journal.append(
+                        "settle", agent=key.rank, call=str(key), body={"stale": [str(k) for k in stale]}
+                    )
                 case m.Notify():
                     self._log_notify(effect)
                 case m.Finished(agent=agent):
-                    self.log.append("finish", agent=agent)
+                    self.journal.append("finish", agent=agent)
                 case m.Committed(agent=agent):
-                    self.log.append("commit", agent=agent)
+                    self.journal.append("commit", agent=agent)
 
     def accept(self, key: Key, bound: Bound, members: Sequence[Key]) -> None:
         """Log a call that got its key, before anything is done for it."""
         self.bound[key] = bound
         body = {
             "tool": bound.tool.name,
-            "args": self.put_json(dict(bound.args)),
+            "args": self.journal.put_json(dict(bound.args)),
             "reads": sorted(bound.footprint.reads),
             "writes": sorted(bound.footprint.writes),
             "class": bound.tool.write_class.value,
             "invertible": bound.tool.invertible,
             "members": [str(k) for k in members],
         }
-        self.log.append("call", agent=key.rank, call=str(key), body=body)
+        self.journal.append("call", agent=key.rank, call=str(key), body=body)
 
     async def _undo(self, key: Key, by: Key | None) -> list[m.Effect]:
-        bound = self.bound[key]
-        self.log.append("undo", agent=key.rank, call=str(key), body={"by": str(by)})
-        before = self.seen
+        bound, watch = self.bound[key], self.watch
+        odd = await watch.disturbed(bound.footprint.writes)
+        if odd:
+            what = f"{', '.join(odd)} was changed by no tool while call {by} was under way; not overwritten"
+            raise self.journal.halt("run.external", what)
+        self.journal.append("undo", agent=key.rank, call=str(key), body={"by": str(by)})
+        before = watch.seen
         try:
-            await in_thread(bound.tool.reverse, self.resource, bound.args, bound.undo)
+            await self.thread.run(bound.tool.reverse, self.resource, bound.args, bound.undo)
         except ToolError as error:
             raise self._inverse_failed(key, error) from None
-        self.seen = self._audit(key)
-        undeclared = self.seen.differing(before) - bound.footprint.writes
+        watch.seen = await self._audit(key)
+        undeclared = watch.seen.differing(before) - bound.footprint.writes
         effects = self.machine.step(m.Undone(key))
-        restored = {o: self.log.put(self.resource.read(o)) for o in sorted(bound.footprint.writes)}
+        restored = await watch.values(bound.footprint.writes)
         wrong = [o for o, digest in restored.items() if digest != self.machine.materialized(o)]
         if wrong or undeclared:
             where = ", ".join(sorted({*wrong, *undeclared}))
-            raise self.halt(
+            raise self.journal.halt(
                 "core.inverse-restores", f"{bound.tool.name}: the inverse of call {key} did not restore {where}"
             )
-        self.log.append("undone", agent=key.rank, call=str(key), body={"by": str(by), "restored": restored})
+        self.journal.append("undone", agent=key.rank, call=str(key), body={"by": str(by), "restored": restored})
         return effects
 
     async def _exec(self, key: Key, saw: Mapping[str, Sight]) -> list[m.Effect]:
@@ -136,115 +156,110 @@ class Performer:
     async def uncoordinated(self, key: Key, saw: Mapping[str, Sight]) -> bool:
         """Run an accepted call at once, wherever it stands in the order; False when it failed."""
         bound = self.bound[key]
-        try:
-            await self._run(key, "exec", {})
-        except ToolError as error:
-            self._log_failed(key, error)
-            return False
-        footprint = bound.footprint
-        self.machine.calls[key] = m.CallState(footprint.reads, footprint.writes, True, "live", out=bound.out)
-        for o in footprint.writes:
-            self.machine.trajectory.setdefault(o, []).append(key)
-        self._log_applied(key, saw)
-        return True
+        with self._whole():
+            try:
+                await self._run(key, "exec", {})
+            except ToolError as error:
+                self._log_failed(key, error)
+                return False
+            footprint = bound.footprint
+            self.machine.calls[key] = m.CallState(footprint.reads, footprint.writes, True, "live", out=bound.out)
+            for o in footprint.writes:
+                self.machine.trajectory.setdefault(o, []).append(key)
+            self._log_applied(key, saw)
+            return True
 
     async def _run(self, key: Key, kind: str, body: Mapping[str, Any]) -> None:
         """Prepare and run a call; ToolError when it had no effect (put back if it had)."""
-        bound, tool = self.bound[key], self.bound[key].tool
+        bound, tool, watch = self.bound[key], self.bound[key].tool, self.watch
         bound.undeclared = {}
         if tool.invertible:
             try:
-                bound.undo = await in_thread(tool.prepare, self.resource, bound.args, bound.footprint)
+                bound.undo = await self.thread.run(tool.prepare, self.resource, bound.args, bound.footprint)
                 if not isinstance(bound.undo, bytes):
                     raise ToolError(f"it returned {type(bound.undo).__name__}, not bytes")
             except ToolError as error:
                 raise ToolError(f"prepare failed: {one_line(error)}") from None
-            self.log.append("prepared", agent=key.rank, call=str(key), body={"undo": self.log.put(bound.undo)})
-        self.log.append(kind, agent=key.rank, call=str(key), body=dict(body), durable=not tool.invertible)
+        # After prepare: what it captured is what the tool will act on, or else it acts on nothing.
+        odd = await watch.disturbed(bound.footprint.reads | bound.footprint.writes)
+        if odd:
+            raise ToolError(f"{', '.join(odd)} was changed by no tool; not overwritten")
+        if tool.invertible:
+            self.journal.append("prepared", agent=key.rank, call=str(key), body={"undo": self.journal.put(bound.undo)})
+        self.journal.append(kind, agent=key.rank, call=str(key), body=dict(body), durable=not tool.invertible)
         failure = ""
         try:
-            bound.result = text_of("exec", await in_thread(tool.exec, self.resource, bound.args))
+            bound.result = text_of("exec", await self.thread.run(tool.exec, self.resource, bound.args))
         except ToolError as error:
             failure = one_line(error)
-        now = self._audit(key)
-        changed = now.differing(self.seen)
+        now = await self._audit(key)
+        changed = now.differing(watch.seen)
         undeclared = sorted(changed - bound.footprint.writes)
         if undeclared:
-            failure = failure or f"wrote outside its footprint: {', '.join(undeclared)} [core.footprint-honest]"
+            stray = f"wrote outside its footprint: {', '.join(undeclared)} [core.footprint-honest]"
+            failure = f"{failure}; {stray}" if failure else stray
+        try:  # perhaps not the tool's doing but a user's: what was found is kept, whatever becomes of it now
+            bound.undeclared = await watch.values(undeclared)
+        except ToolError as error:
+            what = f"{tool.name}: what call {key} left outside its footprint can't be kept: {one_line(error)}"
+            raise self.journal.halt("core.footprint-honest", what) from None
         try:
-            # Perhaps not the tool's doing but a user's: what was found is kept, whatever becomes of it now.
-            bound.undeclared = {o: self.log.put(self.resource.read(o)) for o in undeclared}
-            out = {o: self.log.put(self.resource.read(o)) for o in sorted(bound.footprint.writes)}
+            out = await watch.values(bound.footprint.writes)
         except ToolError as error:
             failure = failure or one_line(error)
         if failure:
             await self._put_back(key, changed)
+            if bound.undeclared:
+                failure += f"; put back, and what was found there is in the log: 'undeclared' of call {key}"
             raise ToolError(failure)
-        self.seen, bound.out = now, out
+        watch.seen, bound.out = now, out
 
     async def _put_back(self, key: Key, changed: frozenset[str]) -> None:
-        """Undo what a failed call left behind: its inverse, then whatever is still not as the machine knows it."""
-        bound = self.bound[key]
+        """Undo what a failed call left behind: its inverse, then whatever is still not as the run knows it."""
+        bound, watch = self.bound[key], self.watch
         if not changed:
             return
         if not bound.tool.invertible:
             where = ", ".join(sorted(changed))
-            raise self.halt("core.failed-has-no-effect", f"{bound.tool.name}: call {key} failed after changing {where}")
+            raise self.journal.halt(
+                "core.failed-has-no-effect", f"{bound.tool.name}: call {key} failed after changing {where}"
+            )
         try:
-            await in_thread(bound.tool.reverse, self.resource, bound.args, bound.undo)
+            await self.thread.run(bound.tool.reverse, self.resource, bound.args, bound.undo)
         except ToolError as error:
             raise self._inverse_failed(key, error) from None
-        left = self._audit(key).differing(self.seen)
-        values = {o: self.log.get(self.machine.materialized(o)) for o in left}
-        self.resource.repair(left, values)
-        now = self._audit(key)
-        still = now.differing(self.seen)
+        left = (await self._audit(key)).differing(watch.seen)
+        values = {o: self.journal.get(watch.expected(o)) for o in left}
+        await self.thread.run(self.resource.repair, left, values)
+        now = await self._audit(key)
+        still = now.differing(watch.seen)
         if still:
             where = ", ".join(sorted(still))
-            raise self.halt("core.inverse-restores", f"{bound.tool.name}: call {key} failed and left {where} changed")
-        self.seen = now
+            raise self.journal.halt(
+                "core.inverse-restores", f"{bound.tool.name}: call {key} failed and left {where} changed"
+            )
+        watch.seen = now
 
-    def _audit(self, key: Key) -> Fingerprint:
+    async def _audit(self, key: Key) -> Fingerprint:
         try:
-            return self.resource.fingerprint()
-        except (ToolError, OSError) as error:
+            return await self.watch.fingerprint()
+        except ToolError as error:
             tool = self.bound[key].tool.name
-            raise self.halt(
+            raise self.journal.halt(
                 "core.footprint-honest", f"{tool}: what call {key} changed can't be seen: {one_line(error)}"
             ) from None
 
-    def look_for_strangers(self, coordinated: bool) -> frozenset[str]:
-        """Objects that changed since the last look though no tool ran: logged once each, and never overwritten."""
-        now = self.resource.fingerprint()
-        changed = now.differing(self.seen)
-        for o in sorted(changed):
-            if coordinated:
-                body = {
-                    "object": o,
-                    "expected": self.machine.materialized(o),
-                    "found": self.log.put(self.resource.read(o)),
-                }
-                self.log.append("external", body=body)
-        self.strange |= changed
-        self.seen = now
-        return changed
-
     # -- records -----------------------------------------------------------------------------------------------
-
-    def put_json(self, value: Any) -> str:
-        """Keep a value as JSON; returns its digest."""
-        text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=brief)
-        return self.log.put(text.encode(errors="backslashreplace"))
 
     def _log_failed(self, key: Key, error: ToolError) -> None:
         bound = self.bound[key]
         bound.error = f"{bound.tool.name}: {one_line(error)}"
-        self.log.append("failed", agent=key.rank, call=str(key), body=_trouble(bound))
+        self.journal.append("failed", agent=key.rank, call=str(key), body=_trouble(bound))
 
     def _log_applied(self, key: Key, saw: Mapping[str, Sight]) -> None:
         bound = self.bound[key]
-        body = {"saw": saw_json(saw), "out": bound.out, "result": self.log.put(bound.result.encode())}
-        self.log.append("applied", agent=key.rank, call=str(key), body=body)
+        body = {"saw": saw_json(saw), "out": bound.out, "result": self.journal.put(bound.result.encode())}
+        self.journal.append("applied", agent=key.rank, call=str(key), body=body)
 
     def _log_resolved(self, effect: m.Resolved, by: Key | None) -> None:
         bound = self.bound[effect.call]
@@ -253,12 +268,12 @@ class Performer:
             body |= {
                 "saw": saw_json(effect.saw),
                 "out": bound.out,
-                "result": self.log.put(bound.result.encode()),
+                "result": self.journal.put(bound.result.encode()),
                 "changed": effect.changed,
             }
         elif effect.status == "stranded":
             body |= _trouble(bound)
-        self.log.append(effect.status, agent=effect.call.rank, call=str(effect.call), body=body)
+        self.journal.append(effect.status, agent=effect.call.rank, call=str(effect.call), body=body)
 
     def _log_notify(self, effect: m.Notify) -> None:
         body = {
@@ -276,18 +291,13 @@ class Performer:
             ],
             "results": [{"call": str(r.call), "status": r.status} for r in effect.results],
         }
-        self.log.append("notify", agent=effect.agent, body=body)
+        self.journal.append("notify", agent=effect.agent, body=body)
 
     # -- trouble -----------------------------------------------------------------------------------------------
 
-    def halt(self, property: str, message: str) -> RunHalted:
-        """The error to raise; from now on the run is halted."""
-        self.halted = RunHalted(property, message)
-        return self.halted
-
     def _inverse_failed(self, key: Key, error: ToolError) -> RunHalted:
         tool = self.bound[key].tool.name
-        return self.halt("core.inverse-runs", f"{tool}: the inverse of call {key} failed: {one_line(error)}")
+        return self.journal.halt("core.inverse-runs", f"{tool}: the inverse of call {key} failed: {one_line(error)}")
 
 
 def saw_json(saw: Mapping[str, Sight]) -> dict[str, Any]:

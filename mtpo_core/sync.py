@@ -24,27 +24,29 @@ class SyncSession:
     """
 
     def __init__(self, make: Callable[[], Session]) -> None:
+        self.session = make()
         self._outcome: Outcome | None = None
+        self._ended = False
+        self._ending = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="mtpo-session", daemon=True)
         self._thread.start()
 
-        async def build() -> Session:
-            return make()
-
-        try:
-            self.session = self._run(build())
-        except BaseException:
-            self._stop()
-            raise
-
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop.is_closed():
-            work.close()
-            raise SessionError("the session is closed; open another, with another log")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        with self._ending:
+            if self._ended:
+                work.close()
+                raise SessionError("the session is closed; open another, with another log")
+            job = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return job.result()
 
     def _stop(self) -> None:
+        with self._ending:
+            if self._ended:
+                return
+            self._ended = True
+            last = asyncio.run_coroutine_threadsafe(_others(), self._loop)
+        last.result()  # who still waits for something learns first that the session is closed
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -87,10 +89,15 @@ class SyncSession:
 
     def close(self) -> Outcome:
         """See :meth:`Session.close`."""
-        if self._outcome is None:
-            try:
-                outcome = self._run(self.session.close())
-            finally:
-                self._stop()
+        outcome = self._outcome
+        if outcome is None:
+            outcome = self._run(self.session.close())
             self._outcome = outcome
-        return self._outcome
+        self._stop()
+        return outcome
+
+
+async def _others() -> None:
+    """Wait for every other task of the loop."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*tasks, return_exceptions=True)

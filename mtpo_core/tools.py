@@ -374,5 +374,8 @@ def encodable(text: str) -> bool:
 
 def brief(value: object) -> str:
     """A value for an error message: JSON-like, on one line, at most 60 characters, plain characters only."""
-    shown = ascii(value)
+    try:
+        shown = ascii(value)
+    except Exception:  # noqa: BLE001 - too long a number, too deep a nesting, a repr of somebody's own
+        shown = f"a value of type {type(value).__name__}"
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -19,6 +19,10 @@ class ResourceError(ToolError):
     """A resource refused a name or an operation: one line that names the path or the object."""
 
 
+class ResourceGone(ResourceError):
+    """What the resource lives in is not there any more (its folder, its repository): no run on it can go on."""
+
+
 @attrs.frozen
 class Fingerprint:
     """The state of a resource at one moment: a token per present object, equal when the object's value is equal."""

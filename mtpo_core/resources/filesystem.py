@@ -21,7 +21,7 @@ from pathlib import Path
 
 import attrs
 
-from mtpo_core.resources.base import Fingerprint, ResourceError
+from mtpo_core.resources.base import Fingerprint, ResourceError, ResourceGone
 from mtpo_core.resources.names import ROOT, TEMPORARY, child, file_name, is_listing, last, listing_name, parent, plain
 from mtpo_core.tools import listing_value
 
@@ -48,6 +48,11 @@ class FileSystem:
         self._seen: dict[str, _Seen] = {}
         self._modes: dict[str, int] = {}
         self._sweep()
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders that hold the state: a run has them to itself (:mod:`mtpo_core.occupancy`)."""
+        return (self.root,)
 
     # Reading.
 
@@ -226,6 +231,8 @@ class FileSystem:
         return listing_value(names) if names or object == ROOT else None
 
     def _tokens(self, with_content: bool) -> dict[str, str]:
+        if not self.root.is_dir():  # without this every file would seem to have been deleted
+            raise ResourceGone(f"{self.root}: the directory is gone")
         tokens: dict[str, str] = {}
         listings: dict[str, set[str]] = {ROOT: set()}
         pending = [ROOT]

@@ -24,7 +24,7 @@ from typing import Final
 
 import attrs
 
-from mtpo_core.resources.base import Fingerprint, ResourceError
+from mtpo_core.resources.base import Fingerprint, ResourceError, ResourceGone
 from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.names import GIT
 
@@ -93,7 +93,9 @@ class Git:
             done = subprocess.run(
                 [*self._command, *args], cwd=self.root, env=environment, input=input, capture_output=True, check=False
             )
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            if not self.root.is_dir():
+                raise ResourceGone(f"{self.root}: the directory is gone") from None
             raise ResourceError("git is not installed; install it (git 2.31 or newer)") from None
         if done.returncode not in ok:
             reasons = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
@@ -137,13 +139,19 @@ class GitRepository(FileSystem):
             if "/" in name or not (path / "HEAD").is_file() or not (path / "objects").is_dir():
                 raise ResourceError(f"remote {name!r}: {path.name!r} is not a bare repository in a folder")
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The work tree, and the repository where that lies elsewhere: linked work trees share branches."""
+        inside = self._common_dir.is_relative_to(self.root)
+        return super().places if inside else (*super().places, self._common_dir)
+
     # Resource: what is a ref is dealt with here, the rest by the file tree.
 
     def read(self, object: str) -> bytes | None:
         if not object.startswith(GIT):
             return super().read(object)
         if object == HEAD:
-            return (self._git_dir / "HEAD").read_bytes().strip()
+            return self._head().encode()
         folder, ref = self._place(object)
         value = _loose(folder / ref) or _packed(folder).get(ref)
         return None if value is None else value.encode()
@@ -216,9 +224,15 @@ class GitRepository(FileSystem):
             raise ResourceError(f"{object!r} is no branch or tag, such as git:refs/heads/main")
         return (self.remotes[remote[1]] if remote else self._common_dir), ref
 
+    def _head(self) -> str:
+        found = _loose(self._git_dir / "HEAD")
+        if found is None:
+            raise ResourceGone(f"{self.root}: the repository is gone: {self._git_dir.name} has no HEAD")
+        return found
+
     def _refs(self) -> dict[str, str]:
         """Every ref that is an object, with what it points to; read from files, which is faster than asking git."""
-        found = {HEAD: (self._git_dir / "HEAD").read_text().strip()}
+        found = {HEAD: self._head()}
         for ref, value in _all_refs(self._common_dir, ("heads", "tags")).items():
             found[f"{GIT}{ref}"] = value
         for name, folder in self.remotes.items():
@@ -290,8 +304,10 @@ def _loose(path: Path) -> str | None:
 def _packed(folder: Path) -> dict[str, str]:
     try:
         lines = (folder / "packed-refs").read_text().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResourceError(f"packed refs of {folder.name!r}: {error}") from None
     pairs = (line.split(" ", 1) for line in lines if line[:1] not in ("#", "^", ""))
     return {ref: value for value, ref in pairs}
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
-from mtpo.proofs.judge import judge
 from mtpo_core.errors import RunHalted, SessionError
-from mtpo_core.log import LoggedRun, read_log
+from mtpo_core.log import read_log
 from mtpo_core.machine import Key
 from mtpo_core.resources.base import Fingerprint, Resource, ResourceError
 from mtpo_core.resources.filesystem import FileSystem
@@ -21,52 +19,10 @@ from mtpo_core.runtime import Session
 from mtpo_core.sync import SyncSession
 from mtpo_core.tools import Args, Footprint, Tool, Toolbox, ToolCall, ToolError, View, WriteClass, read_tool, write_tool
 
-A, B = 0, 1
+from .conftest import A, B, Make
+
 READ = ToolCall("read_file", {"path": "x"})
 APPEND = ToolCall("append", {"path": "x", "content": "a\n"})
-
-
-@attrs.define
-class Bench:
-    """A tree with the file ``x``, and a session on it with agents A and B."""
-
-    root: Path
-    log: Path
-    sync: SyncSession
-
-    def end(self) -> LoggedRun:
-        """Both finish; the log holds."""
-        for agent in (A, B):
-            self.sync.drain(agent)
-            if not self.sync.committed(agent):
-                self.sync.finish(agent)
-        assert self.sync.close() == "complete"
-        run = read_log(self.log)
-        assert not judge(run).problems
-        return run
-
-
-Make = Callable[..., Bench]
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Make]:
-    made: list[Bench] = []
-
-    def make(*tools: Tool, resource: type[FileSystem] = FileSystem) -> Bench:
-        root = tmp_path / "tree"
-        root.mkdir()
-        (root / "x").write_text("start\n")
-        tree, log = resource(root), tmp_path / "run.mtpo"
-        sync = SyncSession(lambda: Session.open(tree, Toolbox([*file_tools(), *tools]), log))
-        made.append(Bench(root, log, sync))
-        for name in "AB":
-            sync.launch(name)
-        return made[0]
-
-    yield make
-    for one in made:
-        one.sync.close()
 
 
 # -- misuse --------------------------------------------------------------------------------------------------------
@@ -278,7 +234,10 @@ def test_an_edit_by_hand_while_a_tool_runs_is_kept_in_the_log(bench: Make, tmp_p
 
     one = bench(write_tool("slow", "for tests", [], WriteClass.BLIND, lambda v, a: Footprint(writes=["x"]), slow))
     answer = one.sync.call(A, ToolCall("slow"))
-    assert answer.text == "slow: wrote outside its footprint: ./, mine [core.footprint-honest]"
+    assert answer.text == (
+        "slow: wrote outside its footprint: ./, mine [core.footprint-honest]; "
+        "put back, and what was found there is in the log: 'undeclared' of call 0.0"
+    )
     assert not (one.root / "mine").exists()
     run = one.end()
     (failed,) = [r for r in run.records if r.kind == "failed"]

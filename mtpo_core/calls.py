@@ -1,0 +1,167 @@
+"""How one call of an agent becomes an answer: reads are served, writes are bound and handed to the performer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import attrs
+
+from mtpo_core import machine as m
+from mtpo_core.asked import Recorded
+from mtpo_core.foreign import footprint_of, one_line, text_of
+from mtpo_core.machine import Key, Sight
+from mtpo_core.notices import Change, Notice
+from mtpo_core.performer import Bound, Performer, saw_json
+from mtpo_core.tools import Args, RecordingView, Tool, ToolCall, ToolError
+
+
+@attrs.frozen
+class Answer:
+    """What a tool call came to.
+
+    ``kind`` result; refused (the tool did not act, ``text`` says why); bounced (the call was inferred without
+    ``notices``, which are now consumed; nothing ran); or held (a call without an inverse: earlier ranks have not
+    committed yet, nothing ran, make it again). ``call`` is its place in the serial order, None when it got none.
+    """
+
+    kind: Literal["result", "refused", "bounced", "held"]
+    text: str
+    call: Key | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+class Calls:
+    """The calls of a session. Only one is under way at a time, which is for the session to see to.
+
+    Every method may raise :class:`ToolError` before anything was done, and :class:`RunHalted`.
+    """
+
+    def __init__(self, performer: Performer, names: Sequence[str], recorded: Recorded) -> None:
+        self._performer, self._names, self._recorded = performer, names, recorded
+        self._machine, self._journal, self._watch = performer.machine, performer.journal, performer.watch
+        self._thread = performer.thread
+        self._coordinated = performer.watch.coordinated
+        self._gated: dict[Key, tuple[int, ...]] = {}
+
+    # -- reads and notifications -------------------------------------------------------------------------------
+
+    def _view(self, agent: int) -> RecordingView:
+        if not self._coordinated:
+            return RecordingView(self._performer.resource.read)
+        key = self._machine.next_key(agent)
+        return RecordingView(lambda o: self._journal.shown(self._machine.source(o, key).digest))
+
+    async def read(self, agent: int, tool: Tool, args: Args) -> Answer:
+        """Serve a read at the agent's place; what it looked at becomes its premises, also where it refuses."""
+        view = self._view(agent)
+        kind: Literal["result", "refused"] = "result"
+        try:
+            text = text_of("read", await self._thread.run(tool.read, view, args))
+        except ToolError as error:  # a refusal is a result too: it rests on what was looked at
+            self._journal.check()
+            kind, text = "refused", f"{tool.name}: {one_line(error)}"
+        if self._coordinated:
+            served = self._machine.step(m.Read(agent, tuple(view.reads)))[0]
+            assert isinstance(served, m.Served)
+            key, saw, filtered = served.call, served.saw, served.filtered
+        else:
+            saw, filtered = await self._live(view.reads), False
+            key = self._plain_key(agent)
+        body = {
+            "tool": tool.name,
+            "args": self._journal.put_json(dict(args)),
+            "saw": saw_json(saw),
+            "filtered": filtered,
+            "result": self._journal.put(text.encode()),
+        }
+        self._journal.append("read", agent=agent, call=str(key), body=body)
+        return Answer(kind, text, key)
+
+    def bounce(self, agent: int, request: ToolCall) -> Answer:
+        """Refuse a call that was inferred without what is unread, and deliver that."""
+        ids = self._machine.agents[agent].unread
+        body = {"tool": request.name, "args": self._journal.put_json(dict(request.args)), "ids": list(ids)}
+        self._journal.append("bounce", agent=agent, body=body)
+        notices = self.deliver(agent)
+        text = "\n".join(["Not executed: you had unread notifications.", *(n.text() for n in notices)])
+        return Answer("bounced", text, None, notices)
+
+    def deliver(self, agent: int) -> tuple[Notice, ...]:
+        """Hand over what is unread; the agent is at work again if it had finished."""
+        if not self._coordinated or not self._machine.agents[agent].noted:
+            return ()
+        found = []
+        for effect in self._machine.step(m.Deliver(agent)):
+            if isinstance(effect, m.Reopened):
+                self._journal.append("reopen", agent=agent)
+            elif isinstance(effect, m.Delivered):
+                self._journal.append("deliver", agent=agent, body={"ids": list(effect.ids)})
+                self._recorded.told(agent, effect.ids)
+                found.append(self._notice(effect))
+        return tuple(found)
+
+    def _notice(self, effect: m.Delivered) -> Notice:
+        merged: dict[str, Change] = {}
+        for p in effect.premises:
+            by = "" if p.now.write is None else self._names[p.now.write.rank]
+            merged[p.object] = Change(p.object, self._journal.get(p.was), self._journal.get(p.now.digest), by)
+        calls = self._performer.bound
+        results = tuple((str(r.call), calls[r.call].tool.name, r.status, calls[r.call].result) for r in effect.results)
+        return Notice(effect.agent, effect.ids, tuple(merged.values()), results)
+
+    # -- writes ------------------------------------------------------------------------------------------------
+
+    async def write(self, agent: int, tool: Tool, args: Args) -> Answer:
+        """Bind a write and perform it, with the repair that it makes necessary; or hold it."""
+        footprint = await self._thread.run(footprint_of, tool, self._view(agent), args)
+        await self._watch.look()
+        await self._watch.values(footprint.writes - self._machine.objects)  # refuses what is no object
+        bound = Bound(tool, args, footprint)
+        if not self._coordinated:
+            saw = await self._live(footprint.reads)
+            key = self._plain_key(agent)
+            self._performer.accept(key, bound, ())
+            applied = await self._performer.uncoordinated(key, saw)
+            return Answer("result" if applied else "refused", bound.result if applied else bound.error, key)
+        event = m.Call(agent, footprint.reads, footprint.writes, tool.invertible)
+        strange = self._watch.strange.keys()
+        touched = sorted(strange & self._reach(event)) if strange else []
+        if touched:
+            raise ToolError(f"{', '.join(touched)} was changed by no tool; not overwritten")
+        effects = self._machine.step(event)
+        first = effects[0]
+        if isinstance(first, m.Gated):
+            return self._hold(agent, tool, first)
+        assert isinstance(first, m.Accepted)
+        self._performer.accept(first.call, bound, first.members)
+        await self._performer.perform(effects[1:])
+        return Answer("refused" if bound.error else "result", bound.error or bound.result, first.call)
+
+    def _hold(self, agent: int, tool: Tool, gated: m.Gated) -> Answer:
+        """A call that waits at the gate; logged when what it waits for changes."""
+        key = self._machine.next_key(agent)
+        if self._gated.get(key) != gated.waits_for:
+            self._gated[key] = gated.waits_for
+            self._journal.append("gate", agent=agent, call=str(key), body={"waits_for": list(gated.waits_for)})
+        others = ", ".join(self._names[b] for b in gated.waits_for)
+        return Answer("held", f"{tool.name}: held: it has no inverse, and {others} may still come before it; try again")
+
+    def _reach(self, event: m.Call) -> frozenset[str]:
+        """Every object that a call would touch, with those of the calls that it would undo and redo."""
+        first = self._machine.snapshot().step(event)[0]
+        undone = [self._performer.bound[k].footprint for k in first.members] if isinstance(first, m.Accepted) else []
+        return event.reads.union(event.writes, *(f.reads | f.writes for f in undone))
+
+    # -- no coordination ---------------------------------------------------------------------------------------
+
+    def _plain_key(self, agent: int) -> Key:
+        key = self._machine.next_key(agent)
+        self._machine.agents[agent].issued += 1
+        return key
+
+    async def _live(self, objects: Iterable[str]) -> dict[str, Sight]:
+        """What is live now, and the last write to it: the end of a trajectory in real, not serial, order."""
+        writes = self._machine.trajectory
+        values = await self._watch.values(objects)
+        return {o: Sight(writes[o][-1] if writes.get(o) else None, digest) for o, digest in values.items()}
