@@ -80,18 +80,10 @@ class Watch:
             self.strange |= found
         self.seen = now
 
-    async def disturbed(self, objects: Iterable[str]) -> list[str]:
-        """Those of ``objects`` that are not as the machine knows them: changed since the last look, by no tool.
-
-        Reads these objects only, so that it can be asked before every single effect.
-        """
-        if not self.coordinated:
-            return []
-        found = {o: self.journal.put(v) for o, v in (await self._ask(_present, self.resource, sorted(objects))).items()}
-        odd = [o for o, digest in found.items() if o in self.strange or digest != self.machine.materialized(o)]
-        if odd:
-            await self.look()
-        return odd
+    async def disturbed(self, objects: frozenset[str]) -> list[str]:
+        """Those of ``objects`` that somebody changed without a tool; asked right before every single effect."""
+        await self.look()
+        return sorted(self.strange.keys() & objects)
 
     def expected(self, object: str) -> str:
         """The digest of what an object must hold: what the last live write left, or what somebody put there."""
@@ -110,17 +102,4 @@ def _read_all(resource: Resource, objects: Iterable[str]) -> dict[str, bytes | N
         found[o] = resource.read(o)
         if found[o] is not None and not isinstance(found[o], bytes):
             raise ResourceError(f"read of {o!r} returned {type(found[o]).__name__}, not bytes or None")
-    return found
-
-
-def _present(resource: Resource, objects: Iterable[str]) -> dict[str, bytes | None]:
-    """Values; what is refused as no object holds nothing."""
-    found: dict[str, bytes | None] = {}
-    for o in objects:
-        try:
-            found |= _read_all(resource, [o])
-        except ResourceGone:
-            raise
-        except ToolError:
-            found[o] = None
     return found
