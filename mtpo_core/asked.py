@@ -13,10 +13,12 @@ from typing import Any, Final
 import attrs
 
 from mtpo_core.errors import SessionError
+from mtpo_core.events import Key
 from mtpo_core.log import RunLog
 from mtpo_core.resources.base import Resource
 from mtpo_core.tools import ToolCall, brief, encodable
 
+_CALL: Final = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,6 +40,15 @@ def one_of(what: str, value: object, known: Collection[str]) -> None:
     """One of a few words."""
     if not isinstance(value, str) or value not in known:
         raise SessionError(f"open: unknown {what} {brief(value)}; known: {', '.join(known)}")
+
+
+def key(what: str, value: object) -> Key:
+    """A call by its key, or as a call id."""
+    if isinstance(value, Key):
+        return value
+    if not isinstance(value, str) or not _CALL.fullmatch(value):
+        raise SessionError(f"{what} must be a call id RANK.SEQ or a key, as in Answer.call; got {brief(value)}")
+    return Key.parse(value)
 
 
 def wait(value: object) -> float:

@@ -10,7 +10,7 @@ import attrs
 from mtpo_core import machine as m
 from mtpo_core.asked import Recorded
 from mtpo_core.foreign import footprint_of, one_line, text_of
-from mtpo_core.machine import Key, Sight
+from mtpo_core.machine import Key, MachineError, Sight
 from mtpo_core.notices import Change, Notice
 from mtpo_core.performer import Bound, Performer, saw_json
 from mtpo_core.tools import Args, RecordingView, Tool, ToolCall, ToolError
@@ -138,6 +138,26 @@ class Calls:
         await self._performer.perform(effects[1:])
         return Answer("refused" if bound.error else "result", bound.error or bound.result, first.call)
 
+    async def retract(self, key: Key) -> Answer:
+        """Take a live call of an agent at work out, with the repair that this makes necessary."""
+        await self._watch.look()
+        strange = self._watch.strange.keys()
+        try:
+            first = self._machine.snapshot().step(m.Retract(key))[0]
+        except MachineError as error:
+            return Answer("refused", f"retract: {one_line(error)}")
+        assert isinstance(first, m.Retracting)
+        touched = sorted(strange & self._performer.reach([key, *first.members])) if strange else []
+        if touched:
+            return Answer("refused", f"retract: {', '.join(touched)} was changed by no tool; not overwritten")
+        await self._performer.perform(self._machine.step(m.Retract(key)))
+        return Answer("result", f"{self._performer.bound[key].tool.name}: call {key} was taken out", key)
+
+    async def abort(self, agent: int) -> None:
+        """An agent acts no more; its calls are taken out."""
+        await self._watch.look()
+        await self._performer.perform(self._machine.step(m.Abort(agent)))
+
     def _hold(self, agent: int, tool: Tool, gated: m.Gated) -> Answer:
         """A call that waits at the gate; logged when what it waits for changes."""
         key = self._machine.next_key(agent)
@@ -150,8 +170,8 @@ class Calls:
     def _reach(self, event: m.Call) -> frozenset[str]:
         """Every object that a call would touch, with those of the calls that it would undo and redo."""
         first = self._machine.snapshot().step(event)[0]
-        undone = [self._performer.bound[k].footprint for k in first.members] if isinstance(first, m.Accepted) else []
-        return event.reads.union(event.writes, *(f.reads | f.writes for f in undone))
+        undone = first.members if isinstance(first, m.Accepted) else ()
+        return event.reads | event.writes | self._performer.reach(undone)
 
     # -- no coordination ---------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The protocol as a pure state machine: events in, effects out, no I/O.
 
 ``step(event)`` updates the machine in place and returns what must happen next, in order (:mod:`mtpo_core.events`). It
-refines the spec (:mod:`mtpo.spec.mtpo`): each event is one or several spec steps. Whoever drives it performs each effect
-(runs a tool, an inverse, hands a notification to an agent) and reports completion as the next event.
+refines the spec (:mod:`mtpo.spec.mtpo`): each event is one or several spec steps. Whoever drives it performs each
+effect (runs a tool, an inverse, hands a notification to an agent) and reports completion as the next event.
 
 A trajectory T(o) is a stack of call keys in serial order: writes are only ever pushed above everything live and undone
 from the top, so nothing is scanned. ``Key`` is (rank, issue number): the serial order.

@@ -74,6 +74,8 @@ class Performer:
         while queue:
             effect = queue.popleft()
             match effect:
+                case m.Retracting(call=key, members=members):
+                    self._log_retract(key, members)
                 case m.Undo(call=key):
                     by = self.machine.repair.acting if self.machine.repair else by
                     queue.extendleft(reversed(await self._undo(key, by)))
@@ -92,6 +94,8 @@ class Performer:
                     self._log_notify(effect)
                 case m.Finished(agent=agent):
                     self.journal.append("finish", agent=agent)
+                case m.Aborted(agent=agent):
+                    self.journal.append("abort", agent=agent)
                 case m.Committed(agent=agent):
                     self.journal.append("commit", agent=agent)
 
@@ -123,6 +127,7 @@ class Performer:
             raise self._inverse_failed(key, error) from None
         watch.seen = await self._audit(key)
         undeclared = watch.seen.differing(before) - bound.footprint.writes
+        taken_out = key == by  # the call that the repair is about, not one of its members
         effects = self.machine.step(m.Undone(key))
         restored = await watch.values(bound.footprint.writes)
         wrong = [o for o, digest in restored.items() if digest != self.machine.materialized(o)]
@@ -131,7 +136,8 @@ class Performer:
             raise self.journal.halt(
                 "core.inverse-restores", f"{bound.tool.name}: the inverse of call {key} did not restore {where}"
             )
-        self.journal.append("undone", agent=key.rank, call=str(key), body={"by": str(by), "restored": restored})
+        kind, body = ("retracted", {}) if taken_out else ("undone", {"by": str(by)})
+        self.journal.append(kind, agent=key.rank, call=str(key), body={**body, "restored": restored})
         return effects
 
     async def _exec(self, key: Key, saw: Mapping[str, Sight]) -> list[m.Effect]:
@@ -248,6 +254,21 @@ class Performer:
             raise self.journal.halt(
                 "core.footprint-honest", f"{tool}: what call {key} changed can't be seen: {one_line(error)}"
             ) from None
+
+    def _log_retract(self, key: Key, members: Sequence[Key]) -> None:
+        strange = self.watch.strange.keys()
+        odd = sorted(strange & self.reach([key, *members])) if strange else []
+        if odd:
+            raise self.journal.halt(
+                "run.external", f"call {key} can't be taken out: {', '.join(odd)} was changed by no tool"
+            )
+        body = {"members": [str(k) for k in members]}
+        self.journal.append("retract", agent=key.rank, call=str(key), body=body)
+
+    def reach(self, calls: Iterable[Key]) -> frozenset[str]:
+        """Every object that these calls touch."""
+        footprints = [self.bound[k].footprint for k in calls]
+        return frozenset[str]().union(*(f.reads | f.writes for f in footprints))
 
     # -- records -----------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from mtpo_core.errors import RunHalted, SessionError
 from mtpo_core.foreign import ForeignThread, one_line
 from mtpo_core.journal import Journal
 from mtpo_core.log import LogError, RunLog
-from mtpo_core.machine import AgentState, Machine, Policy
+from mtpo_core.machine import AgentState, Key, Machine, Policy
 from mtpo_core.notices import Notice
 from mtpo_core.occupancy import Occupancy
 from mtpo_core.performer import Performer
@@ -233,6 +233,47 @@ class Session:
 
         return await self._alone("finish", work)
 
+    async def retract(self, agent: int, call: Key | str) -> Answer:
+        """Take a call of the agent's own out, as if it had not been made; ``call`` is :attr:`Answer.call` of then.
+
+        Later calls of anybody that built on it are redone, or cancelled, without it, and their authors told, the agent
+        itself included. Refused for a call that is not in effect, or that a call without an inverse came after.
+        """
+        key = asked.key("retract: the call", call)
+
+        async def work() -> Answer:
+            state = self._at_work("retract", agent)
+            self._coordinated("retract")
+            if key.rank != agent:
+                raise SessionError(f"retract: call {key} is not of agent {agent} ({self.names[agent]})")
+            if state.noted:
+                return self._calls.bounce(agent, ToolCall("retract", {"call": str(key)}))
+            if state.finished:
+                raise SessionError(f"retract: agent {agent} ({self.names[agent]}) has finished")
+            answer = await self._calls.retract(key)
+            self._moved.set()
+            return answer
+
+        return await self._alone("retract", work)
+
+    async def abort(self, agent: int) -> None:
+        """Give an agent up: it acts no more, and everything it did is taken out, the last first, so that the others can
+        commit.
+
+        What it did up to its last call without an inverse stays: that can't be taken back.
+        """
+
+        async def work() -> None:
+            state = self._at_work("abort", agent)
+            self._coordinated("abort")
+            if state.committed or state.aborted:
+                done = "committed" if state.committed else "been given up already"
+                raise SessionError(f"abort: agent {agent} ({self.names[agent]}) has {done}")
+            await self._calls.abort(agent)
+            self._moved.set()
+
+        await self._alone("abort", work)
+
     def notified(self, agent: int) -> bool:
         """Whether notifications wait for the agent."""
         return bool(self._agent("notified", agent).noted)
@@ -315,6 +356,10 @@ class Session:
         """A tool that waits for its own session would wait for itself."""
         if self._thread.within:
             raise SessionError(f"{what}: a tool can't call the session that runs it; it has its view, or the resource")
+
+    def _coordinated(self, what: str) -> None:
+        if self.mode != "mtpo":
+            raise SessionError(f"{what}: only in mode mtpo; this run is {self.mode}")
 
     def _check(self, what: str) -> None:
         self._journal.check()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, TypeVar
 
 from mtpo_core.errors import SessionError
+from mtpo_core.events import Key
 from mtpo_core.notices import Notice
 from mtpo_core.runtime import Answer, Outcome, Session
 from mtpo_core.tools import ToolCall
@@ -79,6 +80,14 @@ class SyncSession:
 
         self._run(write())
 
+    def retract(self, agent: int, call: Key | str) -> Answer:
+        """See :meth:`Session.retract`."""
+        return self._run(self.session.retract(agent, call))
+
+    def abort(self, agent: int) -> None:
+        """See :meth:`Session.abort`."""
+        self._run(self.session.abort(agent))
+
     def notified(self, agent: int) -> bool:
         """See :meth:`Session.notified`."""
         return self.session.notified(agent)
@@ -89,12 +98,11 @@ class SyncSession:
 
     def close(self) -> Outcome:
         """See :meth:`Session.close`."""
-        outcome = self._outcome
-        if outcome is None:
-            outcome = self._run(self.session.close())
-            self._outcome = outcome
+        if self._outcome is None:
+            ended: Outcome = self._run(self.session.close())
+            self._outcome = ended
         self._stop()
-        return outcome
+        return self._outcome
 
 
 async def _others() -> None:
