@@ -72,21 +72,24 @@ def test_the_generated_code_expands_a_state_as_the_reference_does(case: Any) -> 
 
 
 @given(random_specs.cases())
-@settings(QUICK, max_examples=60)
+@settings(QUICK, max_examples=50)
 def test_an_exploration_of_a_random_spec_ends_as_the_plain_one_does(case: Any) -> None:
-    instance, limit = case.instance, 300
-    roots = [instance.freeze(instance.initial(case.chosen)), case.before, case.after]
-    plain = explore(instance, roots, limit=limit)
-    found = search_compiled(instance, roots, limit=limit, jit=False)
-    bad = next((v.trace for v in plain.verdicts if v.trace), None)
-    assert (found.violated is None) == (bad is None)
-    if bad is not None and found.violated is not None:
-        assert len(found.violated.steps) == len(bad.steps)
-        assert instance.violated(found.violated.states[-1]) or instance.violated_step(*found.violated.states[-2:])
-    elif plain.complete or found.complete:
-        assert found.complete and plain.complete
-        assert (found.initial, found.states, found.transitions) == (plain.initial, plain.states, plain.transitions)
-        assert (found.depth, found.taken) == (plain.depth, plain.taken)
+    """With its properties, and without: a random one is soon violated."""
+    given_ = case.instance
+    bare = Instance(case.spec.without(properties={}), given_.sizes, given_.constants, open=given_.open)
+    for instance in (given_, bare):
+        roots = [instance.freeze(instance.initial(case.chosen)), case.before, case.after]
+        plain = explore(instance, roots, limit=200)
+        found = search_compiled(instance, roots, limit=200, jit=False)
+        bad = next((v.trace for v in plain.verdicts if v.trace), None)
+        assert (found.violated is None) == (bad is None)
+        assert found.complete == plain.complete
+        if bad is not None and found.violated is not None:
+            assert len(found.violated.steps) == len(bad.steps)
+            assert instance.violated(found.violated.states[-1]) or instance.violated_step(*found.violated.states[-2:])
+        elif plain.complete:
+            assert (found.initial, found.states, found.transitions) == (plain.initial, plain.states, plain.transitions)
+            assert (found.depth, found.taken) == (plain.depth, plain.taken)
 
 
 @pytest.mark.slow

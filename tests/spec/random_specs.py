@@ -148,7 +148,7 @@ def _declare_action(g: Grammar, name: str) -> None:
         for number in range(draw(st.integers(0, 2))):
             require(f"c{number}", g.term(Bool, 2))
         for f in params[len(sorts) :]:
-            if draw(st.booleans()):
+            if draw(st.integers(0, 3)):
                 require(f"of-{f.name}", _about(g, f))
         changed: set[str] = set()
         for variable, whole in updates:
