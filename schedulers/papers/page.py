@@ -86,6 +86,7 @@ def svg(plot: Plot, salt: str) -> str:
     """A plot as an SVG element. ``salt``: elements of one page need different ones, for their ids."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     # Labels are whatever a policy or a file is called: none of it is a formula.
     options = {"svg.fonttype": "none", "svg.hashsalt": salt, "text.parse_math": False, "font.family": "sans-serif"}
@@ -99,16 +100,24 @@ def svg(plot: Plot, salt: str) -> str:
             for at, one in enumerate(plot.series):
                 places = [labels.index(str(x)) + (at - (len(plot.series) - 1) / 2) * width for x in one.x]
                 axes.bar(places, one.y, width, label=one.name)
-            axes.set_xticks(range(len(labels)), labels)
+            many = len(labels) > 4
+            place, slant = ("right" if many else "center"), (20 if many else 0)
+            axes.set_xticks(range(len(labels)), labels, fontsize=8, rotation=slant, ha=place, rotation_mode="anchor")
         else:
             for one in plot.series:
                 axes.plot(one.x, one.y, label=one.name, marker="o", markersize=3, linewidth=1.4)
         if plot.level is not None:
             axes.axhline(plot.level[0], color="#666", linestyle="--", linewidth=1, label=plot.level[1])
-        if plot.log_x:
-            axes.set_xscale("log")
-        if plot.log_y:
-            axes.set_yscale("log")
+        for log, axis, scale in (
+            (plot.log_x, axes.xaxis, axes.set_xscale),
+            (plot.log_y, axes.yaxis, axes.set_yscale),
+        ):
+            if log:
+                scale("log")
+                # The usual labels are formulas, which are not drawn as such here.
+                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_minor_formatter(NullFormatter())
         if plot.top is not None:
             axes.set_ylim(top=plot.top)
         axes.set_title(plot.title, fontsize=11, loc="left")

@@ -84,6 +84,7 @@ def test_a_page_stands_alone_and_escapes_what_it_is_given() -> None:
     assert found.text.count(HOSTILE) >= 10
     # Names of XML namespaces are no addresses: nothing is loaded.
     assert not re.search(r'(src|href)="(?!#)', made) and "@import" not in made
+    assert "mathdefault" not in made and ">2</text>" in made, "the labels of a logarithmic axis are plain numbers"
     drawings = re.findall(r"<svg.*?</svg>", made, re.DOTALL)
     ids = [set(re.findall(r'\bid="([^"]+)"', one)) for one in drawings]
     assert ids[0] and not ids[0] & ids[1]
