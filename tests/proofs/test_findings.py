@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mtpo.proofs.explore import explore
+from mtpo.proofs.instances import mtpo_instance
 from mtpo.proofs.mutate import SIZES, mutants, try_mutant
-from mtpo.spec.mtpo import mtpo
+from mtpo.spec.language import forall, implies
+from mtpo.spec.mtpo import Call, mtpo
+from mtpo.spec.mtpo.model import acting, author, note
 from mtpo_core import machine as m
 from mtpo_core.machine import Key, Machine, Policy
 
@@ -137,6 +141,48 @@ def test_f8_what_made_a_call_fail_is_a_premise():
     notes = [e for e in write(0, "d") if isinstance(e, m.Notify)]
     assert [(n.agent, n.premises[0].object) for n in notes] == [(1, "d")]
     assert "mtpo.failure-is-a-premise" in fate("mtpo.failed.sighted:=").killed_by
+
+
+def test_f9_who_retracts_hears_of_its_own_later_calls():
+    machine, write = setup(agents=1)
+    write(0, "x"), write(0, "y", reads="x")
+    seen = drive(machine, machine.step(m.Retract(Key(0, 0))), lambda key, saw: dict.fromkeys("y", "otherwise"))
+    assert [(n.agent, n.by) for n in seen if isinstance(n, m.Notify)] == [(0, Key(0, 0))]
+    strict = mtpo.without()
+
+    @strict.step_property("mtpo.strictly-upwards")
+    def strictly_upwards():
+        return forall(Call, lambda p: implies(note.next(p) & ~note(p), author(acting()) < author(p)))
+
+    found = explore(*mtpo_instance(1, 2, 1, spec=strict, faults=True))
+    failed = {v.property: v.trace for v in found.verdicts if v.status == "FAILED" and v.method == "exhaustive"}
+    assert list(failed) == ["mtpo.strictly-upwards"]
+    assert [step.action for step in failed["mtpo.strictly-upwards"].steps][-2:] == ["retracted", "redone"]
+
+
+def test_f9_a_call_without_an_inverse_is_a_savepoint():
+    machine, write = setup(agents=1)
+    write(0, "x"), write(0, "y", invertible=False), write(0, "z")
+    with pytest.raises(m.MachineError, match=r"0\.1 has no inverse and was made after it"):
+        machine.step(m.Retract(Key(0, 0)))
+    seen = drive(machine, machine.step(m.Abort(0)), lambda key, saw: {})
+    assert [e.call for e in seen if isinstance(e, m.Retracting)] == [Key(0, 2)]
+    assert seen[-1] == m.Committed(0)
+    assert fate("mtpo.retract.not-kept").killed_by
+
+
+def test_f9_what_an_aborted_agent_had_read_is_no_premise_any_more():
+    machine, write = setup(agents=2)
+    machine.step(m.Read(1, ("x",)))
+    drive(machine, machine.step(m.Abort(1)), lambda key, saw: {})
+    assert not [e for e in write(0, "x") if isinstance(e, m.Notify)]
+    assert fate("mtpo.abort.sighted:=").killed_by
+
+
+def test_f10_what_somebody_changed_is_not_touched():
+    for clause in ("call.ours", "retract.ours", "undone.ours", "applied.ours", "redone.ours", "retracted.ours"):
+        for mutant in (mutant for mutant in mutants(mtpo) if mutant.id.startswith(f"mtpo.{clause}")):
+            assert "mtpo.foreign-untouched" in try_mutant(mutant, SIZES["mtpo"]).killed_by
 
 
 @pytest.mark.parametrize("id", sorted(set(re.findall(r"`(mtpo\.[a-z-]+|kv\.[a-z-]+|run\.[a-z-]+)`", TEXT))))
