@@ -8,6 +8,7 @@ refuses it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import attrs
 
@@ -39,6 +40,10 @@ _STEPS = frozenset(
         "external",
     }
 )
+
+
+SLICED: Final = {"source": "reads", "saw": "reads"}
+"""Of what a call saw, and where it comes from, only the objects that it reads matter."""
 
 
 @attrs.frozen

@@ -1,0 +1,200 @@
+"""The concrete interpretation for long runs: the cost of a step depends on what it touches, not on what came before.
+
+It interprets the same spec as :class:`mtpo.spec.concrete.Instance` and must say the same of every step, which the tests
+check on random specs and runs. States are sparse: a variable of several arguments keeps only what was changed. Formulas
+are evaluated by :mod:`mtpo.proofs.compiling`, which looks only at what a step can have changed: invariants must be asked
+for along the run, not first at its end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from mtpo.proofs.compiling import Program, program_of, simple
+from mtpo.proofs.disjuncts import Atom, Disjunct, Never, disjuncts
+from mtpo.spec.concrete import InstanceError, Step
+from mtpo.spec.language import Clause, Property, Sort, Spec
+from mtpo.spec.terms import Bool, Function
+
+Constant = Sequence[int] | Mapping[int, int] | Set[int]
+"""A table; or, of several arguments, the places where a relation holds, or a function is not 0."""
+
+
+class _Table(dict[int, int]):
+    def __missing__(self, place: int) -> int:
+        return 0
+
+
+class Incremental:
+    """A spec with sizes and constants, in one state that steps change in place.
+
+    ``sliced`` maps variables to relations: only cells where the relation holds are kept right. What reads such a cell
+    must ask the relation too (:func:`unsliced` says what does not). Arguments of steps that are functions may be
+    mappings from elements to values; what they lack is 0.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        sizes: Mapping[type[Sort], int],
+        constants: Mapping[str, Constant],
+        sliced: Mapping[str, str] | None = None,
+    ) -> None:
+        self.spec, self.sizes = spec, dict(sizes)
+        self.program: Program = program_of(spec, tuple((sliced or {}).items()))
+        scope: dict[str, Any] = {"E": (), "bisect_left": bisect_left, "insort": insort}
+        self._scope = scope
+        for sort, size in self.sizes.items():
+            scope[f"n_{sort.__name__}"] = size
+        for name, symbol in spec.constants.items():
+            if name not in constants:
+                raise InstanceError(f"{spec.name}: constant `{name}` has no value")
+            self._constant(symbol, constants[name])
+        exec(_compiled(self.program), scope)
+        self._start()
+        self.guards = {a.name: (scope[f"guard_{a.name}"], scope[f"update_{a.name}"]) for a in spec.actions.values()}
+        self._histories = [scope[f"h_{name}"] for name in self._names]
+        self._stepped, self._looked = scope["stepped"], scope["looked"]
+        self._bad = set[int]()
+        scope["began"](self._bad)
+
+    @property
+    def _names(self) -> list[str]:
+        return [*self.spec.variables, *(found.symbol[2:] for found in self.program.derived)]
+
+    def _size(self, sort: type[Any]) -> int:
+        return 2 if sort is Bool else self.sizes[sort]
+
+    def _place(self, symbol: Function[Any], args: Sequence[int]) -> int:
+        place = 0
+        for sort, arg in zip(symbol.domain, args, strict=True):
+            place = place * self._size(sort) + arg
+        return place
+
+    def _constant(self, symbol: Function[Any], given: Constant) -> None:
+        scope, name = self._scope, symbol.name
+        if not symbol.domain:
+            assert isinstance(given, Sequence)
+            scope[f"K__{name}"] = int(given[0])
+        elif len(symbol.domain) > 1 and symbol.range is Bool:
+            scope[f"c_{name}"] = (
+                given if isinstance(given, Set) else frozenset(place for place, v in _items(given) if v)
+            )
+        else:
+            scope[f"c_{name}"] = _Table(given) if isinstance(given, Mapping) else list(given)
+
+    def _start(self) -> None:
+        scope = self._scope
+        for name, variable in self.spec.variables.items():
+            first = scope[f"first_{name}"]
+            sizes = [range(self._size(sort)) for sort in variable.domain]
+            if len(sizes) < 2:
+                scope[f"s_{name}"] = [first(*args) for args in itertools.product(*sizes)]
+            elif variable.range is Bool:
+                never = variable.init.op == "lit" and not variable.init.data
+                points = () if never else itertools.product(*sizes)
+                scope[f"s_{name}"] = {self._place(variable, args) for args in points if first(*args)}
+            else:
+                points = () if simple(variable) else itertools.product(*sizes)
+                scope[f"s_{name}"] = {self._place(variable, args): first(*args) for args in points}
+        for name in self._names:
+            scope.setdefault(f"s_{name}", set())
+            scope[f"h_{name}"], scope[f"a_{name}"] = {}, {}
+        for number in self.program.kept:
+            scope[f"w{number}"] = set()
+        for index in self.program.indexes:
+            scope[index.name] = {}
+        filled: set[str] = set()
+        bodies = dict(re.findall(r"^def fill_(\w+)\(\):\n((?:    .*\n)+)", self.program.text, re.MULTILINE))
+
+        def fill(name: str) -> None:
+            if name in filled:
+                return
+            filled.add(name)
+            for other in re.findall(r"\b(?:i\d+|s_differ\d+)\b", bodies[name]):
+                fill(other)
+            scope[f"fill_{name}"]()
+
+        for name in bodies:
+            fill(name)
+
+    # -- running -----------------------------------------------------------------------------------------------
+
+    def value(self, variable: str, *args: int) -> int:
+        """The value of a variable."""
+        symbol = self.spec.variables[variable]
+        place, table = self._place(symbol, args), self._scope[f"s_{variable}"]
+        if isinstance(table, set):
+            return int(place in table)
+        if isinstance(table, list):
+            return int(table[place])
+        found = table.get(place)
+        return int(self._scope[f"first_{variable}"](*args) if found is None else found)
+
+    def refused(self, step: Step) -> Clause | None:
+        """The first guard clause that is false; None when the step may be taken."""
+        place = self.guards[step.action][0](*step.args)
+        return None if place < 0 else self.spec.actions[step.action].guard[place]
+
+    def perform(self, step: Step) -> list[Property]:
+        """Take the step, without looking at its guard; the step properties that it violates."""
+        for history in self._histories:
+            if history:
+                history.clear()
+        self.guards[step.action][1](*step.args)
+        bad = set[int]()
+        self._stepped(bad)
+        return [self.program.steps[place] for place in sorted(bad)] if bad else []
+
+    def violated(self) -> list[Property]:
+        """The invariants and lemmas that are false now; what was reported once need not be again."""
+        bad, self._bad = self._bad, set[int]()
+        self._looked(bad)
+        return [self.program.invariants[place] for place in sorted(bad)] if bad else []
+
+    def before(self, variable: str, *args: int) -> int:
+        """The value of a variable before the last step."""
+        place = self._place(self.spec.variables[variable], args)
+        history = self._scope[f"h_{variable}"]
+        return int(history[place]) if place in history else self.value(variable, *args)
+
+    def sparse(self, step: Step) -> Step:
+        """The step with functions as mappings."""
+        made = []
+        for param, arg in zip(self.spec.actions[step.action].params, step.args, strict=True):
+            if isinstance(param, Function) and isinstance(arg, tuple):
+                arg = {place: value for place, value in enumerate(arg) if value}  # type: ignore[assignment]
+            made.append(arg)
+        return Step(step.action, tuple(made))
+
+
+def _items(table: Any) -> Any:
+    return table.items() if isinstance(table, Mapping) else enumerate(table)
+
+
+_codes: dict[int, tuple[Program, Any]] = {}
+
+
+def _compiled(program: Program) -> Any:
+    if id(program) not in _codes:
+        _codes[id(program)] = program, compile(program.text, "<spec, step by step>", "exec")
+    return _codes[id(program)][1]
+
+
+def unsliced(spec: Spec, sliced: Mapping[str, str]) -> list[str]:
+    """The ids of the clauses and properties that read a sliced variable without asking its relation beside it."""
+    masks = {f"s_{name}": f"c_{relation}" for name, relation in sliced.items()}
+
+    def reads_more(found: Disjunct) -> bool:
+        asked = {(x.symbol, x.args) for x in found.literals if isinstance(x, Atom) and x.positive}
+        inner = [d for x in found.literals if isinstance(x, Never) for d in x.disjuncts]
+        own = [x for x in found.literals if isinstance(x, Atom) and x.symbol in masks]
+        return any((masks[x.symbol], x.args) not in asked for x in own) or any(map(reads_more, inner))
+
+    clauses = [(c.id, c.formula) for action in spec.actions.values() for c in action.guard]
+    formulas = [(p.id, p.formula) for p in spec.role("invariant", "lemma", "step")]
+    return [id for id, formula in (*clauses, *formulas) if any(map(reads_more, disjuncts(formula, False)))]

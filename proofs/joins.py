@@ -1,0 +1,470 @@
+"""Searches as Python code: nested loops over indexes, planned when they are compiled.
+
+A search looks for elements for which all literals of a disjunct hold. What is known decides what is tried next: a
+literal whose variables are all known is a filter, an application whose arguments are known gives its value, and a
+variable is looked up in an *index*: the sorted list of its elements for which some literals hold, by the values of the
+others (``live(w) & writes(w, o)`` by o is the trajectory of o). Only where nothing narrows a variable down are all
+elements of its sort tried. Indexes are kept up to date by whoever changes the state (:mod:`mtpo.proofs.incremental`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, free, name_of, names_in
+from mtpo.spec.language import Action, Spec, Term
+from mtpo.spec.terms import Bool, Function
+
+_OPERATORS: Final = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "add": "+", "sub": "-", "mul": "*"}
+TAB: Final = "    "
+
+
+def code(operand: Operand) -> str:
+    """An operand as an expression."""
+    if isinstance(operand, tuple):
+        return f"({code(operand[1])} {_OPERATORS[operand[0]]} {code(operand[2])})"
+    return str(operand)
+
+
+@attrs.frozen
+class Signature:
+    """Sorts of the arguments and of the value of a symbol; ``derived`` if it is an index that looks like a relation."""
+
+    domain: tuple[type[Term], ...]
+    range: type[Term]
+    derived: bool = False
+
+    @property
+    def relation(self) -> bool:
+        """Its values are true and false."""
+        return self.range is Bool
+
+
+@attrs.frozen
+class Index:
+    """The elements ``x`` for which all ``atoms`` hold, sorted, by the values of ``k0``, ``k1``, ..."""
+
+    name: str
+    atoms: tuple[Atom, ...]
+    keys: int
+
+    @property
+    def rigid(self) -> bool:
+        """It never changes."""
+        return all(atom.rigid for atom in self.atoms)
+
+    @property
+    def key(self) -> str:
+        """The key as code, of variables k0, k1, ..."""
+        return key_code([f"k{i}" for i in range(self.keys)])
+
+
+@attrs.frozen
+class Derived:
+    """The relation ``left != right`` of elements ``f0``, ``f1``, ..., both being applications whose innermost ones are to
+    all of these. ``literals`` say what the variables of ``differ`` are."""
+
+    symbol: str
+    literals: tuple[Literal, ...]
+    differ: Compare
+    arity: int
+
+
+def key_code(keys: Sequence[str]) -> str:
+    """The key of an index as code."""
+    return "0" if not keys else keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+
+
+def size_name(sort: type[Term]) -> str:
+    """The global variable that holds how many elements a sort has."""
+    return "2" if sort is Bool else f"n_{sort.__name__}"
+
+
+class Catalogue:
+    """What searches of one spec share: symbols, indexes, derived relations, and functions for inner quantifiers.
+
+    ``sliced`` names variables of which only the arguments in a constant relation are kept: nothing else reads them.
+    """
+
+    def __init__(self, spec: Spec, sliced: Mapping[str, str]) -> None:
+        symbols: list[Function[Any]] = [*spec.constants.values(), *spec.variables.values()]
+        self.signatures = {
+            f"{'c' if f.kind == 'const' else 's'}_{f.name}": Signature(f.domain, f.range) for f in symbols
+        }
+        self.sliced = {f"s_{name}": f"c_{relation}" for name, relation in sliced.items()}
+        self.defaults: dict[str, Callable[[Sequence[str]], str]] = {}
+        self.indexes: dict[tuple[Atom, ...], Index] = {}
+        self.derived: dict[tuple[str, ...], Derived] = {}
+        self.functions: dict[tuple[Any, ...], str] = {}
+        self.source: list[str] = []
+
+    def parameters(self, action: Action) -> list[str]:
+        """The parameters of an action by name; from now on its function parameters are known by these."""
+        for f in action.functions:
+            self.signatures[f"p_{f.name}"] = Signature(f.domain, f.range)
+        return [f"p_{p.name}" if isinstance(p, Function) else name_of(p) for p in action.params]
+
+    # -- reading the state -------------------------------------------------------------------------------------
+
+    def place(self, symbol: str, args: Sequence[str]) -> str:
+        """The place of a cell as code."""
+        domain = self.signatures[symbol].domain
+        if not args:
+            return "0"
+        text = args[0]
+        for sort, arg in zip(domain[1:], args[1:], strict=True):
+            text = f"({text})*{size_name(sort)}+{arg}" if "*" in text else f"{text}*{size_name(sort)}+{arg}"
+        return text
+
+    def unplace(self, symbol: str, place: str) -> list[str]:
+        """The arguments of a cell as code, of its place."""
+        domain = self.signatures[symbol].domain
+        found: list[str] = []
+        stride = ""
+        for number, sort in reversed(list(enumerate(domain))):
+            whole = f"{place}//({stride})" if stride else place
+            found.append(whole if number == 0 else f"{whole}%{size_name(sort)}")
+            stride = f"{stride}*{size_name(sort)}" if stride else size_name(sort)
+        return found[::-1]
+
+    def read(self, symbol: str, args: Sequence[str], old: bool = False) -> str:
+        """The value of a cell as code; ``old``: before the step that was just taken."""
+        signature, place = self.signatures[symbol], self.place(symbol, args)
+        if symbol.startswith("p_"):
+            return f"({place} in {symbol})" if signature.relation else f"{symbol}.get({place}, 0)"
+        if len(signature.domain) < 2 or (symbol.startswith("c_") and not signature.relation):
+            now = f"{symbol}[{place}]"
+        elif signature.relation:
+            now = f"({place} in {symbol})"
+        else:
+            now = f"{symbol}.get({place}, {self.defaults[symbol](args)})"
+        return f"h{symbol[1:]}.get({place}, {now})" if old and symbol.startswith("s_") else now
+
+    # -- preparing searches ------------------------------------------------------------------------------------
+
+    def prepared(self, disjunct: Disjunct, needs: Iterable[str] = ()) -> Disjunct:
+        """The disjunct with what slicing adds, derived relations where they serve, and no idle definitions."""
+        literals: dict[Literal, None] = dict.fromkeys(disjunct.literals)
+        for literal in disjunct.literals:
+            if isinstance(literal, Atom) and literal.symbol in self.sliced:
+                literals.setdefault(Atom(self.sliced[literal.symbol], False, literal.args))
+        found = list(literals)
+        for literal in list(found):
+            if isinstance(literal, Compare) and literal.op == "ne":
+                relation = self._derive(literal, found)
+                if relation is not None:
+                    found[found.index(literal)] = relation
+        return Disjunct(disjunct.variables, tuple(without_idle(found, needs)))
+
+    def _derive(self, differ: Compare, literals: Sequence[Literal]) -> Atom | None:
+        defined = {a.value: a for a in literals if isinstance(a, Atom) and isinstance(a.value, str)}
+        sides = (differ.left, differ.right)
+        if not all(isinstance(side, str) and side in defined for side in sides):
+            return None
+        chain, innermost = dict[Atom, None](), []
+        work: list[Operand] = list(sides)
+        while work:
+            operand = work.pop()
+            atom = defined.get(operand) if isinstance(operand, str) else None
+            if atom is None or atom in chain:
+                continue
+            if any(isinstance(arg, tuple) for arg in atom.args) or atom.symbol.startswith("p_"):
+                return None
+            chain[atom] = None
+            work += atom.args
+            if not atom.rigid and not any(arg in defined for arg in atom.args):
+                innermost.append(atom)
+        bases = dict.fromkeys(
+            arg for a in chain for arg in a.args if arg not in defined and isinstance(arg, str) and arg[:3] != "K__"
+        )
+        modes = {atom.primed for atom in chain if not atom.rigid}
+        if len(bases) < 2 or len(modes) != 1 or not innermost or any(not bases.keys() <= {*a.args} for a in innermost):
+            return None
+        order = [arg for arg in min(innermost, key=lambda a: a.symbol).args if arg in bases]
+        if len(set(order)) != len(order):
+            return None
+        names: dict[Any, str] = {base: f"f{i}" for i, base in enumerate(order)}
+
+        def shown(operand: Operand) -> str:
+            atom = defined.get(operand) if isinstance(operand, str) else None
+            if atom is None:
+                return names.get(operand, str(operand))
+            return f"{atom.symbol}({', '.join(map(shown, atom.args))})"
+
+        key = tuple(sorted(map(shown, sides)))
+        if key not in self.derived:
+            symbol = f"s_differ{len(self.derived)}"
+            names |= {atom.value: f"g{i}" for i, atom in enumerate(chain)}
+            inner = [rename(attrs.evolve(atom, primed=False), names) for atom in chain]
+            slices = [Atom(self.sliced[a.symbol], False, a.args) for a in inner if a.symbol in self.sliced]
+            changed = Compare("ne", names[differ.left], names[differ.right])
+            sample = min(innermost, key=lambda a: a.symbol)
+            sorts = dict(zip(sample.args, self.signatures[sample.symbol].domain, strict=True))
+            self.signatures[symbol] = Signature(tuple(sorts[base] for base in order), Bool, derived=True)
+            self.derived[key] = Derived(symbol, tuple(dict.fromkeys((*inner, *slices))), changed, len(order))
+        return Atom(self.derived[key].symbol, modes.pop(), tuple(order))
+
+    # -- indexes and functions ---------------------------------------------------------------------------------
+
+    def index(self, subject: str, atoms: Sequence[Atom]) -> tuple[Index, list[Operand]]:
+        """The index of a variable by literals whose other operands are known; and these, which are the key."""
+        form = sorted(atoms, key=lambda a: (a.symbol, a.positive, tuple(arg == subject for arg in a.args)))
+        keys: dict[Operand, str] = {}
+        shape = []
+        for atom in form:
+            operands = [*atom.args] + ([] if atom.value is None else [atom.value])
+            named = ["x" if o == subject else keys.setdefault(o, f"k{len(keys)}") for o in operands]
+            value = None if atom.value is None else named.pop()
+            shape.append(Atom(atom.symbol, False, tuple(named), value, atom.positive))
+        found = self.indexes.setdefault(tuple(shape), Index(f"i{len(self.indexes)}", tuple(shape), len(keys)))
+        return found, list(keys)
+
+    def function(self, never: Never, step: bool, static: bool = False) -> tuple[str, list[str]]:
+        """A function that says whether there is an instance, and the names of its arguments."""
+        args = sorted(free(never))
+        key = (never, step, static)
+        if key not in self.functions:
+            name = self.functions[key] = f"q{len(self.functions)}"
+            lines = [f"def {name}({', '.join(args)}):"]
+            for disjunct in never.disjuncts:
+                search = Search(self, self.prepared(disjunct), args, step=step, static=static)
+                lines += search.lines(lambda: ["return True"], 1)
+            self.source.append("\n".join([*lines, f"{TAB}return False"]))
+        return self.functions[key], args
+
+
+def rename(literal: Any, names: Mapping[Any, str]) -> Any:
+    """A literal with other names for its variables."""
+
+    def other(operand: Any) -> Any:
+        if isinstance(operand, tuple):
+            return (operand[0], other(operand[1]), other(operand[2]))
+        return names.get(operand, operand)
+
+    if isinstance(literal, Compare):
+        return Compare(literal.op, other(literal.left), other(literal.right))
+    value = None if literal.value is None else other(literal.value)
+    return attrs.evolve(literal, args=tuple(map(other, literal.args)), value=value)
+
+
+def without_idle(literals: Sequence[Literal], needs: Iterable[str]) -> list[Literal]:
+    """The literals without definitions that nothing uses."""
+    kept, needed = list(literals), set(needs)
+    while True:
+        used = needed | {name for x in kept for name in (free(x) - {x.value} if _defines(x) else free(x))}  # type: ignore[union-attr]
+        fewer = [x for x in kept if not (_defines(x) and x.value not in used)]  # type: ignore[union-attr]
+        if len(fewer) == len(kept):
+            return kept
+        kept = fewer
+
+
+def _defines(literal: Literal) -> bool:
+    """Whether it is an application whose value has a name of its own, which always exists."""
+    return isinstance(literal, Atom) and isinstance(literal.value, str)
+
+
+@attrs.frozen
+class _Way:
+    """A way to find a variable: what it costs, by rough rank; the loop; the literals that it settles; what is known."""
+
+    cost: float
+    head: list[str]
+    settles: tuple[Literal, ...]
+    finds: tuple[str, ...]
+
+
+class Search:
+    """One search. ``known`` are variables with a value; ``needs`` those that the code at its heart uses.
+
+    ``step``: just after a step, so that unprimed atoms are read from before it. ``static``: indexes that change are not
+    to be used.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        disjunct: Disjunct,
+        known: Iterable[str],
+        needs: Iterable[str] = (),
+        *,
+        step: bool = False,
+        static: bool = False,
+    ) -> None:
+        self.catalogue, self.disjunct, self.step, self.static = catalogue, disjunct, step, static
+        self.sorts = dict(disjunct.variables)
+        self.known, self.needs = set(known), list(needs)
+
+    def lines(self, heart: Callable[[], list[str]], depth: int) -> list[str]:
+        """The code, indented by ``depth``; ``heart`` gives what is to be done for each instance found."""
+        return self._from(list(self.disjunct.literals), set(self.known), heart, depth)
+
+    def _from(self, todo: list[Literal], known: set[str], heart: Callable[[], list[str]], depth: int) -> list[str]:
+        out: list[str] = []
+        filters: list[str] = []
+
+        def flush() -> None:
+            nonlocal depth
+            if filters:
+                out.append(f"{TAB * depth}if {' and '.join(filters)}:")
+                filters.clear()
+                depth += 1
+
+        while True:
+            ready = [x for x in todo if not isinstance(x, Never) and free(x) <= known]
+            filters += [self.test(x) for x in ready]
+            todo = [x for x in todo if x not in ready]
+            gives = next((g for x in todo if (g := self._gives(x, known)) is not None), None)
+            if gives is None:
+                break
+            literal, name, value = gives
+            flush()
+            out.append(f"{TAB * depth}{name} = {value}")
+            todo.remove(literal)
+            known = known | {name}
+        ready = [x for x in todo if free(x) <= known]
+        filters += [self.test(x) for x in ready]
+        todo = [x for x in todo if x not in ready]
+        flush()
+        wanted = [n for n in self.needs if n not in known]
+        if not todo and not wanted:
+            return out + [f"{TAB * depth}{line}" for line in heart()]
+        way = self._best(todo, known, wanted)
+        out += [f"{TAB * (depth + n)}{line}" for n, line in enumerate(way.head[:1])]
+        out += [f"{TAB * (depth + 1)}{line}" for line in way.head[1:]]
+        rest = [x for x in todo if x not in way.settles]
+        return out + self._from(rest, known | set(way.finds), heart, depth + 1)
+
+    # -- literals ----------------------------------------------------------------------------------------------
+
+    def _old(self, atom: Atom) -> bool:
+        return self.step and not atom.primed
+
+    def test(self, literal: Literal) -> str:
+        """A literal of which everything is known, as a condition."""
+        if isinstance(literal, Compare):
+            return f"{code(literal.left)} {_OPERATORS[literal.op]} {code(literal.right)}"
+        if isinstance(literal, Never):
+            name, args = self.catalogue.function(literal, self.step, self.static)
+            return f"not {name}({', '.join(args)})"
+        read = self.catalogue.read(literal.symbol, [code(arg) for arg in literal.args], self._old(literal))
+        if literal.value is not None:
+            return f"{read} == {code(literal.value)}"
+        return read if literal.positive else f"not {read}"
+
+    def _gives(self, literal: Literal, known: set[str]) -> tuple[Literal, str, str] | None:
+        """A variable that the literal determines, and its value as code."""
+        if isinstance(literal, Atom) and isinstance(literal.value, str) and literal.value not in known:
+            inner = {name for arg in literal.args for name in names_in(arg)}
+            if inner <= known and (not literal.symbol.startswith("p_") or literal.symbol in known):
+                read = self.catalogue.read(literal.symbol, [code(arg) for arg in literal.args], self._old(literal))
+                return literal, literal.value, read
+        if isinstance(literal, Compare) and literal.op == "eq":
+            for one, other in ((literal.left, literal.right), (literal.right, literal.left)):
+                if isinstance(one, str) and one[:3] != "K__" and one not in known and {*names_in(other)} <= known:
+                    return literal, one, code(other)
+        return None
+
+    # -- finding a variable ------------------------------------------------------------------------------------
+
+    def _best(self, todo: Sequence[Literal], known: set[str], wanted: Sequence[str]) -> _Way:
+        free_names = {name for literal in todo for name in free(literal)} | set(wanted)
+        subjects = [name for name in self.sorts if name in free_names and name not in known]
+        ways = [self._lookup(name, todo, known) for name in subjects]
+        if not self.step:
+            ways += [way for literal in todo if (way := self._scan(literal, known)) is not None]
+        return min(ways, key=lambda way: way.cost)
+
+    def _lookup(self, subject: str, todo: Sequence[Literal], known: set[str]) -> _Way:
+        """The elements of an index, or all of the sort, between bounds."""
+        atoms = [x for x in todo if isinstance(x, Atom) and self._indexable(x, subject, known)]
+        for atom in atoms:
+            if atom.symbol.startswith("p_") and atom.positive and atom.value is None and len(atom.args) == 1:
+                return _Way(1, [f"for {subject} in {atom.symbol}:"], (atom,), (subject,))
+        atoms = [a for a in atoms if not a.symbol.startswith("p_")]
+        chosen = [a for a in atoms if a.positive or (a.rigid and len(a.args) == 1)]
+        if self.static:
+            chosen = [a for a in chosen if a.rigid]
+        if self.step:  # of those that change, only what is of one moment
+            new = [a for a in chosen if a.primed and not a.rigid]
+            chosen = [a for a in chosen if a.rigid or (a.primed if new else True)]
+        if not any(a.positive for a in chosen):
+            chosen = [] if self.static else [a for a in atoms if not (self.step and new_and_old(atoms))][:1]
+        if self.static and not any(len(a.args) > 1 or a.value is not None for a in chosen):
+            chosen = []
+        low, high, bounds = self._bounds(subject, todo, known)
+        size = size_name(self.sorts[subject])
+        if not chosen:
+            cut = f"{low or 0}, " if low else ""
+            end = f"min({high}, {size})" if high else size
+            return _Way(10, [f"for {subject} in range({cut}{end}):"], bounds, (subject,))
+        index, keys = self.catalogue.index(subject, chosen)
+        found = f"{index.name}.get({key_code([code(k) for k in keys])}, E)"
+        keyed = any(isinstance(k, str) and k[:3] != "K__" for k in keys)
+        moving = [a for a in chosen if not a.rigid]
+        cost = (2.0 if keyed else 5.0 if moving else 9.0) - 0.5 * bool(moving) - 0.1 * len(chosen) - 0.3 * bool(bounds)
+        if not any(a.positive for a in chosen):
+            cost += 3
+        if self.step and any(not a.primed for a in moving):
+            gone = " or ".join(f"h{a.symbol[1:]}" for a in moving)
+            parts = [self._changed(a, subject) for a in moving]
+            return _Way(
+                cost,
+                [f"for {subject} in {found} if not ({gone}) else {{*{found}, {', '.join(parts)}}}:"],
+                (),
+                (subject,),
+            )
+        if not bounds:
+            return _Way(cost, [f"for {subject} in {found}:"], tuple(chosen), (subject,))
+        below = f"bisect_left(l, {low})" if low else ""
+        above = f"bisect_left(l, {high})" if high else ""
+        head = f"for {subject} in (l := {found})[{below}:{above}]:"
+        return _Way(cost, [head], (*chosen, *bounds), (subject,))
+
+    def _changed(self, atom: Atom, subject: str) -> str:
+        inner = self.catalogue.unplace(atom.symbol, "k")[atom.args.index(subject)]
+        return f"*[{inner} for k in h{atom.symbol[1:]}]"
+
+    def _indexable(self, atom: Atom, subject: str, known: set[str]) -> bool:
+        if sum(arg == subject for arg in atom.args) != 1 or atom.value == subject:
+            return False
+        if any(isinstance(arg, tuple) and subject in names_in(arg) for arg in atom.args):
+            return False
+        return free(atom) - {subject, atom.symbol} <= known
+
+    def _bounds(self, subject: str, todo: Sequence[Literal], known: set[str]) -> tuple[str, str, tuple[Compare, ...]]:
+        """The least element and the end, as code, and the comparisons that say so."""
+        low = high = ""
+        used: list[Compare] = []
+        for x in todo:
+            if not isinstance(x, Compare) or x.op not in ("lt", "le"):
+                continue
+            if x.left == subject and {*names_in(x.right)} <= known and not high:
+                high = code(x.right) if x.op == "lt" else f"{code(x.right)} + 1"
+                used.append(x)
+            elif x.right == subject and {*names_in(x.left)} <= known and not low:
+                low = f"{code(x.left)} + 1" if x.op == "lt" else code(x.left)
+                used.append(x)
+        return low, high, tuple(used)
+
+    def _scan(self, literal: Literal, known: set[str]) -> _Way | None:
+        """Everything of which a relation holds that is kept as a set."""
+        if not isinstance(literal, Atom) or not literal.positive or literal.value is not None:
+            return None
+        signature = self.catalogue.signatures[literal.symbol]
+        names = [arg for arg in literal.args if arg in self.sorts and arg not in known]
+        if len(signature.domain) < 2 or len(names) != len(literal.args) or len({*names}) != len(names):
+            return None
+        if literal.symbol.startswith("p_") or (self.static and not literal.rigid):
+            return None
+        cost = 1.5 if signature.derived else 9.5 if literal.rigid else 6
+        found = self.catalogue.unplace(literal.symbol, "kk")
+        head = [f"for kk in {literal.symbol}:", *(f"{n} = {c}" for n, c in zip(names, found, strict=True))]  # type: ignore[str-bytes-safe]
+        return _Way(cost, head, (literal,), tuple(map(str, names)))
+
+
+def new_and_old(atoms: Sequence[Atom]) -> bool:
+    """Whether atoms that change are of both moments of a step."""
+    return len({atom.primed for atom in atoms if not atom.rigid}) > 1

@@ -1,0 +1,148 @@
+"""The interpretation for long runs says what the plain one says: on random specs, on random runs of the protocol."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtpo.proofs.disjuncts import TooManyDisjuncts
+from mtpo.proofs.incremental import Incremental, unsliced
+from mtpo.proofs.instances import mtpo_instance
+from mtpo.proofs.replay import SLICED
+from mtpo.spec.concrete import Instance, Step
+from mtpo.spec.mtpo import mtpo
+
+_described = importlib.util.spec_from_file_location(
+    "random_specs", Path(__file__).parents[1] / "spec" / "random_specs.py"
+)
+assert _described is not None and _described.loader is not None
+random_specs: Any = importlib.util.module_from_spec(_described)
+_described.loader.exec_module(random_specs)
+
+
+class Both:
+    """A spec interpreted twice, in the same state."""
+
+    def __init__(self, instance: Instance, fast: Incremental, state: list[int]) -> None:
+        self.instance, self.fast, self.state = instance, fast, state
+        self.wrong = {p.id for p in instance.violated(state)}
+        assert {p.id for p in fast.violated()} == self.wrong
+
+    def refused(self, step: Step) -> bool:
+        """Whether a clause refuses the step: the same one on both sides."""
+        clauses = self.instance.refused(self.state, step)
+        found = self.fast.refused(self.fast.sparse(step))
+        assert (None if found is None else found.id) == (clauses[0].id if clauses else None), step
+        return bool(clauses)
+
+    def perform(self, step: Step, look: bool = True) -> None:
+        """Take a step on both sides; afterwards everything is the same."""
+        before = list(self.state)
+        self.instance.perform(self.state, step)
+        found = self.fast.perform(self.fast.sparse(step))
+        assert {p.id for p in found} == {p.id for p in self.instance.violated_step(before, self.state)}, step
+        if look:
+            self.look(step)
+
+    def look(self, step: Step) -> None:
+        """What was right when we last looked is wrong now on both sides, or on none; an invariant that has been wrong
+        for a while need not be reported again."""
+        wrong = {p.id for p in self.instance.violated(self.state)}
+        found = {p.id for p in self.fast.violated()}
+        assert wrong - self.wrong <= found <= wrong, (step, wrong, found)
+        self.wrong = wrong
+
+    def same(self, sliced: dict[str, str]) -> None:
+        """Every cell of the state that anyone reads."""
+        spec, constants = self.instance.spec, self.instance.constants
+        for name, variable in spec.variables.items():
+            for point in self.instance.points(variable):
+                if name in sliced:
+                    relation = spec.constants[sliced[name]]
+                    if not constants[relation.name][self.instance.index(relation, point)]:
+                        continue
+                assert self.fast.value(name, *point) == self.instance.value(self.state, name, *point), (name, point)
+
+
+@settings(max_examples=60, deadline=None)
+@given(random_specs.cases(), st.integers(0, 10**6))
+def test_random_specs(case: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    constants = {**case.instance.constants, **case.chosen}
+    instance = Instance(case.spec, case.instance.sizes, constants)
+    state = instance.initial()
+    if any(not _fits(instance, name, state) for name in case.spec.variables):
+        return
+    try:
+        both = Both(instance, Incremental(case.spec, instance.sizes, constants), state)
+    except TooManyDisjuncts:
+        return
+    steps = list(random_specs.all_steps(instance))
+    both.same({})
+    for _ in range(6):
+        for step in chance.sample(steps, min(4, len(steps))):
+            both.refused(step)
+        step = chance.choice(steps)
+        both.perform(step, look=chance.random() < 0.7)
+        if any(not _fits(instance, name, both.state) for name in case.spec.variables):
+            return  # an integer where an element should be: no state of the spec
+        both.same({})
+
+
+def _fits(instance: Instance, name: str, state: Sequence[int]) -> bool:
+    variable = instance.spec.variables[name]
+    if not issubclass(variable.range, random_specs.Sort):
+        return True
+    return all(0 <= instance.value(state, name, *p) < instance.size(variable.range) for p in instance.points(variable))
+
+
+def candidates(instance: Instance, chance: random.Random) -> Iterator[Step]:
+    """Random steps of the protocol: some may be taken, most not."""
+    while True:
+        action = chance.choice(list(instance.spec.actions.values()))
+        args: list[Any] = [chance.randrange(instance.size(p.sort)) for p in action.elements]
+        for f in action.functions:
+            table = tuple(chance.randrange(instance.size(f.range)) for _ in range(instance.cells(f)))
+            args.append(table if f.name != "members" or chance.random() < 0.5 else (0,) * len(table))
+        yield Step(action.name, tuple(args))
+
+
+def walk(seed: int, agents: int, calls: int, objects: int, steps: int, wild: float) -> tuple[Both, int]:
+    """A random run: of the steps tried those that may be taken are, and of the others a few too."""
+    chance = random.Random(seed)
+    given, _ = mtpo_instance(agents, calls, objects, faults=True)
+    total = 1 + agents * calls
+    constants = {
+        **given.constants,
+        "reads": [0] * objects + [int(chance.random() < 0.5) for _ in range((total - 1) * objects)],
+        "writes": [1] * objects + [int(chance.random() < 0.4) for _ in range((total - 1) * objects)],
+        "invertible": [1] + [int(chance.random() < 0.8) for _ in range(total - 1)],
+        "replay": [chance.randrange(2)],
+    }
+    instance = Instance(mtpo, given.sizes, constants)
+    both = Both(instance, Incremental(mtpo, given.sizes, constants, SLICED), instance.initial())
+    taken = 0
+    for _, step in zip(range(steps), candidates(instance, chance), strict=False):
+        if not both.refused(step) or chance.random() < wild:
+            both.perform(step, look=chance.random() < 0.5)
+            both.same(SLICED)
+            taken += 1
+    return both, taken
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_runs_of_the_protocol(seed: int) -> None:
+    _, taken = walk(seed, 2, 2, 2, 1500, 0.0)
+    assert taken > 15
+
+
+def test_what_slicing_leaves_out_is_read_by_nothing_else() -> None:
+    """Only ``committed-stable`` compares what a call saw of objects that it does not read, with itself."""
+    assert unsliced(mtpo, SLICED) == ["mtpo.committed-stable"]
