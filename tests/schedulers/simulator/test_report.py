@@ -90,6 +90,13 @@ def test_capacity_at_the_ends_of_the_range() -> None:
     assert (found.rate, found.bounded) == (0.05, True)
 
 
+def test_capacity_is_the_same_wherever_the_search_starts() -> None:
+    workload = load_workload("poisson:n=60,prompt=50,output=4")
+    found = [Search(workload, SETUP).capacity(0.1, start=start, growth=1.5) for start in (0.5, 40.0)]
+    assert found[0].rate == pytest.approx(found[1].rate, rel=0.1) and found[0].rate > 0.5
+    assert found[0].tried[0][0] == 0.5 and found[1].tried[0][1] > 0.1
+
+
 def test_a_table_lines_up() -> None:
     summary = summarise(simulate(load_workload("poisson:n=5,prompt=20,output=3"), SETUP), 1, 0.5, 0.11)
     lines = table(["step", *COLUMNS], [["sarathi", *cells(summary)], ["a longer name", *cells(summary)]], names=1)
