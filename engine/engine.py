@@ -110,6 +110,8 @@ class Engine:
         max_conversations = whole("max_conversations", max_conversations)
         if monitor not in get_args(Level):
             raise BadValue(f"monitor must be one of {', '.join(get_args(Level))}, got {shown(monitor)}")
+        if not callable(clock):
+            raise BadValue(f"clock must be a function that returns seconds, got {shown(clock)}")
         self.policy: StepPolicy = Sarathi(512) if policy is None else policy
         self._asked()
         self.worker = Worker(model, blocks, block_size)
@@ -184,7 +186,7 @@ class Engine:
         """What was asked for, checked, and the prompt."""
         for what, objective in (("ttft_slo", ttft_slo), ("tpot_slo", tpot_slo)):
             if objective is not None and (as_real(objective) or 0.0) <= 0.0:
-                raise BadValue(f"{where}: {what} must be positive, got {shown(objective)}; seconds, or None")
+                raise BadValue(f"{where}: {what} must be positive, got {shown(objective)}; finite seconds, or None")
         given = length_of(f"{where}: the prompt", tokens)
         wanted = as_whole(max_new) or 0
         if wanted < 1:

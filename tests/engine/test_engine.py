@@ -134,6 +134,123 @@ def test_bad_requests_are_refused_and_change_nothing(tiny):
         small.open()
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "options", "reason"),
+    [
+        ([True, False], {}, "the prompt: token True is not in the vocabulary of 97"),
+        ([1.5, 2.0], {}, r"token 1\.5 is not"),
+        ([10**5000], {}, "token a value of type int is not"),
+        ("abc", {}, "the prompt must be a list or tuple of token numbers, got 'abc'"),
+        (b"abc", {}, "must be a list or tuple"),
+        ((t for t in [1, 2]), {}, "must be a list or tuple"),
+        ({1, 2}, {}, "must be a list or tuple"),
+        (None, {}, "must be a list or tuple"),
+        (range(10**30), {}, "would reach .* the context and the cache hold 64"),
+        ([1], {"forced": [1.5]}, r"forced: token 1\.5"),
+        ([1], {"forced": "a"}, "forced must be a list or tuple"),
+        ([1], {"forced": []}, "at least one new token must be asked for; forced is empty"),
+        ([1], {"max_new": NAN}, "max_new is nan"),
+        ([1], {"max_new": 2.5}, r"max_new is 2\.5"),
+        ([1], {"max_new": -3}, "max_new is -3"),
+        ([1], {"max_new": True}, "max_new is True"),
+        ([1], {"max_new": "3"}, "max_new is '3'"),
+        ([1], {"max_new": 64}, "would reach 65 tokens; the context and the cache hold 64"),
+        ([1], {"max_new": 10**5000}, "would reach a value of type int tokens"),
+        ([1], {"stop": [-1]}, "stop: token -1"),
+        ([1], {"stop": 3}, "stop must be a list or tuple"),
+        ([1], {"sampling": "greedy"}, "sampling must be a Sampling or None, got 'greedy'"),
+        ([1], {"ttft_slo": NAN}, "ttft_slo must be positive, got nan"),
+        ([1], {"tpot_slo": "1"}, "tpot_slo must be positive, got '1'"),
+        ([1], {"tpot_slo": INF}, "tpot_slo must be positive, got inf; finite seconds, or None"),
+    ],
+)
+def test_a_request_with_a_bad_value_is_refused_in_one_line(tiny, tokens, options, reason):
+    engine = Engine(tiny, blocks=16, block_size=4)
+    conversation = engine.open()
+    with pytest.raises(EngineError, match=reason) as caught:
+        engine.submit(conversation, tokens, **{"max_new": 4, **options})
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+    assert not engine.busy and engine.length(conversation) == 0
+
+
+def test_a_request_that_fits_nowhere_is_refused_and_the_largest_runs(tiny):
+    engine = Engine(tiny, blocks=4, block_size=2, max_tokens=3)
+    conversation = engine.open()
+    with pytest.raises(EngineError, match="would reach 9 tokens; the context and the cache hold 8"):
+        engine.submit(conversation, [1] * 7, max_new=2)
+    engine.submit(conversation, [1] * 6, max_new=2)
+    ended = ()
+    while engine.busy:
+        ended += engine.step().ended
+    assert len(ended[0].emitted) == 2
+
+
+@pytest.mark.parametrize("id", [[], False, 0.0, "0", None, pytest.param(10**5000, id="huge"), -1])
+def test_what_is_no_id_names_no_conversation(tiny, id):
+    engine = Engine(tiny, blocks=4)
+    engine.open()
+    for call in (lambda: engine.submit(id, [1]), lambda: engine.stop(id), lambda: engine.close(id)):
+        with pytest.raises(EngineError, match="no open conversation"):
+            call()
+    with pytest.raises(EngineError, match="no open conversation"):
+        engine.length(id)
+
+
+def test_integers_and_floats_of_numpy_are_as_good_as_plain_ones(tiny):
+    numpy = pytest.importorskip("numpy")
+    engine = Engine(tiny, blocks=numpy.int32(16), block_size=4)
+    prompt = list(numpy.array([1, 2, 3]))
+    engine.submit(numpy.int64(engine.open()), prompt, max_new=numpy.int8(2), sampling=Sampling(numpy.float32(0)))
+    found = ()
+    while engine.busy:
+        found += engine.step().ended
+    assert found[0].emitted == run(Engine(tiny, blocks=16), [[1, 2, 3]], new=2)[0][0].emitted
+    assert type(found[0].conversation) is int
+
+
+@pytest.mark.parametrize("name", ["blocks", "block_size", "max_tokens", "max_requests", "max_conversations"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, NAN, True, "8", None])
+def test_a_setting_that_nothing_could_run_with_is_refused(tiny, name, value):
+    with pytest.raises(EngineError, match=f"^{name} must be a whole number of at least 1, got"):
+        Engine(tiny, **{name: value})
+
+
+def test_other_settings_are_checked_too(tiny):
+    with pytest.raises(EngineError, match="monitor must be one of strict, count, off, got 'strct'"):
+        Engine(tiny, monitor="strct")
+    for blocks in (10**13, 10**30):
+        with pytest.raises(EngineError, match=r"^no memory for a KV cache of 10+ blocks of 16 tokens"):
+            Engine(tiny, blocks=blocks)
+    with pytest.raises(EngineError, match="clock must be a function"):
+        Engine(tiny, clock=0.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"temperature": t}, "temperature must be 0") for t in (NAN, INF, -1, 1e-320, 1e6, True, "1", None, 10**400)]
+    + [({"temperature": 0.5, "top_p": p}, "top_p must be from") for p in (NAN, 0, -1, 1.1, 1e-300, True, "1")]
+    + [({"seed": s}, "seed must be a whole number from -9223372036854775808") for s in (2**70, 1.5, NAN, True, "1")],
+)
+def test_sampling_says_what_is_allowed(options, reason):
+    with pytest.raises(EngineError, match=reason) as caught:
+        Sampling(**options)
+    assert isinstance(caught.value, ValueError) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e4])
+def test_sampling_draws_from_any_logits_at_the_bounds_of_what_is_allowed(scale):
+    logits = torch.linspace(-scale, scale, 97)
+    for temperature in (1e-5, 1.0, 1e5):
+        for top_p in (1e-10, 0.5, 1.0):
+            for seed in (-(2**63), 0, 2**64 - 1):
+                sampling = Sampling(temperature, top_p, seed)
+                token = sample(logits, sampling, sampling.generator())
+                assert 0 <= token < 97 and (top_p > 1e-9 or token == 96 or scale < temperature)
+
+
 def test_sampling_repeats_with_its_seed_and_stays_in_the_nucleus():
     logits = torch.tensor([5.0, 4.0, 1.0, -3.0])
 
