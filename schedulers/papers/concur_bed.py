@@ -83,7 +83,7 @@ def deepseek() -> Hardware:
         kv=6.67e9 / 4096,
         attention=61 * 128 * 192,
         use=0.025,
-        share=0.9,
+        share=0.91,
         overhead=25e-3,
     )
 
@@ -113,9 +113,9 @@ CASES: Final[Mapping[str, Case]] = MappingProxyType(
     {
         one.name: one
         for one in (
-            Case("Qwen3-32B TP8", qwen(8), 256, 30, 572, 125, 1.0, 3.0, (16, 32, 64, 96, 128, 192), (32, 64, 128)),
-            Case("Qwen3-32B TP2", qwen(2), 256, 20, 572, 125, 1.0, 3.0, (8, 16, 24, 32, 48, 64), (16, 32, 64)),
-            Case("DeepSeek-V3", deepseek(), 40, 10, 1040, 300, 0.0, 3.0, (8, 16, 20, 24, 28, 32), (8, 16, 24, 32)),
+            Case("Qwen3-32B TP8", qwen(8), 256, 30, 572, 250, 1.0, 3.0, (64, 96, 128, 160), (64, 128)),
+            Case("Qwen3-32B TP2", qwen(2), 256, 18, 572, 250, 1.0, 3.0, (16, 24, 32, 48, 64), (32, 64)),
+            Case("DeepSeek-V3", deepseek(), 40, 11, 1040, 300, 0.0, 3.0, (8, 16, 20, 24, 28, 32), (8, 16, 24, 32)),
         )
     }
 )
@@ -158,9 +158,9 @@ def workload_of(case: Case, agents: int | None, trace: str | None, format: str |
 class Run:
     """A batch under one admission policy. ``seconds`` to its end; ``hit_rate`` (0..1) of all prompt tokens; ``usage``:
     mean share of the KV cache that is referenced. ``middle``: the share of the run between the first and the last
-    window in which at least 80 % are; ``middle_hits`` the hit rate there, ``before`` and ``after`` those outside, None where
-    there is none. ``again``: the share of the run that prompts took whose KV had been evicted, their attention not
-    counted. ``windows`` of ``width`` seconds."""
+    window in which at least 80 % are; ``middle_hits`` the hit rate there, ``before`` and ``after`` those outside, None
+    where there is none. ``again``: the share of the run that prompts took whose KV had been evicted, their attention
+    not counted. ``windows`` of ``width`` seconds."""
 
     case: str
     policy: str
