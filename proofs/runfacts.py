@@ -89,7 +89,8 @@ def sentence_of(name: str, counts: Mapping[str, int]) -> str:
             strangers = f"{many(foreign, 'change')} came from no tool" if foreign else "no change came from no tool"
             return (
                 f"{name}: by the word of who wrote the log, {many(audited, 'effect')} held against the declared "
-                f"writes; {beyond}; {strangers}. What a tool read without declaring it is not seen."
+                f"writes; {beyond}; {strangers}. Not seen: what a tool read without declaring it, and who else changed "
+                "a declared object in the very moment that a tool wrote it."
             )
         case _ if name == A3:
             rows = (f"{count} {how.replace(', ', ' as ')}" for how, count in counts.items() if count)
