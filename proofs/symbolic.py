@@ -5,18 +5,41 @@ axioms. An ordered sort has a total order given by axioms.
 
 With ``finite`` sizes the sorts are enumerations and quantifiers are unrolled: the symbolic, finite interpretation, in
 which every question has an answer and a counterexample can be read back as a concrete instance, state and step.
+
+Names share one space with those of the spec, which are identifiers: what is an action's has one ``!`` in its name, what
+is made here ``!!``, so nothing of a spec is captured by a quantifier or taken for an order.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import z3
 
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.language import Action, Bool, Function, Int, Property, Sort, Spec, Term, Variant
+
+_WORDS: Final = """
+    Array Bag BitVec Bool FiniteField Float128 Float16 Float32 Float64 FloatingPoint Int Real RegLan Relation
+    RoundingMode Sequence Seq Set String Table Tuple UnitTuple
+    _ abs and arccos arccosec arccot arcsec arcsin arctan as assert choice concat const cos cosec cot csc declare define
+    distinct div divisible emptybag emptyset eqrange exists exp extract false forall fp iand if iff implies int_pow2
+    is is_int ite lambda let map match mod none not nullable or par pi pop pow2 push re repeat rotate_left rotate_right
+    sec select seq set sign_extend sin singleton sqrt store str subset tan tuple to_int to_real true union unit
+    xor zero_extend
+"""
+_HEADS: Final = ("bv", "ubv", "sbv", "int2bv", "nat2bv", "to_fp", "RN", "RT", "roundNearest", "roundToward", "const_")
+
+RESERVED: Final = frozenset(_WORDS.split())
+"""Identifiers that mean something in SMT-LIB, to z3 or to cvc5; others do by their beginning."""
+
+
+def apart(name: str) -> str:
+    """The name of a symbol or sort of a spec, never one that has a meaning in SMT-LIB."""
+    return f"{name}!" if name in RESERVED or name.startswith(_HEADS) else name
+
 
 State = Mapping[str, Callable[..., z3.ExprRef]]
 """For each variable, its value at given arguments."""
@@ -34,12 +57,12 @@ class Symbolic:
         self.sorts: dict[type[Term], z3.SortRef] = {Bool: z3.BoolSort(self.context), Int: z3.IntSort(self.context)}
         for sort in spec.sorts:
             if finite is None:
-                self.sorts[sort] = z3.DeclareSort(sort.__name__, self.context)
+                self.sorts[sort] = z3.DeclareSort(apart(sort.__name__), self.context)
             else:
                 names = [f"{sort.__name__}!{i}" for i in range(finite[sort])]
-                self.sorts[sort], self.elements[sort] = z3.EnumSort(sort.__name__, names, self.context)
+                self.sorts[sort], self.elements[sort] = z3.EnumSort(apart(sort.__name__), names, self.context)
         self.orders = {
-            sort: z3.Function(f"le_{sort.__name__}", z, z, self.sorts[Bool])
+            sort: z3.Function(f"le!!{sort.__name__}", z, z, self.sorts[Bool])
             for sort, z in self.sorts.items()
             if issubclass(sort, Sort) and sort.ordered
         }
@@ -48,7 +71,8 @@ class Symbolic:
 
     def declare(self, symbol: Function[Any], suffix: str = "") -> z3.FuncDeclRef:
         """The z3 function of a symbol."""
-        return z3.Function(symbol.name + suffix, *(self.sorts[s] for s in symbol.domain), self.sorts[symbol.range])
+        name = symbol.name + suffix if suffix else apart(symbol.name)
+        return z3.Function(name, *(self.sorts[s] for s in symbol.domain), self.sorts[symbol.range])
 
     def axioms(self) -> list[z3.BoolRef]:
         """Total orders and the assumptions of the spec."""
@@ -62,7 +86,7 @@ class Symbolic:
                 row = list(enumerate(self.elements[sort]))
                 found += [le(a, b) if i <= j else z3.Not(le(a, b)) for i, a in row for j, b in row]
                 continue
-            x, y, w = (z3.Const(f"{n}_{sort.__name__}", self.sorts[sort]) for n in "xyw")
+            x, y, w = (z3.Const(f"{n}!!{sort.__name__}", self.sorts[sort]) for n in "xyw")
             found += [
                 z3.ForAll([x], le(x, x)),
                 z3.ForAll([x, y], z3.Implies(z3.And(le(x, y), le(y, x)), x == y)),
@@ -126,7 +150,7 @@ class Symbolic:
     def _quantified(self, term: Term, state: State, after: State | None, scope: Mapping[Any, Any]) -> Any:
         quantify = z3.ForAll if term.op == "forall" else z3.Exists
         if self.finite is None:
-            names = {v: z3.Const(f"{v.data[0]}_{v.data[1]}", self.sorts[v.sort]) for v in term.data}
+            names = {v: z3.Const(f"{v.data[0]}!!{v.data[1]}", self.sorts[v.sort]) for v in term.data}
             return quantify(list(names.values()), self.formula(term.args[0], state, after, {**scope, **names}))
         points = itertools.product(*(self.elements[v.sort] for v in term.data))
         parts = [
@@ -178,7 +202,7 @@ class Symbolic:
         shrinks, smaller = [], []
         for inside in variant.sets:
             if self.finite is None:
-                name = z3.Const("x_variant", self.sorts[x.sort])
+                name = z3.Const("x!!variant", self.sorts[x.sort])
                 env = {x: name}
                 now, then = self.formula(inside, self.before, None, env), self.formula(inside, after, None, env)
                 shrinks.append(z3.ForAll([name], z3.Implies(then, now)))
@@ -201,7 +225,7 @@ class Symbolic:
                     env = dict(zip(variable.formals, point, strict=True))
                     found.append(self.before[name](*point) == self.formula(variable.init, self.before, None, env))
                 continue
-            args = [z3.Const(f"i{k}_{name}", self.sorts[s]) for k, s in enumerate(variable.domain)]
+            args = [z3.Const(f"i{k}!!{name}", self.sorts[s]) for k, s in enumerate(variable.domain)]
             env = dict(zip(variable.formals, args, strict=True))
             equation = self.before[name](*args) == self.formula(variable.init, self.before, None, env)
             found.append(z3.ForAll(args, equation) if args else equation)

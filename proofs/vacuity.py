@@ -103,7 +103,7 @@ def _core(
     solver = z3.Solver(ctx=context)
     solver.set("timeout", timeout_ms)
     solver.add(*base)
-    tracked = {id: z3.Bool(f"named!{id}", ctx=context) for id in named}
+    tracked = {id: z3.Bool(f"named!!{id}", ctx=context) for id in named}
     for id, formulas in named.items():
         solver.add(*(z3.Implies(tracked[id], f) for f in formulas))
     answer = solver.check(*tracked.values())

@@ -9,18 +9,22 @@ import pytest
 import z3
 
 from mtpo.proofs.inductive import Prover, broken_by, prove
+from mtpo.proofs.second import SecondSolver
 from mtpo.proofs.verdicts import Status, Trace, Verdict, exit_code
 from mtpo.spec.language import (
     Bool,
     OrderedSort,
     Sort,
     Spec,
+    conj,
+    disj,
     exists,
     forall,
     implies,
     require,
 )
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
+from mtpo.spec.terms import bound
 
 
 def without_clause(spec: Spec, id: str) -> Spec:
@@ -407,3 +411,86 @@ def test_a_property_asked_for_alone_rests_on_invariants_that_are_proven_all_the_
     (verdict,) = prove(spec, properties=frozenset({"switch.stays"}))
     assert (verdict.property, verdict.status) == ("switch.stays", Status.UNKNOWN)
     assert "switch.never" in verdict.detail["why"]
+
+
+# -- names of a spec that a careless prover would take for its own ---------------------------------------------------
+
+
+def named(name: str) -> Spec:
+    """A constant of that name is an element, and every element is said to be it."""
+    spec = Spec("named")
+    one = spec.const(name, to=Number)
+    on = spec.var("on", Number, init=lambda n: n == one())
+
+    @spec.action
+    def put(x: Number) -> None:
+        require("on", on(x))
+        on[one()] = True
+
+    spec.invariant("named.all")(lambda: forall(Number, lambda n: on(n)))
+    spec.lemma("named.one")(lambda: forall(Number, lambda n: n == one()))
+    return spec
+
+
+@pytest.mark.parametrize("name", ["x_Number", "le_Number", "i0_on", "x_variant", "x", "n", *range(6)])
+def test_a_quantifier_captures_no_name_of_a_spec(name: str | int) -> None:
+    """Not true of two elements. Bound variables are numbered: one of the next numbers is that of ``n``."""
+    number = bound(Number, "n").data[1]
+    prover = Prover(named(name if isinstance(name, str) else f"n_{number + name}"))
+    for obligation in prover.obligations():
+        if obligation.action is None:
+            assert prover._solve(obligation, [], 1000) != z3.unsat, obligation.clause
+
+
+def test_a_relation_that_is_named_like_an_order_is_none() -> None:
+    spec = Spec("named")
+    below = spec.const("le_Number", Number, Number)
+    spec.var("on", init=lambda: False)
+
+    @spec.action
+    def go() -> None:
+        spec.variables["on"].becomes(True)
+
+    spec.invariant("named.reflexive")(lambda: forall(Number, lambda n: below(n, n)))
+    assert [str(v.status) for v in prove(spec)] == ["FAILED"]
+
+
+def test_what_the_prover_names_is_no_identifier() -> None:
+    """All symbols and bound variables of all obligations: those of the spec, or such as no spec can have."""
+    spec = named("one")
+    spec.variant("named.ends", Number, decreases=("put",))(lambda x: (spec.variables["on"](x),))
+    own = {"one", "on"}
+    for obligation in Prover(spec).obligations():
+        seen, todo = set[str](), [*Prover(spec).axioms, *obligation.hypotheses, obligation.goal]
+        while todo:
+            term = todo.pop()
+            if z3.is_quantifier(term):
+                seen |= {term.var_name(i) for i in range(term.num_vars())}
+                todo.append(term.body())
+            elif z3.is_app(term) and term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
+                seen.add(term.decl().name())
+            todo += term.children()
+        assert own & seen
+        assert all("!" in name for name in seen - own), seen
+
+
+def test_names_that_mean_something_in_smt_lib() -> None:
+    """Another solver reads the text that is kept: there ``and`` would be the connective, ``Real`` the numbers."""
+    pytest.importorskip("cvc5")
+    Real = type("Real", (OrderedSort,), {})
+    spec = Spec("smt")
+    names = ("and", "not", "ite", "distinct", "select", "mod", "abs", "let", "forall", "Bool", "Real", "bvadd", "true")
+    relations = [spec.const(name, Real, Real) for name in names]
+    done = spec.var("store", Real, init=lambda p: False)
+
+    def put(select: Any) -> None:
+        done[select] = True
+
+    put.__annotations__ = {"select": Real}
+    spec.action(put)
+    spec.assume("smt.none")(lambda: forall(Real, Real, lambda p, q: conj(*(~r(p, q) for r in relations))))
+    spec.lemma("smt.l")(lambda: forall(Real, Real, lambda p, q: ~disj(*(r(p, q) for r in relations))))
+    with SecondSolver(10) as solver:
+        (verdict,) = prove(spec, confirm=solver)
+    assert verdict.status is Status.PROVED
+    assert verdict.detail["confirmed"] == verdict.detail["obligations"] == 2
