@@ -44,7 +44,7 @@ def test_both_commands_are_at_the_top_and_exist():
 
 
 def test_check_a_property(tmp_path):
-    expected = (0, 0, 0, 0, 0, 0)
+    expected = (0, 0, 0, 0, 0, 0, 0)
     for command, code in zip(commands("Check a property"), expected, strict=True):
         done = shell(command, tmp_path)
         assert done.returncode == code, (command, done.stderr, done.stdout[-2000:])
@@ -84,6 +84,22 @@ def test_the_folders_it_lists_are_the_folders():
         pytest.skip("not a git checkout")
     folders = {name.split("/")[0] for name in tracked.stdout.split() if "/" in name} - {".ci"}
     assert set(listed) == folders
+
+
+def test_a_spec_answers_in_a_notebook():
+    from mtpo.spec.mtpo import mtpo
+
+    assert "`mtpo.explore(agents=2)`" in README
+    found = mtpo.explore(agents=2, objects=1)
+    assert "11,416" in repr(found) and "11,416" in found._repr_html_()
+
+
+def test_the_specs_that_its_table_names_are_in_the_ledger():
+    from mtpo.proofs.ledger import read_ledger
+
+    shown = {(e.property.partition(".")[0], e.method) for e in read_ledger()}
+    for spec in ("mtpo", "kv", "fair", "concur", "conserve", "recovery", "delivery"):
+        assert {(spec, method) for method in ("inductive", "exhaustive", "mutants")} <= shown
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:spec|proofs|mtpo_core|docs|engine)/[\w./]+)`", README))))
