@@ -29,7 +29,7 @@ from mtpo.proofs.disjuncts import (
     names_in,
     symbol_of,
 )
-from mtpo.proofs.joins import TAB, Catalogue, Derived, Index, Search, code, rename, without_idle
+from mtpo.proofs.joins import TAB, Catalogue, Derived, Index, Search, code, merged, rename, without_idle
 from mtpo.spec.language import TRUE, Action, Property, Spec, Term, Update, Variable, show
 from mtpo.spec.terms import Bool, walk
 
@@ -63,7 +63,8 @@ class Compiler:
     def __init__(self, spec: Spec, sliced: tuple[tuple[str, str], ...]) -> None:
         self.spec, self.catalogue = spec, Catalogue(spec, dict(sliced))
         self.kept: list[int] = []
-        self.functions: list[str] = []
+        self.starting = False
+        """The first state is being made: indexes that change do not exist yet."""
 
     def program(self) -> Program:
         """The whole."""
@@ -74,8 +75,10 @@ class Compiler:
             out += [*self._guard(action), *self._update(action)]
         steps, invariants = self.spec.role("step"), self.spec.role("invariant", "lemma")
         out += [*self._stepped(steps), *self._looked(invariants)]
+        self.starting = True
         for variable in self.spec.variables.values():
             out += self._first(variable)
+        self.starting = False
         changes: dict[str, list[str]] = {f"s_{name}": [] for name in self.spec.variables}
         done = 0
         while done < len(self.catalogue.derived):  # keeping one right may need indexes, but no further relations
@@ -100,6 +103,7 @@ class Compiler:
 
     def expression(self, term: Term, names: dict[str, str]) -> str:
         """A term as code; ``names`` are variables to be called otherwise."""
+        static = self.starting
         match term.op:
             case "lit":
                 return str(int(term.data))
@@ -124,7 +128,7 @@ class Compiler:
                 found = disjuncts(term.args[0], term.op == "exists")
                 own = tuple((name_of(v), v.sort) for v in term.data)
                 never = Never(tuple(attrs.evolve(d, variables=(*own, *d.variables)) for d in found))
-                name, args = self.catalogue.function(never, False)
+                name, args = self.catalogue.function(never, False, static)
                 call = f"{name}({', '.join(names.get(arg, arg) for arg in args)})"
                 return call if term.op == "exists" else f"(not {call})"
         left, right = (self.expression(arg, names) for arg in term.args)
@@ -143,8 +147,14 @@ class Compiler:
         return self.value(variable.init, {name_of(f): a for f, a in zip(variable.formals, args, strict=True)})
 
     def _first(self, variable: Variable[Any]) -> list[str]:
-        args = ", ".join(name_of(f) for f in variable.formals)
-        return [f"def first_{variable.name}({args}):", f"{TAB}return {self.value(variable.init, {})}"]
+        args = [name_of(f) for f in variable.formals]
+        read = self.catalogue.read(f"s_{variable.name}", args)
+        return [
+            f"def first_{variable.name}({', '.join(args)}):",
+            f"{TAB}return {self.value(variable.init, {})}",
+            f"def get_{variable.name}({', '.join(args)}):",
+            f"{TAB}return {read}",
+        ]
 
     # -- actions -----------------------------------------------------------------------------------------------
 
@@ -322,22 +332,24 @@ class Compiler:
 
     # -- properties --------------------------------------------------------------------------------------------
 
-    def _loop(self, history: str, blocks: dict[str, list[str]], clear: bool) -> list[str]:
+    def _loop(self, history: str, blocks: dict[str, list[list[str]]], clear: bool) -> list[str]:
         """Each block for every changed cell of its symbol, its place in ``k``, with ``old`` and ``new``."""
         out = []
-        for symbol, lines in blocks.items():
+        for symbol, parts in blocks.items():
             signature, name = self.catalogue.signatures[symbol], symbol[2:]
             sparse_relation = signature.relation and len(signature.domain) > 1
             now = f"k in {symbol}" if sparse_relation else f"{symbol}[k]"
             head = [f"for k, old in {history}_{name}.items():", f"{TAB}new = {now}", f"{TAB}if new != old:"]
-            out += indented([f"if {history}_{name}:", *indented([*head, *indented(lines, 2)])])
+            out += indented(
+                [f"if {history}_{name}:", *indented([*head, *indented(merged(self.catalogue.apart(parts)), 2)])]
+            )
             if clear:
                 out += [f"{TAB * 2}{history}_{name}.clear()"]
         return out
 
     def _stepped(self, properties: Sequence[Property]) -> list[str]:
         """``stepped(bad)``: adds the places of the step properties that are false of the step just taken."""
-        blocks: dict[str, list[str]] = {}
+        blocks: dict[str, list[list[str]]] = {}
         always: list[str] = []
         for place, property in enumerate(properties):
             for found in disjuncts(property.formula, False):
@@ -352,12 +364,12 @@ class Compiler:
                 rest = attrs.evolve(found, literals=tuple(x for x in found.literals if x not in spent))
                 inner = self.search(rest, known, heart, step=True)
                 inner = [f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner
-                blocks.setdefault(atom.symbol, []).extend([*lines, *inner])
+                blocks.setdefault(atom.symbol, []).append([*lines, *inner])
         return ["def stepped(bad):", f"{TAB}pass", *indented(always), *self._loop("h", blocks, False)]
 
     def _looked(self, properties: Sequence[Property]) -> list[str]:
         """``looked(bad)``: the same for invariants, after any number of steps; ``began(bad)``: in the first state."""
-        blocks: dict[str, list[str]] = {}
+        blocks: dict[str, list[list[str]]] = {}
         closing, began, functions = list[str](), list[str](), list[str]()
         number = 0
         for place, property in enumerate(properties):
@@ -382,7 +394,7 @@ class Compiler:
                     closing += [f"if w{number}:", *indented(inner)]
                 began += self.search(opened, (), functools.partial(list[str], heart), elements, static=True)
                 for symbol, lines in self._triggers(opened, heart, elements):
-                    blocks.setdefault(symbol, []).extend(lines)
+                    blocks.setdefault(symbol, []).append(lines)
         out = [*functions, "def looked(bad):", f"{TAB}pass", *self._loop("a", blocks, True)]
         for name in (*self.spec.variables, *(d.symbol[2:] for d in self.catalogue.derived.values())):
             if not any(symbol[2:] == name for symbol in blocks):

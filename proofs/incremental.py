@@ -8,6 +8,7 @@ for along the run, not first at its end.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from bisect import bisect_left, insort
@@ -56,10 +57,12 @@ class Incremental:
             self._constant(symbol, constants[name])
         exec(_compiled(self.program), scope)
         self._start()
-        self.guards = {a.name: (scope[f"guard_{a.name}"], scope[f"update_{a.name}"]) for a in spec.actions.values()}
+        self._guards = {name: scope[f"guard_{name}"] for name in spec.actions}
+        self._updates = {name: scope[f"update_{name}"] for name in spec.actions}
+        self._reads = {name: scope[f"get_{name}"] for name in spec.variables}
         self._histories = [scope[f"h_{name}"] for name in self._names]
         self._stepped, self._looked = scope["stepped"], scope["looked"]
-        self._bad = set[int]()
+        self._bad, self._broken = set[int](), set[int]()
         scope["began"](self._bad)
 
     @property
@@ -89,6 +92,11 @@ class Incremental:
 
     def _start(self) -> None:
         scope = self._scope
+        scope |= {index.name: {} for index in self.program.indexes}
+        filled: set[str] = set()
+        for index in self.program.indexes:
+            if index.rigid:
+                self._fill(index.name, filled)
         for name, variable in self.spec.variables.items():
             first = scope[f"first_{name}"]
             sizes = [range(self._size(sort)) for sort in variable.domain]
@@ -106,49 +114,54 @@ class Incremental:
             scope[f"h_{name}"], scope[f"a_{name}"] = {}, {}
         for number in self.program.kept:
             scope[f"w{number}"] = set()
-        for index in self.program.indexes:
-            scope[index.name] = {}
-        filled: set[str] = set()
-        bodies = dict(re.findall(r"^def fill_(\w+)\(\):\n((?:    .*\n)+)", self.program.text, re.MULTILINE))
+        for name in self._bodies:
+            self._fill(name, filled)
 
-        def fill(name: str) -> None:
-            if name in filled:
-                return
+    @functools.cached_property
+    def _bodies(self) -> dict[str, str]:
+        """The code that fills each index and derived relation."""
+        return dict(re.findall(r"^def fill_(\w+)\(\):\n((?:    .*\n)+)", self.program.text, re.MULTILINE))
+
+    def _fill(self, name: str, filled: set[str]) -> None:
+        """Fill an index, those that this needs first."""
+        if name not in filled:
             filled.add(name)
-            for other in re.findall(r"\b(?:i\d+|s_differ\d+)\b", bodies[name]):
-                fill(other)
-            scope[f"fill_{name}"]()
-
-        for name in bodies:
-            fill(name)
+            for other in re.findall(r"\b(?:i\d+|s_differ\d+)\b", self._bodies[name]):
+                self._fill(other, filled)
+            self._scope[f"fill_{name}"]()
 
     # -- running -----------------------------------------------------------------------------------------------
 
     def value(self, variable: str, *args: int) -> int:
         """The value of a variable."""
-        symbol = self.spec.variables[variable]
-        place, table = self._place(symbol, args), self._scope[f"s_{variable}"]
-        if isinstance(table, set):
-            return int(place in table)
-        if isinstance(table, list):
-            return int(table[place])
-        found = table.get(place)
-        return int(self._scope[f"first_{variable}"](*args) if found is None else found)
+        return self._reads[variable](*args)
 
-    def refused(self, step: Step) -> Clause | None:
-        """The first guard clause that is false; None when the step may be taken."""
-        place = self.guards[step.action][0](*step.args)
-        return None if place < 0 else self.spec.actions[step.action].guard[place]
+    def refuses(self, step: tuple[str, tuple[Any, ...]]) -> Clause | None:
+        """The first guard clause of an action, with its arguments, that is false; None when the step may be taken."""
+        place = self._guards[step[0]](*step[1])
+        return None if place < 0 else self.spec.actions[step[0]].guard[place]
 
-    def perform(self, step: Step) -> list[Property]:
-        """Take the step, without looking at its guard; the step properties that it violates."""
+    def takes(self, step: tuple[str, tuple[Any, ...]]) -> Sequence[Property]:
+        """Take a step without looking at its guard; the step properties that it violates."""
         for history in self._histories:
             if history:
                 history.clear()
-        self.guards[step.action][1](*step.args)
-        bad = set[int]()
+        self._updates[step[0]](*step[1])
+        bad = self._broken
         self._stepped(bad)
-        return [self.program.steps[place] for place in sorted(bad)] if bad else []
+        if not bad:
+            return ()
+        found = [self.program.steps[place] for place in sorted(bad)]
+        bad.clear()
+        return found
+
+    def refused(self, step: Step) -> Clause | None:
+        """:meth:`refuses` for a :class:`Step`."""
+        return self.refuses((step.action, step.args))
+
+    def perform(self, step: Step) -> Sequence[Property]:
+        """:meth:`takes` for a :class:`Step`."""
+        return self.takes((step.action, step.args))
 
     def violated(self) -> list[Property]:
         """The invariants and lemmas that are false now; what was reported once need not be again."""
@@ -156,11 +169,9 @@ class Incremental:
         self._looked(bad)
         return [self.program.invariants[place] for place in sorted(bad)] if bad else []
 
-    def before(self, variable: str, *args: int) -> int:
-        """The value of a variable before the last step."""
-        place = self._place(self.spec.variables[variable], args)
-        history = self._scope[f"h_{variable}"]
-        return int(history[place]) if place in history else self.value(variable, *args)
+    def history(self, variable: str) -> dict[int, int]:
+        """The cells of a variable that the last step changed, by place, with what they were: kept up to date."""
+        return self._scope[f"h_{variable}"]  # type: ignore[no-any-return]
 
     def sparse(self, step: Step) -> Step:
         """The step with functions as mappings."""

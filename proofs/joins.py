@@ -9,6 +9,7 @@ elements of its sort tried. Indexes are kept up to date by whoever changes the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from mtpo.spec.terms import Bool, Function
 
 _OPERATORS: Final = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "add": "+", "sub": "-", "mul": "*"}
 TAB: Final = "    "
+_LOCAL: Final = re.compile(r"\b(?:[^\W\d]\w*_\d+|v\d+)\b")
 
 
 def code(operand: Operand) -> str:
@@ -94,12 +96,25 @@ class Catalogue:
         self.signatures = {
             f"{'c' if f.kind == 'const' else 's'}_{f.name}": Signature(f.domain, f.range) for f in symbols
         }
+        self.sorts = [sort.__name__ for sort in spec.sorts]
         self.sliced = {f"s_{name}": f"c_{relation}" for name, relation in sliced.items()}
         self.defaults: dict[str, Callable[[Sequence[str]], str]] = {}
         self.indexes: dict[tuple[Atom, ...], Index] = {}
         self.derived: dict[tuple[str, ...], Derived] = {}
         self.functions: dict[tuple[Any, ...], str] = {}
         self.source: list[str] = []
+
+    def apart(self, blocks: Iterable[Sequence[str]]) -> list[str]:
+        """The lines of all blocks, in each of which variables have names of their own."""
+        known = {f"{p}_{name[2:]}" for name in self.signatures for p in "acchs"} | {f"n_{s}" for s in self.sorts}
+        out: list[str] = []
+        for number, block in enumerate(blocks):
+
+            def other(found: re.Match[str], number: int = number) -> str:
+                return found[0] if found[0] in known else f"{found[0]}_{number}"
+
+            out += [_LOCAL.sub(other, line) for line in block]
+        return out
 
     def parameters(self, action: Action) -> list[str]:
         """The parameters of an action by name; from now on its function parameters are known by these."""
@@ -236,6 +251,52 @@ class Catalogue:
         return self.functions[key], args
 
 
+def merged(lines: Sequence[str]) -> list[str]:
+    """The same code with equal beginnings of its blocks shared, and nothing computed twice.
+
+    Blocks must be independent: they may only add to sets, and no two may use a name for different things.
+    """
+    heads: list[str] = []
+    inner: dict[str, list[str]] = {}
+    values: dict[str, str] = {}
+    names: dict[str, str] = {}
+    assigned: list[str] = []
+    done: dict[str, None] = {}
+    loops: dict[str, str] = {}
+    place = 0
+    while place < len(lines):
+        head, end = lines[place], place + 1
+        while end < len(lines) and lines[end].startswith(TAB):
+            end += 1
+        block = [line[len(TAB) :] for line in lines[place + 1 : end]]
+        if names:
+            pattern = re.compile(rf"\b(?:{'|'.join(names)})\b")
+            head, *block = (pattern.sub(lambda m: names[m[0]], line) for line in (head, *block))
+        found = re.fullmatch(r"(\w+) = (.*)", head)
+        loop = re.fullmatch(r"for (\w+) in (.*):", head)
+        if loop is not None and loop[2] in loops:
+            one = re.compile(rf"\b{loop[1]}\b")
+            head, *block = (one.sub(loops[loop[2]], line) for line in (head, *block))
+        elif loop is not None:
+            loops[loop[2]] = loop[1]
+        if head.endswith(":"):
+            if head not in inner:
+                heads.append(head)
+            inner.setdefault(head, []).extend(block)
+        elif found is None:
+            done.setdefault(head)
+        elif found[2] in values:
+            names[found[1]] = values[found[2]]
+        else:
+            values[found[2]] = found[1]
+            assigned.append(head)
+        place = end
+    out = [*assigned, *done]
+    for head in heads:
+        out += [head, *(f"{TAB}{line}" for line in merged(inner[head]))]
+    return out
+
+
 def rename(literal: Any, names: Mapping[Any, str]) -> Any:
     """A literal with other names for its variables."""
 
@@ -307,10 +368,10 @@ class Search:
 
         def flush() -> None:
             nonlocal depth
-            if filters:
-                out.append(f"{TAB * depth}if {' and '.join(filters)}:")
-                filters.clear()
+            for test in filters:
+                out.append(f"{TAB * depth}if {test}:")
                 depth += 1
+            filters.clear()
 
         while True:
             ready = [x for x in todo if not isinstance(x, Never) and free(x) <= known]
@@ -373,8 +434,7 @@ class Search:
         free_names = {name for literal in todo for name in free(literal)} | set(wanted)
         subjects = [name for name in self.sorts if name in free_names and name not in known]
         ways = [self._lookup(name, todo, known) for name in subjects]
-        if not self.step:
-            ways += [way for literal in todo if (way := self._scan(literal, known)) is not None]
+        ways += [way for literal in todo if (way := self._scan(literal, known)) is not None]
         return min(ways, key=lambda way: way.cost)
 
     def _lookup(self, subject: str, todo: Sequence[Literal], known: set[str]) -> _Way:
@@ -407,21 +467,16 @@ class Search:
         cost = (2.0 if keyed else 5.0 if moving else 9.0) - 0.5 * bool(moving) - 0.1 * len(chosen) - 0.3 * bool(bounds)
         if not any(a.positive for a in chosen):
             cost += 3
-        if self.step and any(not a.primed for a in moving):
+        settled = (*chosen, *bounds)
+        if bounds:
+            below = f"bisect_left(l, {low})" if low else ""
+            above = f"bisect_left(l, {high})" if high else ""
+            found = f"(l := {found})[{below}:{above}]"
+        if self.step and any(not a.primed for a in moving):  # the index is that of now; what has left it was in it
             gone = " or ".join(f"h{a.symbol[1:]}" for a in moving)
             parts = [self._changed(a, subject) for a in moving]
-            return _Way(
-                cost,
-                [f"for {subject} in {found} if not ({gone}) else {{*{found}, {', '.join(parts)}}}:"],
-                (),
-                (subject,),
-            )
-        if not bounds:
-            return _Way(cost, [f"for {subject} in {found}:"], tuple(chosen), (subject,))
-        below = f"bisect_left(l, {low})" if low else ""
-        above = f"bisect_left(l, {high})" if high else ""
-        head = f"for {subject} in (l := {found})[{below}:{above}]:"
-        return _Way(cost, [head], (*chosen, *bounds), (subject,))
+            found, settled = f"{found} if not ({gone}) else {{*{found}, {', '.join(parts)}}}", ()
+        return _Way(cost, [f"for {subject} in {found}:"], settled, (subject,))
 
     def _changed(self, atom: Atom, subject: str) -> str:
         inner = self.catalogue.unplace(atom.symbol, "k")[atom.args.index(subject)]
@@ -458,6 +513,8 @@ class Search:
         if len(signature.domain) < 2 or len(names) != len(literal.args) or len({*names}) != len(names):
             return None
         if literal.symbol.startswith("p_") or (self.static and not literal.rigid):
+            return None
+        if self.step and not literal.primed and not literal.rigid:
             return None
         cost = 1.5 if signature.derived else 9.5 if literal.rigid else 6
         found = self.catalogue.unplace(literal.symbol, "kk")

@@ -1,256 +1,205 @@
 """Replay of a log against the spec: every record is a step; its guard must hold, its outcome be the one logged.
 
-The log fixes everything that the spec leaves open: the calls with their footprints are the elements of sort Call in
-serial order, the digests are the values. The first record that is no step of the spec is reported with the clause that
-refuses it.
+The log fixes everything that the spec leaves open (:mod:`mtpo.proofs.numbering`). The first record that is no step of
+the spec is reported with the clause that refuses it, and with the reasons (:mod:`mtpo.proofs.unmatched`). What a record
+costs depends on what it touches, not on how long the log is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import attrs
 
+from mtpo.proofs.incremental import Incremental
+from mtpo.proofs.numbering import SLICED, Numbering, Taken, parse_key
 from mtpo.spec.concrete import Instance, Step
-from mtpo.spec.language import Sort
-from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
+from mtpo.spec.language import Clause, Function, Property
 from mtpo.spec.records import Record
 from mtpo_core.problems import Problem
 
-_STEPS = frozenset(
-    {
-        "launch",
-        "read",
-        "call",
-        "retract",
-        "retracted",
-        "undone",
-        "applied",
-        "failed",
-        "redone",
-        "cancelled",
-        "stranded",
-        "settle",
-        "deliver",
-        "reopen",
-        "finish",
-        "commit",
-        "abort",
-        "external",
-    }
-)
-
-
-SLICED: Final = {"source": "reads", "saw": "reads"}
-"""Of what a call saw, and where it comes from, only the objects that it reads matter."""
+__all__ = ["SLICED", "Replay", "Run", "replay"]
 
 
 @attrs.frozen
 class Replay:
-    """The outcome: ``steps`` taken, ``problems`` (at most the first refused record, or differing outcomes)."""
+    """The outcome: ``steps`` taken, ``problems`` (at most those of one record), and how far it came.
+
+    ``invariants``: states in which all invariants were evaluated. ``refused``: the place among the records of the one
+    that is no step, None when each is.
+    """
 
     steps: int
     problems: tuple[Problem, ...]
     invariants: int
-    """States in which all invariants were evaluated."""
+    refused: int | None = None
 
 
-class _Names:
-    """Numbers for what the log names."""
+class Interpretation(Protocol):
+    """The spec in one state."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        keys: set[tuple[int, int]] = set()
-        objects: set[str] = set()
-        digests: dict[str, int] = {}
-        self.agents = 0
-        self.footprints: dict[tuple[int, int], tuple[set[str], set[str], bool]] = {}
-        self.policy = "replay"
-        initial: dict[str, str] = {}
-        for r in records:
-            if r.kind == "launch":
-                self.agents += 1
-            elif r.kind == "run-open":
-                initial = dict(r.body["initial"])
-                self.policy = r.body["policy"]
-            elif r.kind in ("read", "call") and r.call is not None:
-                key = parse_key(r.call)
-                keys.add(key)
-                if r.kind == "read":
-                    self.footprints[key] = (set(r.body["saw"]), set(), True)
-                else:
-                    self.footprints[key] = (set(r.body["reads"]), set(r.body["writes"]), bool(r.body["invertible"]))
-        for reads, writes, _ in self.footprints.values():
-            objects |= reads | writes
-        self.objects = {o: i for i, o in enumerate(sorted(objects))}
-        self.calls = {key: i + 1 for i, key in enumerate(sorted(keys))}
-        absent = _absent_digest(records, initial, objects)
-        self.given = {o: initial.get(o, absent) for o in objects}
-        for d in self.given.values():
-            digests.setdefault(d, len(digests))
-        for r in records:
-            for part in ("out", "restored"):
-                for d in r.body.get(part, {}).values():
-                    digests.setdefault(d, len(digests))
-            for sight in r.body.get("saw", {}).values():
-                digests.setdefault(sight["digest"], len(digests))
-        self.values = digests
+    def refused(self, step: Taken) -> Clause | None:
+        """The first guard clause that is false."""
 
-    def instance(self) -> Instance:
-        """The spec, sized for the log."""
-        calls, objects = sorted(self.calls, key=self.calls.__getitem__), sorted(self.objects)
-        sizes: dict[type[Sort], int] = {
-            Agent: max(1, self.agents),
-            Call: len(calls) + 1,
-            Object: max(1, len(objects)),
-            Value: max(1, len(self.values)),
-        }
-        names: list[str] = objects or [""]  # a sort has an element, though no call names an object
-        rows = [(set[str](), set(names), True), *(self.footprints[k] for k in calls)]
-        return Instance(
-            mtpo,
-            sizes,
-            {
-                "origin": [0],
-                "author": [0] + [rank for rank, _ in calls],
-                "reads": [int(o in reads) for reads, _, _ in rows for o in names],
-                "writes": [int(o in writes) for _, writes, _ in rows for o in names],
-                "invertible": [int(inverse) for _, _, inverse in rows],
-                "given": [self.values[self.given[o]] if objects else 0 for o in names],
-                "replay": [int(self.policy == "replay")],
-            },
-        )
+    def perform(self, step: Taken) -> list[Property]:
+        """Take the step; the step properties that it violates."""
 
-    def noted(self, instance: Instance, state: list[int]) -> set[tuple[int, int]]:
-        """The calls whose authors are to be told of a change."""
-        return {key for key, call in self.calls.items() if instance.value(state, "note", call)}
+    def violated(self) -> list[Property]:
+        """The invariants that are false."""
+
+    def value(self, variable: str, *args: int) -> int:
+        """The value of a variable."""
+
+    def noted(self) -> dict[int, int]:
+        """The calls whose notes the last step changed, with what they were."""
 
 
-def parse_key(text: str) -> tuple[int, int]:
-    """A call id as (rank, issue number)."""
-    rank, _, seq = text.partition(".")
-    return int(rank), int(seq)
+class Sparse:
+    """The interpretation for runs of any length."""
+
+    def __init__(self, numbering: Numbering) -> None:
+        self.spec: Incremental = numbering.incremental()
+        self.refused, self.perform = self.spec.refuses, self.spec.takes
+        self.violated, self.value = self.spec.violated, self.spec.value
+        self._notes: dict[int, int] = self.spec.history("note")
+
+    def noted(self) -> dict[int, int]:
+        return self._notes
 
 
-def _absent_digest(records: Iterable[Record], initial: dict[str, str], objects: set[str]) -> str:
-    """The digest of an absent object: what a call saw, before any write, on one that was not there at the start."""
-    for r in records:
-        for o, sight in r.body.get("saw", {}).items():
-            if sight["write"] is None and o not in initial:
-                return str(sight["digest"])
-    return "absent"
+class Plain:
+    """The plain interpretation, for short runs: what the other is tested against."""
+
+    def __init__(self, numbering: Numbering) -> None:
+        self.spec: Instance = numbering.instance()
+        self.state = self.spec.initial()
+        self.before = list(self.state)
+
+    def _step(self, step: Taken) -> Step:
+        name, given = step
+        args: list[Any] = []
+        for param, arg in zip(self.spec.spec.actions[name].params, given, strict=True):
+            table = isinstance(param, Function)
+            args.append(tuple(arg.get(i, 0) for i in range(self.spec.cells(param))) if table else arg)  # type: ignore[arg-type]
+        return Step(name, tuple(args))
+
+    def refused(self, step: Taken) -> Clause | None:
+        return next(iter(self.spec.refused(self.state, self._step(step))), None)
+
+    def perform(self, step: Taken) -> list[Property]:
+        self.before = list(self.state)
+        self.spec.perform(self.state, self._step(step))
+        return self.spec.violated_step(self.before, self.state)
+
+    def violated(self) -> list[Property]:
+        return self.spec.violated(self.state)
+
+    def value(self, variable: str, *args: int) -> int:
+        return self.spec.value(self.state, variable, *args)
+
+    def noted(self) -> dict[int, int]:
+        calls = range(self.spec.cells(self.spec.spec.variables["note"]))
+        old = {c: self.spec.value(self.before, "note", c) for c in calls}
+        return {c: was for c, was in old.items() if was != self.value("note", c)}
 
 
-def replay(records: Sequence[Record]) -> Replay:
-    """Replay the records of an ``mtpo`` run. Malformed bodies raise KeyError or ValueError: check the log first."""
-    names = _Names(records)
-    instance = names.instance()
-    state = instance.initial()
-    steps = looked = 0
-    problems: list[Problem] = []
-    noted: set[tuple[int, int]] = set()
-    owed: set[int] = set()
-    for record in records:
-        if record.kind == "notify":
-            owed.discard(record.agent if record.agent is not None else -1)
-        elif owed and (record.kind in _STEPS or record.kind == "close"):
-            ranks = ", ".join(map(str, sorted(owed)))
+class Run:
+    """A replay under way: :meth:`take` one record after the other, until ``problems`` is not empty."""
+
+    def __init__(self, numbering: Numbering, spec: Interpretation) -> None:
+        self.numbering, self.spec = numbering, spec
+        self.steps = self.looked = 0
+        self.problems: list[Problem] = []
+        self.unmatched = False
+        self._owed: set[int] = set()
+        self._since: dict[int, int] = {}
+        """Calls whose notes changed since the open repair began, with what they were then."""
+
+    def take(self, record: Record) -> None:
+        """Replay one record."""
+        kind = record.kind
+        if kind == "notify":
+            self._owed.discard(record.agent if record.agent is not None else -1)
+            return
+        step = self.numbering.step(record)
+        if self._owed and (step is not None or kind in ("close", "external")):
+            ranks = ", ".join(map(str, sorted(self._owed)))
             what = f"the repair before it is to be told to rank {ranks}, and no notification is logged"
-            problems.append(Problem("mtpo.settled-told", f"record {record.seq} ({record.kind})", what))
-            break
-        if record.kind not in _STEPS or (record.kind == "external" and record.body["object"] not in names.objects):
-            continue
-        step = _step(record, names)
+            self.problems.append(Problem("mtpo.settled-told", f"record {record.seq} ({kind})", what))
+            return
+        if step is None:
+            return
+        spec = self.spec
+        refused = spec.refused(step)
+        if refused is not None:
+            self.unmatched = True
+            self._report(record, refused.id, f"not a step of the spec: {refused.formula!r} is false")
+            return
+        noted = kind == "redone" and bool(spec.value("note", step[1][0]))
+        for p in spec.perform(step):
+            self._report(record, p.id, f"the step violates it: {p.doc}")
+        self.steps += 1
+        if kind in ("call", "retract"):
+            self._since.clear()
+        elif changed := spec.noted():
+            self._since = {**changed, **self._since}
+        if kind in _WITH_OUTCOME:
+            self._outcome(record, step, noted)
+        if kind in ("settle", "commit"):
+            self.looked += 1
+            for p in spec.violated():
+                self._report(record, p.id, f"violated in the state: {p.doc}")
+
+    def _report(self, record: Record, property: str, what: str) -> None:
         where = f"record {record.seq} ({record.kind}{f' {record.call}' if record.call else ''})"
-        refused = instance.refused(state, step)
-        if refused:
-            clause = refused[0]
-            what = f"not a step of the spec: {clause.formula!r} is false"
-            problems.append(Problem(clause.id, where, what))
-            break
-        before = list(state)
-        instance.perform(state, step)
-        steps += 1
-        problems += [
-            Problem(p.id, where, f"the step violates it: {p.doc}") for p in instance.violated_step(before, state)
-        ]
-        if record.kind in ("call", "retract"):
-            noted = names.noted(instance, state)
-        problems += _outcome(record, names, instance, before, state, noted, where)
-        if record.kind == "settle":
-            owed = {parse_key(k)[0] for k in record.body["stale"]}
-        if record.kind in ("settle", "commit"):
-            looked += 1
-            problems += [Problem(p.id, where, f"violated in the state: {p.doc}") for p in instance.violated(state)]
+        self.problems.append(Problem(property, where, what))
+
+    def _outcome(self, record: Record, step: Taken, noted: bool) -> None:
+        """What the record says came of the step, against what the spec says; ``noted`` before it."""
+        kind, body, names, value = record.kind, record.body, self.numbering, self.spec.value
+        if kind in ("read", "applied", "redone"):
+            call = step[1][0]
+            for o, sight in body["saw"].items():
+                if value("saw", call, names.objects[o]) != names.digests[sight["digest"]]:
+                    self._report(record, "mtpo.filtered-read", f"saw another value of {o} than is at its position")
+            if kind == "redone" and not noted:
+                note = bool(value("note", call))
+                if bool(body["changed"]) != note:
+                    self._report(record, "mtpo.redo-told", f"`changed` is {body['changed']}, by the spec {note}")
+        elif kind == "settle":
+            self._settled(record)
+        else:
+            for o, digest in body["restored"].items():
+                place = names.objects[o]
+                if value("value", value("top", place), place) != names.digests[digest]:
+                    self._report(record, "mtpo.top-only-undo", f"{o} was not restored to what the call had replaced")
+
+    def _settled(self, record: Record) -> None:
+        names, value = self.numbering, self.spec.value
+        stale = record.body["stale"]
+        self._owed = {parse_key(k)[0] for k in stale}
+        logged = {names.call(k) for k in stale}
+        untold = {c for c, was in self._since.items() if not was and value("note", c)}
+        odd = {c for c in logged if not value("note", c)} | (untold - logged)
+        if odd:
+            who = ", ".join(names.key(c) for c in sorted(odd))
+            self._report(record, "mtpo.settled-told", f"the log and the spec differ on who is to be told: {who}")
+
+
+_WITH_OUTCOME = frozenset({"read", "applied", "redone", "settle", "undone", "retracted"})
+
+
+def replay(records: Sequence[Record], *, plain: bool = False) -> Replay:
+    """Replay the records of an ``mtpo`` run; ``plain``: with the plain interpretation, whose cost grows with the log.
+
+    Malformed bodies raise KeyError or ValueError: check the log first.
+    """
+    numbering = Numbering(records)
+    run = Run(numbering, Plain(numbering) if plain else Sparse(numbering))
+    take, problems = run.take, run.problems
+    for place, record in enumerate(records):
+        take(record)
         if problems:
-            break
-    return Replay(steps, tuple(problems), looked)
-
-
-def _step(record: Record, names: _Names) -> Step:
-    agent = record.agent if record.agent is not None else 0
-    match record.kind:
-        case "launch" | "finish" | "reopen" | "deliver" | "commit" | "abort":
-            return Step(record.kind, (agent,))
-        case "settle":
-            return Step("settle", ())
-        case "external":
-            return Step("external", (names.objects[record.body["object"]],))
-    call = names.calls[parse_key(str(record.call))]
-    match record.kind:
-        case "read":
-            below = [0] * max(1, len(names.objects))
-            for o, sight in record.body["saw"].items():
-                below[names.objects[o]] = 0 if sight["write"] is None else names.calls[parse_key(sight["write"])]
-            return Step("read", (call, tuple(below)))
-        case "call" | "retract":
-            members = [0] * (len(names.calls) + 1)
-            for m in record.body["members"]:
-                members[names.calls[parse_key(m)]] = 1
-            return Step(record.kind, (call, tuple(members)))
-        case "applied" | "redone":
-            out = [0] * max(1, len(names.objects))
-            for o, digest in record.body["out"].items():
-                out[names.objects[o]] = names.values[digest]
-            return Step(record.kind, (call, tuple(out)))
-    return Step(record.kind, (call,))
-
-
-def _outcome(
-    record: Record,
-    names: _Names,
-    instance: Instance,
-    before: list[int],
-    state: list[int],
-    noted: set[tuple[int, int]],
-    where: str,
-) -> list[Problem]:
-    """What the record says came of the step, against what the spec says; ``noted`` when the open repair began."""
-    found = []
-    if record.kind in ("read", "applied", "redone"):
-        call = names.calls[parse_key(str(record.call))]
-        for o, sight in record.body["saw"].items():
-            if instance.value(state, "saw", call, names.objects[o]) != names.values[sight["digest"]]:
-                found.append(Problem("mtpo.filtered-read", where, f"saw another value of {o} than is at its position"))
-    if record.kind in ("undone", "retracted"):
-        for o, digest in record.body["restored"].items():
-            top = instance.value(state, "top", names.objects[o])
-            if instance.value(state, "value", top, names.objects[o]) != names.values[digest]:
-                found.append(
-                    Problem("mtpo.top-only-undo", where, f"{o} was not restored to what the call had replaced")
-                )
-    if record.kind == "redone":
-        call = names.calls[parse_key(str(record.call))]
-        note = bool(instance.value(state, "note", call))
-        if not instance.value(before, "note", call) and bool(record.body["changed"]) != note:
-            found.append(Problem("mtpo.redo-told", where, f"`changed` is {record.body['changed']}, by the spec {note}"))
-    if record.kind == "settle":
-        notes = names.noted(instance, state)
-        logged = {parse_key(k) for k in record.body["stale"]}
-        untold = notes - noted
-        if not logged <= notes or not untold <= logged:
-            odd = ", ".join(f"{a}.{b}" for a, b in sorted((logged - notes) | (untold - logged)))
-            found.append(
-                Problem("mtpo.settled-told", where, f"the log and the spec differ on who is to be told: {odd}")
-            )
-    return found
+            return Replay(run.steps, tuple(problems), run.looked, place if run.unmatched else None)
+    return Replay(run.steps, (), run.looked)

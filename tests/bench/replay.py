@@ -1,0 +1,172 @@
+"""Replay of long logs against the spec: records a second, and whether the rate stays as logs grow.
+
+The logs are runs of the protocol's own machine: agents come and go, eight at work at a time, each making a hundred calls
+on objects that it shares with those a few ranks away, so that some are late and are repaired. Making a log is not
+timed. No model checker that validates traces is at hand to run beside it; TLC is reported to take 19 to 30 events a
+second.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from measure import Figure
+
+from mtpo.proofs.replay import replay
+from mtpo.spec.records import Record
+from mtpo_core import events as e
+from mtpo_core.machine import Machine
+
+LENGTHS = (10_000, 100_000, 1_000_000)
+AT_WORK = 8
+CALLS = 100
+NEAR = 12
+"""Objects that an agent uses; the next agent's are eleven further on, so one is shared."""
+
+GOAL = 50_000
+PEER = "a stated figure, not measured here: TLC validates 19 to 30 events/s of a trace, as reported in the literature"
+
+
+def figures(tell: Callable[[str], None]) -> list[Figure]:
+    """The figures of this benchmark."""
+    rates = []
+    for length in LENGTHS:
+        tell(f"making a log of {length:,} records")
+        records = generated(length)
+        tell(f"replaying {length:,} records")
+        rates.append(rate(records))
+    found = [
+        Figure(f"{length:,} records: records per second", rate, None, GOAL, why=PEER)
+        for length, rate in zip(LENGTHS, rates, strict=True)
+    ]
+    longest = f"{LENGTHS[-1]:,} records: rate, of that at {LENGTHS[0]:,}"
+    return [*found, Figure(longest, rates[-1] / rates[0], None, 0.5)]
+
+
+def rate(records: list[Record]) -> float:
+    """Records a second."""
+    start = time.process_time()
+    found = replay(records)
+    seconds = time.process_time() - start
+    assert not found.problems, found.problems
+    return len(records) / seconds
+
+
+def generated(length: int, seed: int = 1, policy: e.Policy = e.Policy.REPLAY) -> list[Record]:
+    """The records of a run of about this length, cut off there."""
+    run = _Generator(random.Random(seed), policy)
+    while len(run.records) < length:
+        run.go_on()
+    return run.records[:length]
+
+
+class _Generator:
+    def __init__(self, chance: random.Random, policy: e.Policy) -> None:
+        self.chance, self.records = chance, list[Record]()
+        self.absent = "a" * 64
+        self.machine = Machine({}, self.absent, policy)
+        self.left: dict[int, int] = {}
+        self.values = 0
+        opened = {"mode": "mtpo", "policy": policy.value, "scenario": "generated", "inference": "none", "initial": {}}
+        self.add("run-open", None, None, opened)
+
+    def add(self, kind: str, agent: int | None, call: e.Key | None, body: Any = None) -> None:
+        named = None if call is None else str(call)
+        self.records.append(Record(1, "generated", len(self.records), 0.0, agent, named, kind, body or {}, ""))
+
+    def go_on(self) -> None:
+        """Whatever an agent does next."""
+        if len(self.left) < AT_WORK:
+            self.left[len(self.machine.agents)] = CALLS
+            return self.step(e.Launch())
+        rank = self.chance.choice(list(self.left))
+        if self.machine.agents[rank].noted:
+            return self.step(e.Deliver(rank))
+        if not self.left[rank]:
+            if self.machine.agents[rank].finished:
+                if self.machine.agents[rank].committed:
+                    del self.left[rank]
+                return None
+            return self.step(e.Finish(rank))
+        self.left[rank] -= 1
+        objects = [f"o{11 * rank + self.chance.randrange(NEAR)}" for _ in range(self.chance.choice((1, 1, 2)))]
+        if self.chance.random() < 0.5:
+            return self.step(e.Read(rank, tuple(objects)))
+        reads = frozenset(objects if self.chance.random() < 0.7 else ())
+        body = {"tool": "t", "args": "", "reads": sorted(reads), "writes": sorted({*objects}), "class": "rmw"}
+        self.body = {**body, "invertible": True}
+        return self.step(e.Call(rank, reads, frozenset(objects)))
+
+    def step(self, event: e.Event) -> None:
+        waiting: list[e.Event] = [event]
+        while waiting:
+            event = waiting.pop()
+            for effect in self.machine.step(event):
+                answer = self.effect(effect)
+                waiting += [] if answer is None else [answer]
+
+    def value(self) -> str:
+        """A value: most are new, some have been there before."""
+        self.values += self.chance.random() < 0.8
+        return f"{self.values:064x}"
+
+    def out(self, key: e.Key) -> dict[str, str]:
+        return {o: self.value() for o in sorted(self.machine.calls[key].writes)}
+
+    def sights(self, saw: Any) -> dict[str, Any]:
+        return {o: {"write": None if s.write is None else str(s.write), "digest": s.digest} for o, s in saw.items()}
+
+    def effect(self, effect: e.Effect) -> e.Event | None:
+        """Log an effect, carry it out; the event that this is."""
+        acting = self.machine.repair.acting if self.machine.repair is not None else None
+        match effect:
+            case e.Launched(agent=rank):
+                self.add("launch", rank, None, {"name": f"agent {rank}", "task": ""})
+            case e.Served(call=key, saw=saw, filtered=filtered):
+                body = {"tool": "t", "args": "", "saw": self.sights(saw), "filtered": filtered, "result": ""}
+                self.add("read", key.rank, key, body)
+            case e.Accepted(call=key, members=members):
+                self.add("call", key.rank, key, {**self.body, "members": list(map(str, members))})
+            case e.Undo(call=key):
+                self.add("undo", key.rank, key, {"by": str(acting)})
+                writes = sorted(self.machine.calls[key].writes)
+                restored = {o: self.machine.source(o, key).digest for o in writes}
+                self.add("undone", key.rank, key, {"by": str(acting), "restored": restored})
+                return e.Undone(key)
+            case e.Exec(call=key, saw=saw):
+                self.prepare(key)
+                self.add("exec", key.rank, key)
+                out = self.out(key)
+                self.add("applied", key.rank, key, {"saw": self.sights(saw), "out": out, "result": ""})
+                return e.Applied(key, out)
+            case e.Redo(call=key, saw=saw):
+                self.prepare(key)
+                self.add("redo", key.rank, key, {"by": str(acting)})
+                out = self.out(key)
+                self.redone = {"by": str(acting), "saw": self.sights(saw), "out": out, "result": ""}
+                return e.Redone(key, out)
+            case _:
+                self.told(effect, acting)
+        return None
+
+    def told(self, effect: e.Effect, acting: e.Key | None) -> None:
+        """Effects that only need to be logged."""
+        match effect:
+            case e.Resolved(call=key, status="redone", changed=changed):
+                self.add("redone", key.rank, key, {**self.redone, "changed": changed})
+            case e.Resolved(call=key, status=status):
+                self.add(status, key.rank, key, {"by": str(acting)})
+            case e.Settled(call=key, stale=stale):
+                self.add("settle", key.rank, key, {"stale": list(map(str, stale))})
+            case e.Notify(agent=rank, id=number, by=by):
+                self.add("notify", rank, None, {"id": number, "by": str(by), "premises": [], "results": []})
+            case e.Delivered(agent=rank, ids=ids):
+                self.add("deliver", rank, None, {"ids": list(ids)})
+            case e.Finished(agent=rank) | e.Reopened(agent=rank) | e.Committed(agent=rank):
+                self.add({"Finished": "finish", "Reopened": "reopen"}.get(type(effect).__name__, "commit"), rank, None)
+
+    def prepare(self, key: e.Key) -> None:
+        self.add("prepared", key.rank, key, {"undo": ""})
