@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -143,7 +144,7 @@ def _trace(instance: Instance, search: Search, symmetry: Symmetry | None, last: 
         states.append(found[1])
 
     for wanted in kept[1:]:
-        follow(lambda after, wanted=wanted: same(after, wanted))
+        follow(functools.partial(same, wanted=wanted))
     if step:
         follow(lambda after: bool(instance.violated_step(states[-1], after)))
     return Trace(instance, tuple(states), tuple(steps))

@@ -22,15 +22,15 @@ from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.language import Action, Bool, Function, Int, Property, Sort, Spec, Term, Variant
 
 _WORDS: Final = """
-    Array Bag BitVec Bool FiniteField Float128 Float16 Float32 Float64 FloatingPoint Int Real RegLan Relation
-    RoundingMode Sequence Seq Set String Table Tuple UnitTuple
-    _ abs and arccos arccosec arccot arcsec arcsin arctan as assert choice concat const cos cosec cot csc declare define
-    distinct div divisible emptybag emptyset eqrange exists exp extract false forall fp iand if iff implies int_pow2
-    is is_int ite lambda let map match mod none not nullable or par pi pop pow2 push re repeat rotate_left rotate_right
-    sec select seq set sign_extend sin singleton sqrt store str subset tan tuple to_int to_real true union unit
-    xor zero_extend
+    Array Bag BitVec Bool FiniteField Float128 Float16 Float32 Float64 FloatingPoint Int RNA RNE RTN RTP RTZ Real RegLan
+    Relation RoundingMode Seq Sequence Set String Table Tuple UnitTuple
+    _ abs and arccos arccot arccsc arcsec arcsin arctan as assert bag choice concat cos cot csc define distinct div
+    div_total divisible emp emptybag emptyset eqrange exists exp extract false forall fp iand if iff implies int_pow2
+    int_to_bv is is_int ite lambda let map match mod mod_total none not nullable or par pi piand pop pow2 pto push re
+    repeat rotate_left rotate_right sec select sep seq set sign_extend sin singleton sqrt store str subset tan to_int
+    to_real true tuple union unit wand xor zero_extend
 """
-_HEADS: Final = ("bv", "ubv", "sbv", "int2bv", "nat2bv", "to_fp", "RN", "RT", "roundNearest", "roundToward", "const_")
+_HEADS: Final = ("bv", "ubv", "sbv", "int2bv", "nat2bv", "to_fp", "roundNearest", "roundToward")
 
 RESERVED: Final = frozenset(_WORDS.split())
 """Identifiers that mean something in SMT-LIB, to z3 or to cvc5; others do by their beginning."""

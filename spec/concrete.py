@@ -227,7 +227,7 @@ class Instance:
                 offset = self.offsets[update.variable.name]
                 if update.whole:
                     inner = {**env, **{v: emitter.name(v) for v in update.args}}
-                    loops = loop_clauses([(inner[v], self.size(v.sort)) for v in update.args])
+                    loops = loop_clauses([(emitter.name(v), self.size(v.sort)) for v in update.args])
                     value = text(emitter.code(update.value, inner))
                     lines.append(f"    v{number} = [{value}{loops}]")
                     writes.append(f"    s[{offset}:{offset + self.cells(update.variable)}] = v{number}")

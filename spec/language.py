@@ -41,7 +41,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 import typing
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar, cast, overload
@@ -51,6 +53,7 @@ import attrs
 from mtpo.spec.study import Studied
 from mtpo.spec.terms import (
     FALSE,
+    MAX_DEPTH,
     TRUE,
     Bool,
     Function,
@@ -71,6 +74,7 @@ from mtpo.spec.terms import (
     ite,
     lift,
     show,
+    too_deep,
     walk,
     where,
 )
@@ -213,6 +217,8 @@ class _Recorder:
         _in_scope(self.spec, term, f"guard clause {name!r}", self.params)
         if self.updates:
             raise fail(f"require({name!r}) after an update: a guard speaks of the state before the step, put it first")
+        if not _NAME.fullmatch(name):
+            raise fail(f"require({name!r}): a clause is named with {_NAME_IS}")
         if any(clause.id == f"{self.prefix}.{name}" for clause in self.guard):
             raise fail(f"two clauses named {name!r} in one action")
         self.guard.append(Clause(f"{self.prefix}.{name}", term, where()))
@@ -279,6 +285,8 @@ def _only_now(term: Term, what: str) -> None:
 
 def _in_scope(spec: Spec, term: Term, what: str, names: Sequence[Term | Function[Any]], at: str | None = None) -> None:
     """Every symbol is of this spec or in ``names``, every bound variable in ``names`` or under its quantifier."""
+    if term.depth > MAX_DEPTH:
+        raise too_deep(at)
     known = {id(s) for s in (*spec.constants.values(), *spec.variables.values(), *names)}
 
     def look(part: Term, scope: frozenset[int]) -> None:
@@ -286,7 +294,11 @@ def _in_scope(spec: Spec, term: Term, what: str, names: Sequence[Term | Function
             raise fail(f"{what} mentions `{part.data[0].name}`, which spec `{spec.name}` does not declare", at)
         if part.op == "bound" and id(part) not in known | scope:
             raise fail(f"{what} uses `{part.data[0]}` outside the quantifier or action that binds it", at)
-        inner = scope | {id(v) for v in part.data} if part.op in {"forall", "exists"} else scope
+        inner = scope
+        if part.op in {"forall", "exists"}:
+            inner = scope | {id(v) for v in part.data}
+            for v in part.data:
+                spec._distinct(v.sort, at)
         for arg in part.args:
             look(arg, inner)
 
@@ -320,10 +332,19 @@ P = TypeVar("P", bound=Callable[..., Bool])
 _ROLES: Final = ("assumption", "invariant", "lemma", "step", "reachable")
 
 
+_NAME: Final = re.compile(r"\w[\w-]*")
+_NAME_IS: Final = "letters, digits, _ and -"
+
+
 class Spec(Studied):
-    """A model: what it is made of is in the public attributes, all in order of declaration."""
+    """A model: what it is made of is in the public attributes, all in order of declaration.
+
+    Its name, and those of its properties and clauses, are of letters, digits, ``_`` and ``-``: files are named by them.
+    """
 
     def __init__(self, name: str, doc: str = "") -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise fail(f"a spec is named with {_NAME_IS}, found {name!r}")
         self.name = name
         self.doc = inspect.cleandoc(doc)
         self.constants: dict[str, Function[Any]] = {}
@@ -331,6 +352,7 @@ class Spec(Studied):
         self.actions: dict[str, Action] = {}
         self.properties: dict[str, Property] = {}
         self.variants: dict[str, Variant] = {}
+        self._named: dict[str, type[Term]] = {"Bool": Bool, "Int": Int}
 
     def __repr__(self) -> str:
         return f"<Spec {self.name}: {len(self.actions)} actions, {len(self.properties)} properties>"
@@ -390,13 +412,28 @@ class Spec(Studied):
         return symbol
 
     def _fresh(self, name: str, *sorts: Any) -> None:
-        for sort in sorts:
-            if not (isinstance(sort, type) and issubclass(sort, (Sort, Int, Bool))):
-                raise fail(f"`{name}` is over sorts (classes derived from Sort, Int, Bool), found {sort!r}")
+        """A name for a symbol over sorts, the last of which is that of its values."""
         if not name.isidentifier():
             raise fail(f"{name!r} is not an identifier")
+        if unicodedata.normalize("NFKC", name) != name:
+            raise fail(f"{name!r} is read as {unicodedata.normalize('NFKC', name)!r} in Python: write that")
+        self._finite(f"`{name}`", *sorts)
         if name in self.constants or name in self.variables:
             raise fail(f"`{name}` is already declared")
+
+    def _finite(self, what: str, *sorts: Any, at: str | None = None) -> None:
+        """Sorts of arguments and, last, of values, of a symbol."""
+        for sort in sorts:
+            if not (isinstance(sort, type) and issubclass(sort, (Sort, Int, Bool))):
+                raise fail(f"{what} is over sorts (classes derived from Sort, Int, Bool), found {sort!r}", at)
+            self._distinct(sort, at)
+        if Int in sorts[:-1]:
+            raise fail(f"{what} has an argument that is an Int, and would have no end: only its values may be Int", at)
+
+    def _distinct(self, sort: type[Term], at: str | None = None) -> None:
+        """No two sorts of one name, which no report could tell apart."""
+        if self._named.setdefault(sort.__name__, sort) is not sort:
+            raise fail(f"two sorts are named {sort.__name__}: give one of them another name", at)
 
     @overload
     def action(self, body: F, /) -> F: ...
@@ -417,11 +454,13 @@ class Spec(Studied):
         for parameter in inspect.signature(body).parameters.values():
             if parameter.name in functions:
                 domain, to = functions[parameter.name]
+                self._finite(f"parameter `{parameter.name}` of action `{name}`", *domain, to, at=at)
                 params.append(Function(parameter.name, domain, to, "param"))
                 continue
             sort = _annotation(body, parameter.name)
             if not (isinstance(sort, type) and issubclass(sort, (Sort, Int, Bool))):
                 raise fail(f"parameter `{parameter.name}` of action `{name}` needs a sort as its annotation", at)
+            self._distinct(sort, at)
             params.append(bound(sort, parameter.name))
         with _record(self, f"{self.name}.{name}", tuple(params)) as recorder:
             body(*params)
@@ -438,6 +477,8 @@ class Spec(Studied):
     def _fresh_id(self, id: str, at: str) -> None:
         if not id.startswith(f"{self.name}."):
             raise fail(f"property id {id!r} must begin with `{self.name}.`", at)
+        if not all(_NAME.fullmatch(part) for part in id.split(".")):
+            raise fail(f"property id {id!r}: an id is of names joined by dots, a name of {_NAME_IS}", at)
         if id in self.properties or id in self.variants:
             raise fail(f"property {id!r} is already declared", at)
 
@@ -491,6 +532,10 @@ class Spec(Studied):
             for name in decreases:
                 if name not in self.actions:
                     raise fail(f"variant {id!r} names an unknown action `{name}`", at)
+            if not (isinstance(over, type) and issubclass(over, (Sort, Bool))):
+                found = "Int, of which there is no end" if over is Int else repr(over)
+                raise fail(f"variant {id!r} is over elements of a sort, so that its sets are finite, found {found}", at)
+            self._distinct(over, at)
             element = bound(over, "x")
             sets = _call(body, (element,), f"variant {id!r}", at)
             if not (isinstance(sets, tuple) and sets and all(isinstance(inside, Bool) for inside in sets)):
@@ -507,6 +552,7 @@ class Spec(Studied):
         copy = Spec(self.name, self.doc)
         for field in ("constants", "variables", "actions", "properties", "variants"):
             setattr(copy, field, dict(changes.get(field, getattr(self, field))))
+        copy._named = dict(self._named)
         return copy
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, cast, overload
 
@@ -41,18 +41,50 @@ def fail(message: str, at: str | None = None) -> SpecError:
     return SpecError(f"{at or where()}: {message}")
 
 
+MAX_DEPTH: Final = 150
+"""Parentheses in one another in the code of a term; CPython reads 200."""
+
+_SLACK: Final = 10
+"""What the interpretations may wrap around a formula of a spec."""
+
+MAX_NODES: Final = 1_000_000
+"""Nodes of a term; a part that is used twice counts twice."""
+
+_PARENS: Final = {"lit": 0, "bound": 0, "eq": 2}
+"""Parentheses that a node adds, where it is not one; an application of arguments adds 3."""
+
+
+def too_deep(at: str | None = None) -> SpecError:
+    """A term is nested too deep."""
+    return fail(f"a formula that is nested more than {MAX_DEPTH} deep: write it flat, with conj(...), disj(...)", at)
+
+
 @attrs.frozen(eq=False, init=False, repr=False)
 class Term:
-    """A node: ``op`` with ``args``; ``data`` holds what is not a term (a literal, a symbol, bound variables)."""
+    """A node: ``op`` with ``args``; ``data`` holds what is not a term (a literal, a symbol, bound variables).
+
+    ``depth`` is how deep its code is nested, ``nodes`` how many nodes the tree has: what is made of a term is recursive
+    and visits each, so both are limited.
+    """
 
     op: str
     args: tuple[Term, ...]
     data: Any
+    depth: int
+    nodes: int
 
     def __init__(self, op: str, args: tuple[Term, ...] = (), data: Any = None) -> None:
+        depth = (3 if op == "apply" and args else _PARENS.get(op, 1)) + max((arg.depth for arg in args), default=0)
+        nodes = 1 + sum(arg.nodes for arg in args)
+        if depth > MAX_DEPTH + _SLACK:
+            raise too_deep()
+        if nodes > MAX_NODES:
+            raise fail(f"a formula of {nodes:,} parts, at most {MAX_NODES:,}: a part that is used twice counts twice")
         object.__setattr__(self, "op", op)
         object.__setattr__(self, "args", args)
         object.__setattr__(self, "data", data)
+        object.__setattr__(self, "depth", depth)
+        object.__setattr__(self, "nodes", nodes)
 
     @property
     def sort(self) -> type[Term]:
@@ -95,16 +127,29 @@ class Bool(Term):
     """Truth values."""
 
     def __and__(self, other: Bool | bool) -> Bool:
-        return Bool("and", (self, _as(Bool, other, "&")))
+        return _joined("and", self, _as(Bool, other, "&"))
 
     def __or__(self, other: Bool | bool) -> Bool:
-        return Bool("or", (self, _as(Bool, other, "|")))
+        return _joined("or", self, _as(Bool, other, "|"))
 
     def __invert__(self) -> Bool:
         return cast(Bool, self.args[0]) if self.op == "not" else Bool("not", (self,))
 
     __rand__ = __and__
     __ror__ = __or__
+
+
+_LONG: Final = 32
+"""Depth from which on a chain of one operator is made flat; below it stays as it was written."""
+
+
+def _joined(op: str, *terms: Bool) -> Bool:
+    parts = [t.args if t.op == op and t.depth > _LONG else (t,) for t in terms]
+    return Bool(op, tuple(_flat(op, itertools.chain(*parts))) if any(len(p) > 1 for p in parts) else terms)
+
+
+def _flat(op: str, terms: Iterable[Term]) -> list[Term]:
+    return [part for term in terms for part in (_flat(op, term.args) if term.op == op else [term])]
 
 
 class _Comparable(Term):

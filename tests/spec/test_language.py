@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import z3
 
+from mtpo.proofs.kernel import compile_kernel
+from mtpo.proofs.symbolic import Symbolic
+from mtpo.spec.concrete import Instance, evaluate
 from mtpo.spec.language import (
     Bool,
     Function,
@@ -42,6 +49,9 @@ class Rank(OrderedSort):
     "a rank"
 
 
+OTHER_ITEM = type("Item", (Sort,), {})
+
+
 def model() -> Any:
     """A fresh spec with one symbol of each kind; its attributes are the symbols."""
     spec: Any = Spec("m", "A model.")
@@ -52,6 +62,11 @@ def model() -> Any:
     spec.count = spec.var("count", to=Int, init=lambda: 0)
     spec.likes = spec.const("likes", Item, Item)
     return spec
+
+
+def nested(m: Any, times: int) -> Any:
+    """A formula that can't be written flat, twice as deep."""
+    return functools.reduce(lambda e, n: (e & m.flag()) | ~m.flag(), range(times), m.flag() & ~m.flag())
 
 
 def act(body: Callable[[Any, Any], object]) -> Callable[[Any], None]:
@@ -204,6 +219,41 @@ MISTAKES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "variant of an unknown action": (
         lambda m: m.variant("m.v", Item, decreases=("no",))(lambda x: (m.on(x),)),
         "unknown action `no`",
+    ),
+    "variant over numbers": (
+        lambda m: m.variant("m.v", Int, decreases=())(lambda x: (x <= m.count(),)),
+        "variant 'm.v' is over elements of a sort, so that its sets are finite, found Int, of which there is no end",
+    ),
+    "variant over no sort": (lambda m: m.variant("m.v", int, decreases=())(lambda x: (m.flag(),)), "found <class 'int"),
+    "variable over numbers": (lambda m: m.var("f", Item, Int, init=lambda x, i: False), "only its values may be Int"),
+    "constant over numbers": (lambda m: m.const("f", Int), "`f` has an argument that is an Int"),
+    "two sorts of one name": (lambda m: m.var("f", OTHER_ITEM, init=lambda x: False), "two sorts are named Item"),
+    "quantifier over a sort named like another": (
+        lambda m: m.invariant("m.p")(lambda: forall(OTHER_ITEM, lambda x: x == x)),
+        "two sorts are named Item: give one of them another name",
+    ),
+    "variant over a sort named like another": (
+        lambda m: m.variant("m.v", OTHER_ITEM, decreases=())(lambda x: (m.flag(),)),
+        "two sorts are named Item",
+    ),
+    "sort named like the numbers": (
+        lambda m: m.const("f", to=type("Int", (Sort,), {})),
+        "two sorts are named Int: give one of them another name",
+    ),
+    "parameter over numbers": (
+        lambda m: m.action(f=function(Int))(lambda f: None),
+        "parameter `f` of action `<lambda>` has an argument that is an Int",
+    ),
+    "id that leaves a folder": (lambda m: m.invariant("m./../x")(lambda: m.flag()), "property id 'm./../x': an id is"),
+    "id with an empty name": (lambda m: m.invariant("m..x")(lambda: m.flag()), "of letters, digits, _ and -"),
+    "id with a line break": (lambda m: m.lemma("m.x\n")(lambda: m.flag()), "property id 'm.x\\n'"),
+    "clause with a slash": (act(lambda m, x: require("a/b", m.on(x))), "require('a/b'): a clause is named with"),
+    "spec named like a path": (lambda m: Spec("../m"), "a spec is named with letters, digits, _ and -, found '../m'"),
+    "spec without a name": (lambda m: Spec(""), "a spec is named with letters, digits, _ and -, found ''"),
+    "symbol that Python reads otherwise": (lambda m: m.const("\ufb01n"), "is read as 'fin' in Python: write that"),
+    "doubled too often": (
+        lambda m: m.invariant("m.p")(lambda: functools.reduce(lambda e, n: implies(e, e), range(30), m.flag())),
+        "a formula of 1,572,862 parts, at most 1,000,000",
     ),
     "variant without prefix": (lambda m: m.variant("v", Item, decreases=())(lambda x: ()), "must begin with `m.`"),
     "variant that is no tuple": (lambda m: m.variant("m.v", Item, decreases=())(lambda x: m.on(x)), "a tuple of Bool"),
@@ -485,3 +535,36 @@ def test_a_variant_that_names_its_action_without_a_tuple_is_refused():
         @toy.variant("toy.ends", Item, decreases="go")
         def ends(x: Item) -> tuple[Bool, ...]:
             return (f(x),)
+
+
+def test_a_long_chain_is_flat() -> None:
+    """2,000 conjuncts, from the left and from the right: no code of them is nested deep."""
+    m = model()
+    terms = [m.flag(), ~m.flag()] * 1000
+    for op, join in ((operator.and_, "and"), (operator.or_, "or")):
+        for chain in (functools.reduce(op, terms), functools.reduce(lambda a, b, op=op: op(b, a), terms)):
+            assert chain.op == join
+            assert chain.depth < 50
+            instance = Instance(m, {Item: 1, Rank: 1}, {"low": [0], "likes": [0]})
+            assert instance.formula(chain, f"{join} {id(chain)}")(instance.initial()) == (join == "or")
+    short = m.flag() & m.flag() & m.flag()
+    assert [part.op for part in short.args] == ["and", "apply"], "as it was written"
+
+
+def test_what_is_nested_as_deep_as_may_be_is_understood_by_all() -> None:
+    m = model()
+    with pytest.raises(SpecError, match=r"nested more than 150 deep: write it flat, with conj\(...\), disj\(...\)$"):
+        m.invariant("m.q")(lambda: nested(m, 75))
+    deep = nested(m, 73)
+    assert deep.depth == 149
+    m.invariant("m.p")(lambda: forall(Item, lambda x: deep))
+    instance = Instance(m, {Item: 1, Rank: 1}, {"low": [0], "likes": [0]})
+    state = instance.initial()
+    wanted = bool(evaluate(deep, instance, state, {}))
+    for grounded in (False, True):
+        assert instance.formula(m.properties["m.p"].formula, f"p{grounded}", grounded)(state) == wanted
+    row = np.array(state)
+    assert bool(compile_kernel(instance, jit=False).code.holds(row, row, row)) == wanted
+    solver = z3.Solver(ctx=(symbolic := Symbolic(m)).context)
+    solver.add(*symbolic.initial(), symbolic.formula(deep, symbolic.before))
+    assert solver.check() == (z3.sat if wanted else z3.unsat)
