@@ -11,7 +11,8 @@ asked last: where the rest is false the instance is kept, and looked at again wh
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -42,7 +43,8 @@ class Program:
 
     text: str
     catalogue: Catalogue
-    indexes: tuple[Index, ...]
+    indexes: tuple[str, ...]
+    rigid: tuple[str, ...]
     derived: tuple[Derived, ...]
     steps: tuple[Property, ...]
     invariants: tuple[Property, ...]
@@ -88,15 +90,35 @@ class Compiler:
                 changes[symbol] += lines
             done += 1
         derived = tuple(self.catalogue.derived.values())
-        indexes = tuple(self.catalogue.indexes.values())
+        every = {index.name: index for index in self.catalogue.indexes.values()}
+        written = [*out, *self.catalogue.source, *(line for lines in changes.values() for line in lines)]
+        moving = tuple(every[name] for name in _used(written, every) if not every[name].rigid)  # some only considered
+        inverses = {
+            pair: name for pair, name in self.catalogue.inverses.items() if name in _used(written, {name: None})
+        }
         for symbol, lines in changes.items():
-            out += self._change(symbol, indexes, lines)
+            out += self._change(symbol, moving, inverses, lines)
+        for (function, relation), name in inverses.items():
+            out += self._fill_inverse(function, relation, name)
         for relation in derived:
             out += self._fill_derived(relation)
-        out += [line for index in self.catalogue.indexes.values() for line in self._fill(index)]
-        text = "\n".join([*self.catalogue.source, *out, ""])
+        filled: dict[str, Index] = {}
+        while True:
+            every = {index.name: index for index in self.catalogue.indexes.values()}
+            new = [n for n in _used([*out, *self.catalogue.source], every) if n not in filled]
+            if not new:
+                break
+            filled |= {name: every[name] for name in new}
+            out += [line for name in new for line in self._fill(every[name])]
         return Program(
-            text, self.catalogue, tuple(self.catalogue.indexes.values()), derived, steps, invariants, tuple(self.kept)
+            "\n".join([*self.catalogue.source, *out, ""]),
+            self.catalogue,
+            (*filled, *inverses.values()),
+            tuple(name for name, index in filled.items() if index.rigid),
+            derived,
+            steps,
+            invariants,
+            tuple(self.kept),
         )
 
     # -- terms -------------------------------------------------------------------------------------------------
@@ -227,7 +249,9 @@ class Compiler:
 
     # -- changes of one cell -----------------------------------------------------------------------------------
 
-    def _change(self, symbol: str, indexes: Sequence[Index], derived: Sequence[str]) -> list[str]:
+    def _change(
+        self, symbol: str, indexes: Sequence[Index], inverses: Mapping[tuple[str, str], str], derived: Sequence[str]
+    ) -> list[str]:
         """``set_NAME(place, value)``: the cell, what it was before, the indexes, the derived relations."""
         signature, name = self.catalogue.signatures[symbol], symbol[2:]
         out = [f"def set_{name}(k, new):"]
@@ -248,7 +272,16 @@ class Compiler:
             for atom in index.atoms:
                 if atom.symbol == symbol:
                     out += indented(self._index_change(index, atom))
+        for (function, relation), inverse in inverses.items():
+            if function == symbol:
+                add = f"{inverse}.setdefault(new, set()).add(k)"
+                out += indented([f"if k in {relation}:", f"{TAB}{inverse}[old].discard(k)", f"{TAB}{add}"])
         return out + indented(derived)
+
+    def _fill_inverse(self, function: str, relation: str, name: str) -> list[str]:
+        read = self.catalogue.read(function, self.catalogue.unplace(function, "k"))
+        body = [f"for k in {relation}:", f"{TAB}{name}.setdefault({read}, set()).add(k)"]
+        return [f"def fill_{name}():", *indented(body)]
 
     def _bind(self, atom: Atom, place: str, value: str = "") -> tuple[list[str], list[str], set[str]]:
         """Names for the operands of an atom from the place of its cell: assignments, conditions, the names."""
@@ -462,6 +495,12 @@ def _arguments(literal: Literal) -> frozenset[str]:
     if isinstance(literal, Atom) and literal.value is not None:
         return frozenset(name for arg in literal.args for name in names_in(arg))
     return free(literal)
+
+
+def _used(lines: Sequence[str], names: Mapping[str, object]) -> list[str]:
+    """Which of the names of indexes the code mentions."""
+    found = dict.fromkeys(name for line in lines for name in re.findall(r"\b[ij]\d+\b", line))
+    return [name for name in found if name in names]
 
 
 def simple(variable: Variable[Any]) -> bool:

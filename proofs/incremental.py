@@ -92,11 +92,10 @@ class Incremental:
 
     def _start(self) -> None:
         scope = self._scope
-        scope |= {index.name: {} for index in self.program.indexes}
+        scope |= {name: {} for name in self.program.indexes}
         filled: set[str] = set()
-        for index in self.program.indexes:
-            if index.rigid:
-                self._fill(index.name, filled)
+        for name in self.program.rigid:
+            self._fill(name, filled)
         for name, variable in self.spec.variables.items():
             first = scope[f"first_{name}"]
             sizes = [range(self._size(sort)) for sort in variable.domain]

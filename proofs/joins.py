@@ -100,6 +100,8 @@ class Catalogue:
         self.sliced = {f"s_{name}": f"c_{relation}" for name, relation in sliced.items()}
         self.defaults: dict[str, Callable[[Sequence[str]], str]] = {}
         self.indexes: dict[tuple[Atom, ...], Index] = {}
+        self.inverses: dict[tuple[str, str], str] = {}
+        """Of a function and a constant relation of the same arguments: the places, where it holds, by value."""
         self.derived: dict[tuple[str, ...], Derived] = {}
         self.functions: dict[tuple[Any, ...], str] = {}
         self.source: list[str] = []
@@ -435,6 +437,8 @@ class Search:
         subjects = [name for name in self.sorts if name in free_names and name not in known]
         ways = [self._lookup(name, todo, known) for name in subjects]
         ways += [way for literal in todo if (way := self._scan(literal, known)) is not None]
+        if not self.step and not self.static:
+            ways += [way for literal in todo if (way := self._inverse(literal, todo, known)) is not None]
         return min(ways, key=lambda way: way.cost)
 
     def _lookup(self, subject: str, todo: Sequence[Literal], known: set[str]) -> _Way:
@@ -454,6 +458,9 @@ class Search:
             chosen = [] if self.static else [a for a in atoms if not (self.step and new_and_old(atoms))][:1]
         if self.static and not any(len(a.args) > 1 or a.value is not None for a in chosen):
             chosen = []
+        relations = [a for a in chosen if a.positive and len(a.args) > 1]
+        if len(relations) > 1 and all(a.rigid for a in chosen):  # the others are asked one by one
+            chosen = relations[:1]
         low, high, bounds = self._bounds(subject, todo, known)
         size = size_name(self.sorts[subject])
         if not chosen:
@@ -503,6 +510,22 @@ class Search:
                 low = f"{code(x.left)} + 1" if x.op == "lt" else code(x.left)
                 used.append(x)
         return low, high, tuple(used)
+
+    def _inverse(self, literal: Literal, todo: Sequence[Literal], known: set[str]) -> _Way | None:
+        """All arguments for which a function has a value that is known."""
+        if not isinstance(literal, Atom) or literal.rigid or literal.value is None or literal.value not in known:
+            return None
+        names = [arg for arg in literal.args if arg in self.sorts and arg not in known]
+        if len(names) < 2 or len(names) != len(literal.args) or len({*names}) != len(names):
+            return None
+        for x in todo:
+            if isinstance(x, Atom) and x.rigid and x.positive and x.value is None and x.args == literal.args:
+                inverses = self.catalogue.inverses
+                name = inverses.setdefault((literal.symbol, x.symbol), f"j{len(inverses)}")
+                found = zip(names, self.catalogue.unplace(literal.symbol, "kk"), strict=True)
+                head = [f"for kk in {name}.get({code(literal.value)}, E):", *(f"{n} = {c}" for n, c in found)]  # type: ignore[str-bytes-safe]
+                return _Way(3, head, (literal, x), tuple(map(str, names)))
+        return None
 
     def _scan(self, literal: Literal, known: set[str]) -> _Way | None:
         """Everything of which a relation holds that is kept as a set."""
