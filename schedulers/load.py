@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, overload
 
 from mtpo.schedulers.admission.caps import AgentCap, NoLimit, RequestCap
 from mtpo.schedulers.admission.concur import Concur
+from mtpo.schedulers.admission.footprint import Footprint
 from mtpo.schedulers.placement.conserve import Ampd, ConServe
 from mtpo.schedulers.placement.pab import PrefillBudgetRouting
 from mtpo.schedulers.placement.simple import Collocated, FullDisaggregation, OneWorker
@@ -73,7 +74,13 @@ NAMED: Final[Mapping[Layer, Mapping[str, Callable[..., Any]]]] = MappingProxyTyp
             "sarathi": Sarathi,
             "fairbatching": _fairbatching,
         },
-        "admission": {"none": NoLimit, "request_cap": RequestCap, "agent_cap": AgentCap, "concur": Concur},
+        "admission": {
+            "none": NoLimit,
+            "request_cap": RequestCap,
+            "agent_cap": AgentCap,
+            "concur": Concur,
+            "footprint": Footprint,
+        },
         "placement": {
             "one_worker": OneWorker,
             "collocated": Collocated,
