@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from mtpo.proofs.explore import Exploration, explore
-from mtpo.proofs.instances import default_size, is_mtpo, mtpo_instance, small_instance
+from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.picture import Case, pictures_of, reasons_of, timeline_of, write_picture
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.concrete import Instance
@@ -172,7 +172,7 @@ def explored(
     spec: Spec, *, size: int | None, limit: int, compiled: bool, symmetry: bool, sizes: Mapping[str, int]
 ) -> Explored:
     """See ``Spec.explore``."""
-    instance, initial = _instance(spec, size, sizes)
+    instance, initial = instance_of(spec, size, sizes)
     engine = "compiled" if compiled or symmetry else "python"
     found = explore(instance, initial, limit=limit, engine=engine, symmetry=symmetry)  # type: ignore[arg-type]
     elements = ", ".join(f"{n} {sort.__name__}" for sort, n in instance.sizes.items())
@@ -184,8 +184,9 @@ def explored(
 _OF_MTPO: Mapping[str, int] = {"agents": 2, "calls": 1, "objects": 2}
 
 
-def _instance(spec: Spec, size: int | None, sizes: Mapping[str, int]) -> tuple[Instance, Any]:
-    known = _OF_MTPO if is_mtpo(spec) else {sort.__name__: size or default_size(spec) for sort in spec.sorts}
+def instance_of(spec: Spec, size: int | None, sizes: Mapping[str, int]) -> tuple[Instance, Any]:
+    """The instance that sizes by name mean, and its initial states. Raises :class:`StudyError` for a size it lacks."""
+    known = _OF_MTPO if is_mtpo(spec) else {sort.__name__: n for sort, n in sizes_for(spec, size).items()}
     for name, n in ({} if size is None else {"size": size}).items() | sizes.items():
         if name not in known and (name != "size" or is_mtpo(spec)):
             raise StudyError(f"{spec.name}: no size {name!r}; it has {', '.join(known)}")
