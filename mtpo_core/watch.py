@@ -34,7 +34,8 @@ class Watch:
 
     async def values(self, objects: Iterable[str]) -> dict[str, str]:
         """The digests of live values, which the log keeps. Raises :class:`ToolError` for what can't be read."""
-        found = await self._ask(_read_all, self.resource, sorted(objects))
+        wanted = sorted(objects)
+        found = await self._ask(_read_all, self.resource, wanted) if wanted else {}
         return {o: self.journal.put(value) for o, value in found.items()}
 
     async def final(self) -> dict[str, str]:
