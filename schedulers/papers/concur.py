@@ -82,7 +82,7 @@ def study(options: Options, tell: Tell) -> Study:
 def _wanted(case: Case, options: Options) -> list[_Key]:
     policies = ["none", *(f"agent_cap:{cap}" for cap in case.caps), *(f"request_cap:{cap}" for cap in case.requests)]
     if options.quick and case.agents > 100:
-        policies = ["none", "agent_cap:96", "agent_cap:128", "request_cap:64", DEFAULT, FAST, "footprint"]
+        policies = ["none", "agent_cap:128", "request_cap:128", DEFAULT, FAST, "footprint"]
     else:
         policies += VARIANTS
     keys = [_Key(case.name, policy) for policy in policies]
