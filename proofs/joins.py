@@ -458,17 +458,17 @@ class Search:
             chosen = [] if self.static else [a for a in atoms if not (self.step and new_and_old(atoms))][:1]
         if self.static and not any(len(a.args) > 1 or a.value is not None for a in chosen):
             chosen = []
-        relations = [a for a in chosen if a.positive and len(a.args) > 1]
-        if len(relations) > 1 and all(a.rigid for a in chosen):  # the others are asked one by one
-            chosen = relations[:1]
         low, high, bounds = self._bounds(subject, todo, known)
         size = size_name(self.sorts[subject])
         if not chosen:
             cut = f"{low or 0}, " if low else ""
             end = f"min({high}, {size})" if high else size
             return _Way(10, [f"for {subject} in range({cut}{end}):"], bounds, (subject,))
-        index, keys = self.catalogue.index(subject, chosen)
-        found = f"{index.name}.get({key_code([code(k) for k in keys])}, E)"
+        relations = [a for a in chosen if a.positive and len(a.args) > 1]
+        if len(relations) > 1 and all(a.rigid for a in chosen):  # the shortest, whichever it is then
+            lists = [self._index(subject, [a])[0] for a in relations]
+            return _Way(1.9, [f"for {subject} in min({', '.join(lists)}, key=len):"], (), (subject,))
+        found, keys = self._index(subject, chosen)
         keyed = any(isinstance(k, str) and k[:3] != "K__" for k in keys)
         moving = [a for a in chosen if not a.rigid]
         cost = (2.0 if keyed else 5.0 if moving else 9.0) - 0.5 * bool(moving) - 0.1 * len(chosen) - 0.3 * bool(bounds)
@@ -484,6 +484,11 @@ class Search:
             parts = [self._changed(a, subject) for a in moving]
             found, settled = f"{found} if not ({gone}) else {{*{found}, {', '.join(parts)}}}", ()
         return _Way(cost, [f"for {subject} in {found}:"], settled, (subject,))
+
+    def _index(self, subject: str, atoms: Sequence[Atom]) -> tuple[str, list[Operand]]:
+        """The list of elements in an index as code, and its key."""
+        index, keys = self.catalogue.index(subject, atoms)
+        return f"{index.name}.get({key_code([code(k) for k in keys])}, E)", keys
 
     def _changed(self, atom: Atom, subject: str) -> str:
         inner = self.catalogue.unplace(atom.symbol, "k")[atom.args.index(subject)]
