@@ -183,9 +183,8 @@ class _Drawing(Names):
                     )
                 )  # fmt: skip
         if call.withdrawn is not None:
-            kind: MarkKind = "stranded"
-            if call.status in ("cancelled", "retracted"):
-                kind = call.status
+            kinds: dict[str, MarkKind] = {"cancelled": "cancelled", "retracted": "retracted"}
+            kind = kinds.get(call.status, "stranded")
             fields = [Field(kind.capitalize(), WITHDRAWN[kind], links=self.link(call.id))]
             if call.error:
                 fields.append(Field("Error", clip(call.error, 400)))
