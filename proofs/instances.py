@@ -1,7 +1,7 @@
 """The finite instances that are explored.
 
-For MTPO every footprint of a few calls; for FairBatching, whose constants are times and lengths, a few choices of them;
-for other specs every choice of constants.
+For MTPO every footprint of a few calls; for FairBatching, whose constants are times and lengths, and for recovery,
+whose states are many, a few choices of them; for other specs every choice of constants.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from mtpo.spec.concrete import Instance, State
 from mtpo.spec.fairbatching import Request, fair
 from mtpo.spec.language import Sort, Spec
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
+from mtpo.spec.recovery import Call as LoggedCall
+from mtpo.spec.recovery import Object as LoggedObject
+from mtpo.spec.recovery import recovery
 
 MAX_CHOICES = 2_000_000
 
@@ -168,14 +171,63 @@ def fair_instance(requests: int, spec: Spec = fair) -> tuple[Instance, Roots]:
     return instance, Roots(make, f"{len(OTHER_TIMES)} choices of times: {'; '.join(name for name, _ in OTHER_TIMES)}")
 
 
-def default_size(spec: Spec) -> int:
-    """Elements of each sort, unless said otherwise: of fair, two requests are too few for one to be put off."""
-    return 3 if is_fair(spec) else 2
+LOGGED_CALLS: Final[tuple[tuple[str, tuple[tuple[str, bool], ...]], ...]] = (
+    ("one with an inverse on all objects, one without on the last", (("all", True), ("last", False))),
+    ("one on all objects, one on the last, both with inverses", (("all", True), ("last", True))),
+    ("one with an inverse and one without, on objects of their own", (("own", True), ("own", False))),
+)
+"""The calls of each choice for recovery: what they write, whether they have an inverse; past two calls they repeat."""
+
+
+def is_recovery(spec: Spec) -> bool:
+    """Whether a spec is the built-in recovery or one made of it by changing rules."""
+    return spec.constants.get("tame") is recovery.constants["tame"]
+
+
+def recovery_instance(sizes: dict[type[Sort], int], spec: Spec = recovery) -> tuple[Instance, Roots]:
+    """Each of the choices of calls. The first call is the origin; every inverse is tame, every resource answers, and
+    the initial value of every object is the same one."""
+    instance = Instance(spec, sizes, {}, open=tuple(spec.constants))
+    calls, objects = sizes[LoggedCall], sizes[LoggedObject]
+
+    def make() -> Iterator[State]:
+        for _, kinds in LOGGED_CALLS:
+            chosen = [kinds[call % len(kinds)] for call in range(calls - 1)]
+            written = {"all": range(objects), "last": (objects - 1,)}
+            tables = {
+                "origin": [0],
+                "writes": [1] * objects
+                + [
+                    int(o in written.get(where, (call % objects,)))
+                    for call, (where, _) in enumerate(chosen)
+                    for o in range(objects)
+                ],
+                "invertible": [0] + [int(inverse) for _, inverse in chosen],
+                "askable": [1] * calls,
+                "given": [0] * objects,
+                "tame": [1] * calls,
+            }
+            yield instance.freeze(instance.initial(tables))
+
+    return instance, Roots(make, f"{len(LOGGED_CALLS)} choices of calls: {'; '.join(name for name, _ in LOGGED_CALLS)}")
+
+
+def sizes_for(spec: Spec, size: int | None = None) -> dict[type[Sort], int]:
+    """Elements of each sort of a spec other than mtpo: ``size``, or the least that will do.
+
+    That is two, but for fair three requests, since of two none is ever put off, and for recovery two calls beside the
+    origin.
+    """
+    if size is None and is_recovery(spec):
+        return {sort: 3 if sort is LoggedCall else 2 for sort in spec.sorts}
+    return dict.fromkeys(spec.sorts, size or (3 if is_fair(spec) else 2))
 
 
 def small_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, Roots]:
     """The instance of a spec, other than mtpo, that is explored with so many elements of each sort."""
-    return fair_instance(sizes[Request], spec) if is_fair(spec) else every_instance(spec, sizes)
+    if is_fair(spec):
+        return fair_instance(sizes[Request], spec)
+    return recovery_instance(sizes, spec) if is_recovery(spec) else every_instance(spec, sizes)
 
 
 def every_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, Roots]:

@@ -15,7 +15,7 @@ import attrs
 
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import broken_by
-from mtpo.proofs.instances import Roots, default_size, is_mtpo, mtpo_instance, small_instance
+from mtpo.proofs.instances import Roots, is_mtpo, mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Action, Clause, Sort, Spec, conj, conjuncts, show
@@ -147,7 +147,7 @@ def check_sound(
             what = ", ".join(f"{v.property} ({v.method})" for v in failed)
             do = "`mtpo explore` shows how; mend it before its mutants"
             if all(v.method != "exhaustive" for v in failed):
-                do = f"with {size or default_size(spec)} elements of each sort; if that is too few, give --size"
+                do = f"with {_of_each(sizes_for(spec, size))}; if that is too few, give --size"
             raise NotSound(f"{spec.name} fails as it stands: {what}; {do}")
     for action in spec.actions:
         broken, _ = broken_by(spec, action, sizes, timeout_ms)
@@ -158,12 +158,19 @@ def check_sound(
             )
 
 
+def _of_each(sizes: Mapping[type[Sort], int]) -> str:
+    """How many elements there are, in words."""
+    if len(set(sizes.values())) == 1:
+        return f"{next(iter(sizes.values()))} elements of each sort"
+    return ", ".join(f"{sort.__name__}={n}" for sort, n in sizes.items())
+
+
 def _small_instances(spec: Spec, size: int | None) -> Iterator[tuple[Instance, Roots]]:
     if is_mtpo(spec):
         yield mtpo_instance(2, 1, 1, spec=spec, faults=True)
         yield mtpo_instance(2, 1, 2, spec=spec)
     else:
-        yield small_instance(spec, dict.fromkeys(spec.sorts, size or default_size(spec)))
+        yield small_instance(spec, sizes_for(spec, size))
 
 
 def mutate(

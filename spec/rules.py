@@ -3,8 +3,8 @@
 A clause is named by its id: a property, an action (``mtpo.read``, its whole guard and all its updates), a conjunct of a
 guard (``mtpo.read.is-below``) or an update (``mtpo.deliver.saw:=``). ``lacks`` says what of a rule no clause carries,
 and why. Sources: "SCCP" is "Notified Serializability" (SCCP workshop, VLDB 2026), "CoAgent" arXiv 2606.15376,
-"FairBatching" arXiv 2510.14392, "CONCUR" arXiv 2601.22705, "ConServe" arXiv 2606.01839, "PagedAttention" SOSP 2023;
-"ours" is what they leave open, F1 to F8 those of it that proofs/FINDINGS.md tells.
+"FairBatching" arXiv 2510.14392, "CONCUR" arXiv 2601.22705, "ConServe" arXiv 2606.01839, "PagedAttention" SOSP 2023,
+"ARIES" TODS 17(1), 1992; "ours" is what they leave open, F1 to F18 those of it that proofs/FINDINGS.md tells.
 """
 
 from __future__ import annotations
@@ -51,6 +51,14 @@ def _concur(id: str, section: str, says: str, names: str = "", lacks: str = "") 
 
 def _conserve(id: str, section: str, says: str, names: str = "", lacks: str = "") -> Rule:
     return Rule(f"conserve:{id}", section, says, _ids("conserve", names), lacks)
+
+
+def _recovery(id: str, source: str, says: str, names: str = "", lacks: str = "") -> Rule:
+    return Rule(f"recovery:{id}", source, says, _ids("recovery", names), lacks)
+
+
+def _delivery(id: str, source: str, says: str, names: str = "", lacks: str = "") -> Rule:
+    return Rule(f"delivery:{id}", source, says, _ids("delivery", names), lacks)
 
 
 _MTPO: Final = (
@@ -108,7 +116,7 @@ _MTPO: Final = (
     ),
     _mtpo(
         "repair",
-        "SCCP 3, repair; A3",
+        "SCCP 3, repair; A3; ours, F9",
         "A notified agent keeps, rewrites or retracts dependent work.",
         "retract retracted retract-by-author",
         "That it revises exactly the dependent work is assumed (A3), not modelled: after a notification any call may "
@@ -148,7 +156,7 @@ _MTPO: Final = (
     ),
     _mtpo(
         "registered-tools",
-        "SCCP 4, A2",
+        "SCCP 4, A2; ours, F10",
         "Every shared access is by a registered tool, within its footprint.",
         "foreign-untouched external undone.ours applied.ours call.ours retract.ours retracted.ours redone.ours "
         "reach-foreign",
@@ -182,7 +190,7 @@ _MTPO: Final = (
     ),
     _mtpo(
         "abort",
-        "ours",
+        "ours, F9",
         "An agent that dies or gives up retracts its writes and counts as an empty commit.",
         "abort commit.retracted abort-undone lemma-aborted lemma-retracting reach-aborted reach-kept",
     ),
@@ -385,7 +393,115 @@ _CONSERVE: Final = (
     ),
 )
 
-RULES: Final[tuple[Rule, ...]] = (*_MTPO, *_KV, *_FAIR, *_CONCUR, *_CONSERVE)
+_RECOVERY: Final = (
+    _recovery(
+        "accept",
+        "CoAgent 2, tool call; ours",
+        "A call is accepted, and logged, before the runtime turns to it, one at a time on an object.",
+        "accept begin writes-something stages",
+    ),
+    _recovery(
+        "prepare",
+        "CoAgent 2, three phases; ARIES",
+        "What undo needs is captured, and logged, before the effect; without an announcement it does not count.",
+        "prepare announce.prepared restart.prepared:= undo-data-first",
+    ),
+    _recovery(
+        "write-ahead",
+        "ours, F11; ARIES",
+        "Every phase is logged before it acts.",
+        "announce start.announced undo undone write-ahead as-logged",
+        "The protocol above it, which decides what is called and undone, is the spec mtpo, where each of these is one "
+        "step; that the one refines the other is not stated.",
+    ),
+    _recovery(
+        "exec",
+        "CoAgent 2, three phases",
+        "The tool acts: on one object after another if it has an inverse, else by a request.",
+        "start effect land complete half-way reach-landed",
+    ),
+    _recovery(
+        "atomic",
+        "ours, F14",
+        "A call that fails or is torn is put back wholly before it counts as undone or runs again.",
+        "fail reverse undone.wholly atomic lets-go reach-failed reach-torn reach-torn-undo",
+    ),
+    _recovery(
+        "inverse",
+        "CoAgent 2, three phases; ours, F12",
+        "An inverse may run at any time and again, also where the call never came.",
+        "reverse inverse-idempotent",
+        "Checked of a tool when it is registered, and assumed here.",
+    ),
+    _recovery(
+        "from-the-top",
+        "SCCP 3, ww",
+        "Only what came last on all its objects is undone.",
+        "undo.top-only from-the-top stacks",
+    ),
+    _recovery("crash", "ours", "The runtime dies at any moment, with its memory.", "crash memory-is-lost"),
+    _recovery(
+        "recover",
+        "ours; ARIES",
+        "Recovery finishes or reverses what was in flight, also after a crash in its middle, and takes up nothing new.",
+        "restart resume idempotent quiet-after-recovery nothing-new never-stuck ends",
+    ),
+    _recovery(
+        "ask",
+        "ours, F11",
+        "An unknown outcome is asked of the resource, never guessed, and not changed after the answer.",
+        "ask ask.under_way:= complete.wholly fenced never-guessed resource-answers reach-unknown",
+        "How a resource is asked is its adapter's business.",
+    ),
+    _recovery(
+        "once",
+        "ours, F15",
+        "No effect is lost, and none comes twice.",
+        "start.once effect.once no-lost-effect no-double-effect",
+    ),
+)
+
+_DELIVERY: Final = (
+    _delivery(
+        "notify",
+        "SCCP 3, rw",
+        "A change of a premise is told to its reader, with the value at its position.",
+        "change arrive deliver deliver.told:= every-change-is-told nothing-is-unsent",
+    ),
+    _delivery(
+        "consume",
+        "SCCP 3, rw; A2",
+        "A notification is consumed before the next action, and never during an inference.",
+        "begin deliver.idle accept accept.nothing-unread consumed-before-action context-is-fixed one-inference stages",
+    ),
+    _delivery(
+        "bounce",
+        "ours, F6 and F18",
+        "A call that was inferred without a notification comes back, with all that is unread.",
+        "bounce bounce.arrived:= reach-bounced-early",
+    ),
+    _delivery(
+        "stop",
+        "ours, F6 and F16",
+        "An inference that a notification has outdated may be stopped at once: nothing but tokens is lost.",
+        "stop stop.notified stop-loses-nothing doomed-for-good stop-is-a-bounce no-needless-end reach-stopped",
+    ),
+    _delivery(
+        "newest",
+        "SCCP 3, rw; ours, F17",
+        "What a reader was told last is what there is now, though notifications overtake each other.",
+        "arrive.in-order deliver.in-order order-or-lookup told-newest acts-on-the-newest in-order reach-overtaken",
+    ),
+    _delivery(
+        "progress",
+        "SCCP 4, progress",
+        "If changes stop, a call of the reader is accepted.",
+        "gets-through",
+        "That changes stop is a matter of the order of ranks: mtpo.notes-consumed.",
+    ),
+)
+
+RULES: Final[tuple[Rule, ...]] = (*_MTPO, *_KV, *_FAIR, *_CONCUR, *_CONSERVE, *_RECOVERY, *_DELIVERY)
 
 
 def clauses_of(spec: Spec) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -114,16 +114,16 @@ def plural(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def sizes_of(given: list[str] | None, sorts: Sequence[type[Any]], default: int = 2, most: int = 6) -> dict[Any, int]:
-    """How many elements each sort has, from ``--size 3`` or ``--size Process=3 --size Lock=1``."""
-    sizes, known = dict.fromkeys(sorts, default), {sort.__name__: sort for sort in sorts}
+def sizes_of(given: list[str] | None, least: Mapping[type[Any], int], most: int = 6) -> dict[Any, int]:
+    """How many elements each sort has, from ``--size 3`` or ``--size Process=3 --size Lock=1``; else ``least``."""
+    sizes, known = dict(least), {sort.__name__: sort for sort in least}
     for text in given or ():
         name, equals, number = text.rpartition("=")
         if equals and name not in known:
             raise usage(f"--size {text}: no sort {name!r}; known: {', '.join(known)}")
         if not number.isdecimal() or not 1 <= int(number) <= most:
             raise usage(f"--size {text}: wants a number from 1 to {most}, or SORT=NUMBER")
-        sizes |= {known[name]: int(number)} if equals else dict.fromkeys(sorts, int(number))
+        sizes |= {known[name]: int(number)} if equals else dict.fromkeys(least, int(number))
     return sizes
 
 

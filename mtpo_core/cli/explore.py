@@ -54,7 +54,8 @@ def explore_command(
     size: Annotated[
         list[str] | None,
         typer.Option(
-            help="elements of each sort, or SORT=N (repeatable; not for mtpo)  [default: 2; fair: 3]", metavar="N"
+            help="elements of each sort, or SORT=N (repeatable; not for mtpo)  [default: 2; fair: 3; recovery: Call=3]",
+            metavar="N",
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="stop at this many states, initial ones included")] = 5_000_000,
@@ -74,7 +75,7 @@ def explore_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.explore import explore
-    from mtpo.proofs.instances import default_size, is_mtpo, mtpo_instance, small_instance
+    from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
     from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
@@ -103,7 +104,7 @@ def explore_command(
         if is_mtpo(one):
             instance, initial = mtpo_instance(agents or 2, calls or 1, objects or 2, spec=one, faults=faults)
         else:
-            instance, initial = small_instance(one, sizes_of(size, one.sorts, default_size(one)))
+            instance, initial = small_instance(one, sizes_of(size, sizes_for(one)))
         with progress(f"exploring {one.name}", json) as tell:
             result = explore(
                 instance,

@@ -30,7 +30,9 @@ def mutate_command(
     only: Annotated[str, typer.Option(help="only mutants whose id contains this")] = "",
     size: Annotated[
         int | None,
-        typer.Option(min=1, max=6, help="elements of each sort explored (not for mtpo)  [default: 2; fair: 3]"),
+        typer.Option(
+            min=1, max=6, help="elements of each sort explored (not for mtpo)  [default: 2; fair: 3; recovery: Call=3]"
+        ),
     ] = None,
     traces: Annotated[bool, typer.Option(help="show the trace that killed each mutant")] = False,
     record: Annotated[Path | None, typer.Option(help="write the count into this ledger")] = None,

@@ -18,6 +18,8 @@ BUILT_IN = {
     "fair": "mtpo.spec.fairbatching:fair",
     "concur": "mtpo.spec.concur:concur",
     "conserve": "mtpo.spec.conserve:conserve",
+    "recovery": "mtpo.spec.recovery:recovery",
+    "delivery": "mtpo.spec.delivery:delivery",
 }
 
 SPEC_HELP = f"{', '.join(BUILT_IN)} or FILE.py"

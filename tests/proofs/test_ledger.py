@@ -33,8 +33,8 @@ REFRESH = """show it again:
   mtpo prove --cvc5 --record proofs/ledger.json
   mtpo explore kv --size 3 --record proofs/ledger.json
   mtpo explore mtpo --faults --objects 1 --record proofs/ledger.json
-  for spec in mtpo fair concur conserve; do mtpo explore $spec --record proofs/ledger.json; done
-  for spec in mtpo kv fair concur conserve; do mtpo mutate $spec --record proofs/ledger.json; done"""
+  for spec in mtpo fair concur conserve recovery delivery; do mtpo explore $spec --record proofs/ledger.json; done
+  for spec in mtpo kv fair concur conserve recovery delivery; do mtpo mutate $spec --record proofs/ledger.json; done"""
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,8 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
     root = Path(ledger.__file__).parents[1]
     start = {"inductive": "inductive", "exhaustive": "explore", "reached": "explore", "mutants": "mutate"}
     only_pictures = {"inductive": {"spec/concrete.py"}}
-    specs = {"spec/mtpo.py", "spec/fairbatching.py"}  # a property's own spec is always among its sources
+    # a property's own spec is always among its sources
+    specs = {"spec/mtpo.py", "spec/fairbatching.py", "spec/recovery.py"}
     for method, module in start.items():
         todo, seen = [f"proofs/{module}.py"], set[str]()
         while todo:
@@ -176,7 +177,10 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
             if name in specs:
                 continue
             nodes = ast.walk(ast.parse((root / name).read_text(encoding="utf-8")))
-            imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+            froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+            packages = {"mtpo.spec", "mtpo.proofs"}
+            imported = [n.module for n in froms if n.module not in packages]
+            imported += [f"{n.module}.{alias.name}" for n in froms if n.module in packages for alias in n.names]
             todo += ["/".join(m.split(".")[1:]) + ".py" for m in imported if m.startswith("mtpo.")]
         assert seen - shows - specs - only_pictures.get(method, set()) <= set(METHODS[method]), method
 

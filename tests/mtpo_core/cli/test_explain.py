@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import mtpo.proofs.evidence as evidence
+from mtpo_core.cli.specs import BUILT_IN
 
 Mtpo = Callable[..., Any]
 
@@ -35,7 +36,7 @@ def test_the_rules_of_the_papers_and_their_clauses(mtpo: Mtpo) -> None:
     assert "  by no clause   Assumed of the agents" in said.out
     assert "and back" not in said.out
     said = mtpo("explain", "--rules", "--json")
-    assert {rule["id"].partition(":")[0] for rule in said.json["rules"]} == {"mtpo", "kv", "fair", "concur", "conserve"}
+    assert {rule["id"].partition(":")[0] for rule in said.json["rules"]} == set(BUILT_IN)
     assert said.json["clauses"]["mtpo.gate"] == ["mtpo:gate"]
     assert all(said.json["clauses"].values())
     assert "  for mtpo:gate (SCCP 3, non-invertible; ours, F3)" in mtpo("explain", "mtpo.call.gate").out

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mtpo_core.cli.specs import BUILT_IN
+
 Mtpo = Callable[..., Any]
 SET_ONCE = (Path(__file__).parents[2] / "spec" / "set_once.py").read_text()
 
@@ -134,10 +136,10 @@ def test_a_file_that_is_no_spec(mtpo: Mtpo, tmp_path: Path, verb: str, case: str
     ("args", "message"),
     [
         (["missing.py"], "mtpo: missing.py: no such file\n"),
-        (["raft"], "mtpo: unknown spec 'raft'; known: mtpo, kv, fair, concur, conserve; or give a .py file\n"),
+        (["raft"], f"mtpo: unknown spec 'raft'; known: {', '.join(BUILT_IN)}; or give a .py file\n"),
         (
             ["LOCK", "--record", "ledger.json"],
-            "mtpo: --record is for the built-in specs (mtpo, kv, fair, concur, conserve); LOCK is a file\n",
+            f"mtpo: --record is for the built-in specs ({', '.join(BUILT_IN)}); LOCK is a file\n",
         ),
         (["kv", "--record", "no/where.json"], "mtpo: --record no/where.json: no such folder\n"),
         (["kv", "--record", "bad.json"], "mtpo: bad.json: not a ledger (JSONDecodeError: "),
