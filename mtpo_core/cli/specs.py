@@ -12,6 +12,8 @@ from typing import Any
 
 import attrs
 
+from mtpo_core.cli.contained import contained
+
 BUILT_IN = {
     "mtpo": "mtpo.spec.mtpo:mtpo",
     "kv": "mtpo.spec.paged_kv:kv",
@@ -85,10 +87,11 @@ def run_file(path: Path) -> ModuleType:
     module.__file__ = name
     sys.modules.setdefault(path.stem, module)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), contained():
             exec(compile(path.read_bytes(), name, "exec"), module.__dict__)
     except SyntaxError as error:
-        raise NoSuchSpec(f"{error.filename or name}:{error.lineno}: {error.msg}") from None
+        line = "" if error.lineno is None else f":{error.lineno}"
+        raise NoSuchSpec(f"{error.filename or name}{line}: {error.msg}") from None
     except SpecError:
         raise
     except ValueError as error:
