@@ -6,7 +6,8 @@ import attrs
 import pytest
 
 from mtpo.schedulers.papers import fairbatching
-from mtpo.schedulers.papers.fairbatching import OURS, FewestRequests, Found, RoundRobin, gain_row, study, tail_row
+from mtpo.schedulers.papers.fairbatching import gain_row, study, tail_row
+from mtpo.schedulers.papers.fairbatching_bed import OURS, FewestRequests, Found, RoundRobin
 from mtpo.schedulers.papers.table import Options
 from mtpo.schedulers.simulator.capacity import Capacity
 from mtpo.schedulers.types import PlacementObservation, RequestView, WorkerView
@@ -48,9 +49,7 @@ def test_quick_says_that_it_is(tiny: None, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_ratios_past_saturation_do_not_count() -> None:
-    fake = fairbatching.measure(
-        fairbatching.load_workload(TRACE).first(20), "sarathi:512", "", (), (1.0, 2.0), 1.0, 0.5
-    )
+    fake = measure(load_workload(TRACE).first(20), "sarathi:512", "", (), (1.0, 2.0), 1.0, 0.5)
 
     def at(violations: dict[float, float], tail: dict[float, float]) -> Found:
         known = {
