@@ -1,11 +1,11 @@
 """A spec as a program that changes its state in place and looks only at what a step can have changed.
 
-From the text of the spec: of each action, a function that finds the first guard clause that is false, and one that takes
-the step; of each state variable, a function that changes one cell and keeps indexes and derived relations right; of the
-step properties, one function that looks at the cells that the last step changed; of the invariants, one that looks at
-the cells changed since it was last asked. A formula that was true can only have become false where a cell changed that
-one of its literals reads; that instance is evaluated, and no other. What an instance says of the whole run (``~busy``) is
-asked last: where the rest is false the instance is kept, and looked at again when that becomes true.
+From the text of the spec: of each action, a function that finds the first guard clause that is false, and one that
+takes the step; of each state variable, a function that changes one cell and keeps indexes and derived relations right;
+of the step properties, one function that looks at the cells that the last step changed; of the invariants, one that
+looks at the cells changed since it was last asked. A formula that was true can only have become false where a cell
+changed that one of its literals reads; that instance is evaluated, and no other. What an instance says of the state as a
+whole (``~busy``) is asked last: where the rest is false the instance is kept, and looked at again when that holds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Conditions = tuple[tuple[Term, bool], ...]
 
 @attrs.frozen
 class Program:
-    """``text`` defines the functions; ``kept`` are the numbers of disjuncts whose instances wait for their closed part."""
+    """``text`` defines the functions; ``kept`` are the disjuncts whose instances wait for what is said of the whole."""
 
     text: str
     catalogue: Catalogue
@@ -62,8 +62,8 @@ def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
 class Compiler:
     """Makes the program of a spec; see the module's docstring."""
 
-    def __init__(self, spec: Spec, sliced: tuple[tuple[str, str], ...]) -> None:
-        self.spec, self.catalogue = spec, Catalogue(spec, dict(sliced))
+    def __init__(self, spec: Spec, sliced: tuple[tuple[str, str], ...], catalogue: Catalogue | None = None) -> None:
+        self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced))
         self.kept: list[int] = []
         self.starting = False
         """The first state is being made: indexes that change do not exist yet."""
@@ -429,9 +429,8 @@ class Compiler:
                 for symbol, lines in self._triggers(opened, heart, elements):
                     blocks.setdefault(symbol, []).append(lines)
         out = [*functions, "def looked(bad):", f"{TAB}pass", *self._loop("a", blocks, True)]
-        for name in (*self.spec.variables, *(d.symbol[2:] for d in self.catalogue.derived.values())):
-            if not any(symbol[2:] == name for symbol in blocks):
-                out.append(f"{TAB}a_{name}.clear()")
+        names = (*self.spec.variables, *(d.symbol[2:] for d in self.catalogue.derived.values()))
+        out += [f"{TAB}a_{name}.clear()" for name in names if f"s_{name}" not in blocks]
         return [*out, *indented(closing), "def began(bad):", f"{TAB}pass", *indented(began)]
 
     def _triggers(self, found: Disjunct, heart: list[str], needs: list[str]) -> list[tuple[str, list[str]]]:
@@ -522,7 +521,7 @@ def _leaves(term: Term) -> list[tuple[Conditions, Term]]:
 
 
 def _pairs(found: Disjunct) -> list[tuple[Atom, list[Literal], bool | None]]:
-    """Cells that must have changed: the atom, the literals that say so, and whether it became true (None: no relation)."""
+    """Cells that must have changed: the atom, the literals that say so, whether it became true (None: no relation)."""
     out: list[tuple[Atom, list[Literal], bool | None]] = []
     atoms = [x for x in found.literals if isinstance(x, Atom) and not x.rigid]
     for new in (a for a in atoms if a.primed):
@@ -532,9 +531,10 @@ def _pairs(found: Disjunct) -> list[tuple[Atom, list[Literal], bool | None]]:
             if new.value is None and new.positive != old.positive:
                 out.append((new, [new, old], new.positive))
             for x in found.literals:
-                if new.value is not None and isinstance(x, Compare) and x.op in ("ne", "lt"):
-                    if {x.left, x.right} == {new.value, old.value}:
-                        out.append((new, [x] if x.op == "ne" else [], None))
+                if new.value is None or not isinstance(x, Compare) or x.op not in ("ne", "lt"):
+                    continue
+                if {x.left, x.right} == {new.value, old.value}:
+                    out.append((new, [x] if x.op == "ne" else [], None))
     return out
 
 

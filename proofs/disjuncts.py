@@ -1,6 +1,6 @@
 """Formulas as searches: when a formula is false (or true), for which elements, as joins of flat atoms.
 
-``exists x. A & B | C`` becomes two *disjuncts*, each a set of variables to be found and literals that they must satisfy.
+``exists x. A & B | C`` becomes two *disjuncts*, each a set of variables to be found and literals they must satisfy.
 Literals are flat: in ``committed(author(c))`` the inner application gets a variable of its own, ``author(c) = v``,
 ``committed(v)``; so a change of one cell of the state says at once which elements it can concern, and an index can be
 asked in either direction. A quantifier that goes against the others stays inside, as a literal: no instance of these.
@@ -243,7 +243,7 @@ class Flattener:
         if term.op in ("eq", "lt", "le"):
             found = Compare(term.op, self.operand(term.args[0]), self.operand(term.args[1]))
             return found if positive else found.negated()
-        if term.op == "bound" or not term.data[0].domain and term.data[0].kind == "const":
+        if term.op == "bound" or (not term.data[0].domain and term.data[0].kind == "const"):
             return Compare("ne" if positive else "eq", self.operand(term), 0)
         return Atom(symbol_of(term), term.data[1], tuple(self.operand(arg) for arg in term.args), None, positive)
 

@@ -1,9 +1,9 @@
 """The concrete interpretation for long runs: the cost of a step depends on what it touches, not on what came before.
 
-It interprets the same spec as :class:`mtpo.spec.concrete.Instance` and must say the same of every step, which the tests
-check on random specs and runs. States are sparse: a variable of several arguments keeps only what was changed. Formulas
-are evaluated by :mod:`mtpo.proofs.compiling`, which looks only at what a step can have changed: invariants must be asked
-for along the run, not first at its end.
+It interprets the same spec as :class:`mtpo.spec.concrete.Instance` and must say the same of every step, which the
+tests check on random specs and runs. States are sparse: a variable of several arguments keeps only what was changed.
+Formulas are evaluated by :mod:`mtpo.proofs.compiling`, which looks only at what a step can have changed: an invariant
+is reported when it becomes false, and may not be again while it stays so.
 """
 
 from __future__ import annotations
@@ -171,6 +171,17 @@ class Incremental:
     def history(self, variable: str) -> dict[int, int]:
         """The cells of a variable that the last step changed, by place, with what they were: kept up to date."""
         return self._scope[f"h_{variable}"]  # type: ignore[no-any-return]
+
+    def take_back(self) -> None:
+        """Undo the last step."""
+        for name in self.spec.variables:
+            for place, old in list(self.history(name).items()):
+                self._scope[f"set_{name}"](place, int(old))
+
+    def define(self, text: str, name: str) -> Any:
+        """A function that reads the state, from its code (:class:`mtpo.proofs.compiling.Compiler`)."""
+        exec(compile(text, "<spec, step by step>", "exec"), self._scope)
+        return self._scope[name]
 
     def sparse(self, step: Step) -> Step:
         """The step with functions as mappings."""

@@ -66,8 +66,8 @@ class Index:
 
 @attrs.frozen
 class Derived:
-    """The relation ``left != right`` of elements ``f0``, ``f1``, ..., both being applications whose innermost ones are to
-    all of these. ``literals`` say what the variables of ``differ`` are."""
+    """The relation ``left != right`` of elements ``f0``, ``f1``, ..., both being applications whose innermost ones are
+    to all of these. ``literals`` say what the variables of ``differ`` are."""
 
     symbol: str
     literals: tuple[Literal, ...]

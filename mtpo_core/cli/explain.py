@@ -2,11 +2,13 @@
 
 ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec. With
 --rules it is a spec (fair), a rule (mtpo:gate) or left out: what the papers say, the clauses that carry it, what none
-carries, and for each action and property the rules that it is for.
+carries, and for each action and property the rules that it is for. With --log it is a call of a run (1.4): what it went
+through, who was told, and which clauses allowed each step.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,9 +23,13 @@ NEEDS_ARGUMENTS = True
 def explain_command(
     id: Annotated[str | None, typer.Argument(help="for example mtpo.one-way, mtpo.call, mtpo.call.gate")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="the papers' rules and the clauses that carry them")] = False,
+    log: Annotated[Path | None, typer.Option(help="the log of a run, of which ID is a call")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
+    if log is not None:
+        _story(log, id or "", json)
+        raise typer.Exit(0)
     if rules:
         _rules(id or "", json)
         raise typer.Exit(0)
@@ -49,6 +55,18 @@ def explain_command(
         out.print("  without it:" if found.kind in ("guard clause", "action") else "  mutants that it catches:")
     for mutant, what, fate in found.mutants:
         out.print(f"    {mutant:<38} {what if fate == 'caught by this' else fate}")
+
+
+def _story(path: Path, call: str, json: bool) -> None:
+    from mtpo.proofs.story import story
+    from mtpo_core.cli.logs import one_line, opened
+
+    found = story(opened(path), call)
+    if json:
+        print_json(found.as_json())
+        return
+    for line in found.lines():
+        out.print(one_line(line), markup=False)
 
 
 def _rules(wanted: str, json: bool) -> None:

@@ -1,18 +1,21 @@
 """Judge a run by its log alone: the chain of records, an independent checker, and a replay against the spec.
 
 Names every property that is violated, and where. With --certificate the log is held against a run certificate saved
-before, which detects a cut tail, a rewritten log, and values that were redacted since. The last line is the verdict:
-yes (exit code 0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more).
+before, which detects a cut tail, a rewritten log, and values that were redacted since. Where the log stops being a run
+of the spec, the clauses that are false are told with the elements, the facts, and the record since which they are. With
+--shrink a log that violates a property is made smaller and written as lines of JSON: fewer agents, calls, objects and
+records that violate the same property and none that the whole does not. The last line is the verdict: yes (exit code
+0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import out, print_json, usage, verb, writable
+from mtpo_core.cli.common import out, print_json, progress, usage, verb, writable
 
 NEEDS_ARGUMENTS = True
 
@@ -22,6 +25,7 @@ def verify_command(
     log: Annotated[Path, typer.Argument(help="the log of a run")],
     certificate: Annotated[Path | None, typer.Option(help="a certificate saved before, to compare with")] = None,
     save: Annotated[Path | None, typer.Option(help="write the run certificate here")] = None,
+    shrunk: Annotated[Path | None, typer.Option("--shrink", help="write a smaller log that fails the same")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
@@ -29,6 +33,7 @@ def verify_command(
 
     from mtpo.proofs.certificate import RunCertificate
     from mtpo.proofs.judge import judge
+    from mtpo.proofs.unmatched import unmatched
     from mtpo_core.cli.logs import one_line, opened
 
     run = opened(log)
@@ -37,6 +42,8 @@ def verify_command(
         if found.differences:
             raise usage(f"{save}: not written: {log} is not the log that {certificate} is for")
         found.certificate.save(writable(save))
+    why = unmatched(run.records, found.replay.refused) if found.replay and found.replay.refused is not None else None
+    smaller = _shrunk(run, writable(shrunk), json) if shrunk is not None else ""
     if json:
         data = found.certificate.as_json() | {
             "status": {0: "holds", 1: "violated", 3: "incomplete"}[found.exit_code],
@@ -44,6 +51,8 @@ def verify_command(
             "violated": [attrs.asdict(p) for p in found.problems],
             "checks": found.report.as_json()["checks"],
             "replayed_steps": found.replay.steps if found.replay else None,
+            "unmatched": why.as_json() if why else None,
+            "shrunk": smaller or None,
         }
         print_json(data)
         raise typer.Exit(found.exit_code)
@@ -53,9 +62,27 @@ def verify_command(
     ]
     lines += [f"violated    {problem}" for problem in found.problems]
     lines += [f"incomplete  {problem}" for problem in found.report.unfinished]
+    if why is not None:
+        lines += ["", *why.lines()]
+    lines += ["", smaller] if smaller else []
     for line in lines:
         out.print(one_line(line), markup=False)
     out.print("\nThe verdict rests on", markup=False)
     for sentence in (*found.certificate.assumed(), found.verdict):
         out.print(one_line(sentence), markup=False)
     raise typer.Exit(found.exit_code)
+
+
+def _shrunk(run: Any, path: Path, quiet: bool) -> str:
+    """Write a smaller log that violates the same property; what to say of it."""
+    from mtpo.proofs.shrink import NothingToShrink, shrink
+    from mtpo_core.loglines import export_jsonl
+
+    try:
+        with progress(f"shrinking {run.path}", quiet) as tell:
+            found = shrink(run, tell)
+    except NothingToShrink as error:
+        return f"{path}: not written: {error}"
+    path.write_text("".join(f"{line}\n" for line in export_jsonl(found.run)))
+    size = f"{len(run.records)} records to {len(found.run.records)}"
+    return f"{path}: the log shrunk from {size}; it violates {found.property} ({found.checks} logs were judged)"
