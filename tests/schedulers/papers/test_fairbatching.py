@@ -7,9 +7,10 @@ import pytest
 
 from mtpo.schedulers.papers import fairbatching
 from mtpo.schedulers.papers.fairbatching import gain_row, study, tail_row
-from mtpo.schedulers.papers.fairbatching_bed import OURS, FewestRequests, Found, RoundRobin
+from mtpo.schedulers.papers.fairbatching_bed import OURS, FewestRequests, Found, RoundRobin, measure
 from mtpo.schedulers.papers.table import Options
 from mtpo.schedulers.simulator.capacity import Capacity
+from mtpo.schedulers.traces.load import load_workload
 from mtpo.schedulers.types import PlacementObservation, RequestView, WorkerView
 
 TRACE = "poisson:rate=3,n=60,prompt=300..2000,output=20..60"
