@@ -24,7 +24,7 @@ _PROVE = (*LANGUAGE, "proofs/symbolic.py", "proofs/inductive.py", "proofs/vacuit
 _EXPLORE = (
     *LANGUAGE,
     "spec/concrete.py",
-    *(f"proofs/{name}.py" for name in ("explore", "instances", "compiled", "kernel", "kernelcache")),
+    *(f"proofs/{name}.py" for name in ("explore", "instances", "compiled", "bounds", "kernel", "kernelcache")),
     *(f"proofs/{name}.py" for name in ("packing", "search", "symmetry")),
 )
 METHODS: Mapping[str, tuple[str, ...]] = {
