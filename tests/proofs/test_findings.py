@@ -8,20 +8,42 @@ from pathlib import Path
 import pytest
 
 from mtpo.proofs.explore import explore
-from mtpo.proofs.instances import mtpo_instance
+from mtpo.proofs.inductive import prove
+from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import SIZES, mutants, try_mutant
+from mtpo.spec.concrete import Instance
+from mtpo.spec.delivery import delivery
 from mtpo.spec.language import forall, implies
 from mtpo.spec.mtpo import Call, mtpo
 from mtpo.spec.mtpo.model import acting, author, note
+from mtpo.spec.paged_kv import kv
+from mtpo.spec.recovery import Call as LoggedCall
+from mtpo.spec.recovery import Object, Value, recovery
+from mtpo.spec.rules import clauses_of
 from mtpo_core import machine as m
 from mtpo_core.machine import Key, Machine, Policy
 
 TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding="utf-8")
 
 
+def mutant_of(id: str):
+    spec = next(spec for spec in (mtpo, recovery, delivery) if spec.name == id.partition(".")[0])
+    return next(mutant for mutant in mutants(spec) if mutant.id == id)
+
+
 def fate(id: str):
-    mutant = next(mutant for mutant in mutants(mtpo) if mutant.id == id)
-    return try_mutant(mutant, SIZES["mtpo"])
+    mutant = mutant_of(id)
+    return try_mutant(mutant, SIZES.get(mutant.spec.name, dict.fromkeys(mutant.spec.sorts, 3)))
+
+
+def last_step(spec, property, instance=None):
+    """The action that ends a shortest run which breaks the property, whatever else the run breaks before."""
+    kept = {p.id: p for p in (*spec.role("assumption"), spec.properties[property])}
+    alone = spec.without(properties=kept, variants={})
+    found = explore(*(instance(alone) if instance else small_instance(alone, sizes_for(alone))))
+    (broken,) = (v for v in found.verdicts if v.status == "FAILED" and v.method == "exhaustive")
+    assert broken.property == property and broken.trace is not None
+    return broken.trace.steps[-1].action
 
 
 def drive(machine, effects, out):
@@ -185,13 +207,68 @@ def test_f10_what_somebody_changed_is_not_touched():
             assert "mtpo.foreign-untouched" in try_mutant(mutant, SIZES["mtpo"]).killed_by
 
 
-@pytest.mark.parametrize("id", sorted(set(re.findall(r"`(mtpo\.[a-z-]+|kv\.[a-z-]+|run\.[a-z-]+)`", TEXT))))
-def test_every_property_that_the_findings_name_exists(id):
-    from mtpo.proofs.checker import CHECKS
-    from mtpo.spec.paged_kv import kv
+def test_f11_a_request_that_lands_after_the_answer_is_caught():
+    mutant = mutant_of("recovery.ask.under_way:=").spec
+    assert last_step(mutant, "recovery.write-ahead") == "land"
+    assert last_step(mutant, "recovery.fenced") == "ask"
 
-    known = {*mtpo.properties, *mtpo.variants, *kv.properties, *CHECKS}
-    assert id in known
+
+def test_f12_an_inverse_that_spoils_what_the_call_had_not_reached_is_caught():
+    wild = recovery.without(
+        properties={id: p for id, p in recovery.properties.items() if id != "recovery.inverse-idempotent"}
+    )
+    constants = {
+        "origin": lambda: 0,
+        "writes": lambda c, o: True,
+        "invertible": lambda c: c == 1,
+        "askable": lambda c: True,
+        "tame": lambda c: False,
+        "given": lambda o: 0,
+    }
+    sizes = {LoggedCall: 2, Object: 2, Value: 2}
+    assert last_step(wild, "recovery.as-logged", lambda spec: (Instance(spec, sizes, constants),)) == "undone"
+
+
+def test_f13_undo_data_of_before_a_crash_are_caught():
+    mutant = mutant_of("recovery.restart.prepared:=").spec
+    assert last_step(mutant, "recovery.undo-data-first") == "announce"
+
+
+def test_f14_a_torn_attempt_that_counts_as_undone_is_caught():
+    assert last_step(mutant_of("recovery.undone.wholly").spec, "recovery.atomic") == "undone"
+
+
+def test_f15_a_repeated_send_and_an_assumed_outcome_are_caught():
+    assert last_step(mutant_of("recovery.start.once").spec, "recovery.no-double-effect") == "land"
+    assert last_step(mutant_of("recovery.complete.wholly").spec, "recovery.never-guessed") == "complete"
+
+
+def test_f16_an_inference_that_lacks_a_notification_may_be_stopped():
+    claims = ("delivery.doomed-for-good", "delivery.stop-is-a-bounce")
+    assert [v.status for v in prove(delivery, properties=frozenset(claims))] == ["PROVED", "PROVED"]
+    assert last_step(mutant_of("delivery.deliver.idle").spec, "delivery.consumed-before-action") == "accept"
+    assert last_step(mutant_of("delivery.stop.notified").spec, "delivery.stop-loses-nothing") == "stop"
+
+
+@pytest.mark.parametrize("clause", ["arrive.in-order", "deliver.in-order"])
+def test_f17_a_value_carried_by_a_notification_that_was_overtaken_is_told_last(clause):
+    mutant = mutant_of(f"delivery.{clause}").spec
+    assert last_step(mutant, "delivery.told-newest") == "deliver"
+    assert last_step(mutant, "delivery.acts-on-the-newest") == "accept"
+
+
+def test_f18_a_bounce_that_hands_over_nothing_may_come_for_ever():
+    assert fate("delivery.bounce.arrived:=").killed_by == ("delivery.gets-through",)
+
+
+NAMED = sorted(set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery)\.[a-z_.:=-]+)`", TEXT)))
+
+
+@pytest.mark.parametrize("id", NAMED)
+def test_everything_that_the_findings_name_exists(id):
+    from mtpo.proofs.checker import CHECKS
+
+    assert id in {*CHECKS, *(known for spec in (mtpo, kv, recovery, delivery) for known in clauses_of(spec))}
 
 
 def test_every_finding_has_a_test():
