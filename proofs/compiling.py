@@ -4,8 +4,8 @@ From the text of the spec: of each action, a function that finds the first guard
 takes the step; of each state variable, a function that changes one cell and keeps indexes and derived relations right;
 of the step properties, one function that looks at the cells that the last step changed; of the invariants, one that
 looks at the cells changed since it was last asked. A formula that was true can only have become false where a cell
-changed that one of its literals reads; that instance is evaluated, and no other. What an instance says of the state as a
-whole (``~busy``) is asked last: where the rest is false the instance is kept, and looked at again when that holds.
+changed that one of its literals reads; that instance is evaluated, and no other. What an instance says of the whole
+state (``~busy``) is asked last: where the rest is false the instance is kept, and looked at again when that holds.
 """
 
 from __future__ import annotations

@@ -27,13 +27,14 @@ class Replay:
     """The outcome: ``steps`` taken, ``problems`` (at most those of one record), and how far it came.
 
     ``invariants``: states in which all invariants were evaluated. ``refused``: the place among the records of the one
-    that is no step, None when each is.
+    that is no step, None when each is; ``stopped`` that of the one whose problems these are.
     """
 
     steps: int
     problems: tuple[Problem, ...]
     invariants: int
     refused: int | None = None
+    stopped: int | None = None
 
 
 class Interpretation(Protocol):
@@ -201,5 +202,5 @@ def replay(records: Sequence[Record], *, plain: bool = False) -> Replay:
     for place, record in enumerate(records):
         take(record)
         if problems:
-            return Replay(run.steps, tuple(problems), run.looked, place if run.unmatched else None)
+            return Replay(run.steps, tuple(problems), run.looked, place if run.unmatched else None, place)
     return Replay(run.steps, (), run.looked)

@@ -10,6 +10,7 @@ import attrs
 
 from mtpo.proofs.numbering import STEPS, parse_key
 from mtpo.proofs.replay import replay
+from mtpo.proofs.runform import fault
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.records import Record
 from mtpo_core.logfile import LoggedRun
@@ -21,8 +22,8 @@ class NoSuchCall(ValueError):
 
 @attrs.frozen
 class Event:
-    """A record of the story: ``what`` happened; ``clauses`` of the guard of its step, all of which held; ``refused`` the
-    one that did not, where the log stops being a run of the spec."""
+    """A record of the story: ``what`` happened; ``clauses`` of the guard of its step, all of which held; ``refused``
+    the one that did not, where the log stops being a run of the spec."""
 
     seq: int
     t: float
@@ -62,18 +63,19 @@ class Story:
 
 def story(run: LoggedRun, call: str) -> Story:
     """What a log says of a call (``RANK.SEQ``). Raises :class:`NoSuchCall`."""
-    opened = next((r for r in run.records if r.call == call and r.kind in ("call", "read")), None)
+    records = [r for r in run.records if fault(r) is None]
+    opened = next((r for r in records if r.call == call and r.kind in ("call", "read")), None)
     if opened is None:
-        known = [r.call for r in run.records if r.kind in ("call", "read") and r.call is not None]
+        known = [r.call for r in records if r.kind in ("call", "read") and r.call is not None]
         some = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
         raise NoSuchCall(f"{run.path}: no call {call!r} in this log; its calls: {some or 'none'}")
-    names = {r.agent: str(r.body.get("name", r.agent)) for r in run.records if r.kind == "launch"}
-    mode = run.records[0].body.get("mode")
+    names = {r.agent: str(r.body.get("name", r.agent)) for r in records if r.kind == "launch"}
+    mode = next((r.body["mode"] for r in records if r.kind == "run-open"), "unknown")
     refused: dict[int, str] = {}
-    judged, last = "", len(run.records)
+    judged, last = "", len(records)
     if mode == "mtpo":
         try:
-            found = replay(run.records)
+            found = replay(records)
         except (KeyError, ValueError, IndexError, TypeError) as error:
             judged, last = (
                 f"the log can't be replayed against the spec: it names what it does not introduce: {error}",
@@ -81,9 +83,9 @@ def story(run: LoggedRun, call: str) -> Story:
             )
         else:
             if found.problems:
-                last = run.records.index(next(r for r in run.records if _named(r) == found.problems[0].where))
+                last = found.stopped if found.stopped is not None else 0
                 refused[last] = str(found.problems[0])
-                judged = f"from record {run.records[last].seq} on the log is no run of the spec: {found.problems[0]}"
+                judged = f"from record {records[last].seq} on the log is no run of the spec: {found.problems[0]}"
     else:
         judged, last = f"no clauses are named: the spec is that of mode mtpo, the run is {mode}", -1
     events = [
@@ -94,14 +96,10 @@ def story(run: LoggedRun, call: str) -> Story:
             _clauses(r) if place < last else (),
             refused.get(place, ""),
         )
-        for place, r, what in _told(run.records, call, names)
+        for place, r, what in _told(records, call, names)
     ]
     author = f"{names.get(opened.agent, '?')} (rank {opened.agent})"
     return Story(call, author, str(opened.body.get("tool", "")), tuple(events), judged)
-
-
-def _named(record: Record) -> str:
-    return f"record {record.seq} ({record.kind}{f' {record.call}' if record.call else ''})"
 
 
 def _clauses(record: Record) -> tuple[str, ...]:

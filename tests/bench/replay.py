@@ -1,9 +1,9 @@
 """Replay of long logs against the spec: records a second, and whether the rate stays as logs grow.
 
 The logs are runs of the protocol's own machine: agents come and go, eight at work at a time, each making a hundred
-calls on twelve objects, one of which it shares with the next, so that some calls are late and are repaired. Time is that
-of the processor; making a log is not timed. No model checker that validates traces is at hand to run beside it; TLC is
-reported to take 19 to 30 events a second.
+calls on twelve objects, one of which it shares with the next, so that some calls are late and are repaired. Time is
+that of the processor; making a log is not timed. No model checker that validates traces is at hand to run beside it;
+TLC is reported to take 19 to 30 events a second.
 """
 
 from __future__ import annotations
@@ -55,17 +55,26 @@ def rate(records: list[Record]) -> float:
     return len(records) / seconds
 
 
-def generated(length: int, seed: int = 1, policy: e.Policy = e.Policy.REPLAY) -> list[Record]:
-    """The records of a run of about this length, cut off there."""
-    run = _Generator(random.Random(seed), policy)
+def generated(
+    length: int,
+    seed: int = 1,
+    policy: e.Policy = e.Policy.REPLAY,
+    *,
+    at_work: int = AT_WORK,
+    calls: int = CALLS,
+    near: int = NEAR,
+) -> list[Record]:
+    """The records of a run, cut off at a length: agents at work at a time, their calls and objects."""
+    run = _Generator(random.Random(seed), policy, at_work, calls, near)
     while len(run.records) < length:
         run.go_on()
     return run.records[:length]
 
 
 class _Generator:
-    def __init__(self, chance: random.Random, policy: e.Policy) -> None:
+    def __init__(self, chance: random.Random, policy: e.Policy, at_work: int, calls: int, near: int) -> None:
         self.chance, self.records = chance, list[Record]()
+        self.at_work, self.calls, self.near = at_work, calls, near
         self.absent = "a" * 64
         self.machine = Machine({}, self.absent, policy)
         self.left: dict[int, int] = {}
@@ -79,8 +88,8 @@ class _Generator:
 
     def go_on(self) -> None:
         """Whatever an agent does next."""
-        if len(self.left) < AT_WORK:
-            self.left[len(self.machine.agents)] = CALLS
+        if len(self.left) < self.at_work:
+            self.left[len(self.machine.agents)] = self.calls
             return self.step(e.Launch())
         rank = self.chance.choice(list(self.left))
         if self.machine.agents[rank].noted:
@@ -92,7 +101,10 @@ class _Generator:
                 return None
             return self.step(e.Finish(rank))
         self.left[rank] -= 1
-        objects = [f"o{11 * rank + self.chance.randrange(NEAR)}" for _ in range(self.chance.choice((1, 1, 2)))]
+        objects = [
+            f"o{(self.near - 1) * rank + self.chance.randrange(self.near)}"
+            for _ in range(self.chance.choice((1, 1, 2)))
+        ]
         if self.chance.random() < 0.5:
             return self.step(e.Read(rank, tuple(objects)))
         reads = frozenset(objects if self.chance.random() < 0.7 else ())

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import random
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mtpo.proofs.replay import replay
 from mtpo.spec.records import Record
@@ -252,3 +258,69 @@ def test_a_problem_reads_well(logs: Mapping[Policy, LoggedRun]) -> None:
     (problem,) = replay(records).problems
     seq = records[at(records, "call", "0.1")].seq
     assert str(problem).startswith(f"mtpo.call.seeds: record {seq} (call 0.1): not a step of the spec: ")
+
+
+# -- the same as the plain interpretation --------------------------------------------------------------------------
+
+
+def _generator() -> Any:
+    folder = Path(__file__).parents[1] / "bench"
+    sys.path.insert(0, str(folder))
+    try:
+        found = importlib.util.spec_from_file_location("bench_replay", folder / "replay.py")
+        assert found is not None
+        assert found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(folder))
+    return module.generated
+
+
+generated = _generator()
+
+
+def mutated(records: Records, chance: random.Random) -> Records:
+    """A log with one thing wrong, perhaps."""
+    n, other = chance.randrange(1, len(records)), chance.randrange(1, len(records))
+    body = json.loads(json.dumps(records[n].body))
+    match chance.randrange(6):
+        case 0:
+            return [*records[:n], *records[n + 1 :]]
+        case 1:
+            return [*records[:n], records[n], *records[n:]]
+        case 2:
+            records[n], records[other] = records[other], records[n]
+        case 3 if lists := [part for part in ("members", "stale", "reads", "writes") if body.get(part)]:
+            body[chance.choice(lists)].pop()
+        case 4 if tables := [part for part in ("out", "restored") if body.get(part)]:
+            part = chance.choice(tables)
+            body[part][chance.choice(list(body[part]))] = f"{chance.randrange(20):064x}"
+        case _ if saw := body.get("saw"):
+            calls = [r.call for r in records if r.kind == "call"]
+            sight = saw[chance.choice(list(saw))]
+            sight["write"] = chance.choice([*calls, None])
+        case _:
+            body |= {"policy": "cancel"} if "policy" in body else {"changed": not body.get("changed")}
+    return [attrs.evolve(r, body=body) if r is records[n] else r for r in records]
+
+
+@pytest.mark.parametrize("policy", Policy)
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), changes=st.integers(0, 2))
+def test_the_same_as_the_plain_interpretation(policy: Policy, seed: int, changes: int) -> None:
+    """What it accepts and refuses, why, and after how many steps; also of logs that are not those of a run."""
+    chance = random.Random(seed)
+    records = generated(chance.randrange(10, 60), seed, policy, at_work=3, calls=3, near=2)
+    for _ in range(changes):
+        records = mutated(list(records), chance)
+    outcomes = []
+    for plain in (False, True):
+        try:
+            found = replay(records, plain=plain)
+        except (KeyError, IndexError, ValueError) as error:
+            outcomes.append((type(error), str(error)))
+        else:
+            outcomes.append((found.steps, found.problems))
+            assert changes or not found.problems
+    assert outcomes[0] == outcomes[1]
