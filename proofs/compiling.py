@@ -100,8 +100,8 @@ class Compiler:
             out += self._change(symbol, moving, inverses, lines)
         for (function, relation), name in inverses.items():
             out += self._fill_inverse(function, relation, name)
-        for relation in derived:
-            out += self._fill_derived(relation)
+        for each in derived:
+            out += self._fill_derived(each)
         filled: dict[str, Index] = {}
         while True:
             every = {index.name: index for index in self.catalogue.indexes.values()}
@@ -239,12 +239,8 @@ class Compiler:
                 if symbol in self.catalogue.sliced:
                     mask = Atom(self.catalogue.sliced[symbol], False, tuple(formals))
                     found = attrs.evolve(found, literals=(*found.literals, mask))
-                out += self.search(
-                    found,
-                    params,
-                    lambda value=value: [f"u{number}.append(({place}, {value}))"],
-                    formals,  # type: ignore[misc]
-                )
+                line = f"u{number}.append(({place}, {value}))"
+                out += self.search(found, params, functools.partial(list, (line,)), formals)
         return out
 
     # -- changes of one cell -----------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ def free_of(disjunct: Disjunct) -> frozenset[str]:
 _Raw = tuple[tuple[Term, ...], tuple[tuple[Term, bool] | Never, ...]]
 
 
-def disjuncts(term: Bool, positive: bool = True, *more: tuple[Term, bool]) -> tuple[Disjunct, ...]:
+def disjuncts(term: Term, positive: bool = True, *more: tuple[Term, bool]) -> tuple[Disjunct, ...]:
     """The ways in which a formula is true (or false), each a search; ``more`` literals in each of them."""
     rows = _dnf(term, positive)
     for extra, sign in more:

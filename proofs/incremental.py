@@ -19,7 +19,7 @@ from mtpo.proofs.compiling import Program, program_of, simple
 from mtpo.proofs.disjuncts import Atom, Disjunct, Never, disjuncts
 from mtpo.spec.concrete import InstanceError, Step
 from mtpo.spec.language import Clause, Property, Sort, Spec
-from mtpo.spec.terms import Bool, Function
+from mtpo.spec.terms import Bool, Function, Int
 
 Constant = Sequence[int] | Mapping[int, int] | Set[int]
 """A table; or, of several arguments, the places where a relation holds, or a function is not 0."""
@@ -88,7 +88,10 @@ class Incremental:
                 given if isinstance(given, Set) else frozenset(place for place, v in _items(given) if v)
             )
         else:
-            scope[f"c_{name}"] = _Table(given) if isinstance(given, Mapping) else list(given)
+            table = scope[f"c_{name}"] = _Table(given) if isinstance(given, Mapping) else list(given)
+            values = table.values() if isinstance(table, dict) else table
+            if symbol.range is not Int and any(not 0 <= v < self._size(symbol.range) for v in values):
+                raise InstanceError(f"{self.spec.name}: a value of `{name}` is no {symbol.range.__name__}")
 
     def _start(self) -> None:
         scope = self._scope
@@ -133,7 +136,7 @@ class Incremental:
 
     def value(self, variable: str, *args: int) -> int:
         """The value of a variable."""
-        return self._reads[variable](*args)
+        return int(self._reads[variable](*args))
 
     def refuses(self, step: tuple[str, tuple[Any, ...]]) -> Clause | None:
         """The first guard clause of an action, with its arguments, that is false; None when the step may be taken."""

@@ -318,7 +318,7 @@ def without_idle(literals: Sequence[Literal], needs: Iterable[str]) -> list[Lite
     kept, needed = list(literals), set(needs)
     while True:
         used = needed | {name for x in kept for name in (free(x) - {x.value} if _defines(x) else free(x))}  # type: ignore[union-attr]
-        fewer = [x for x in kept if not (_defines(x) and x.value not in used)]  # type: ignore[union-attr]
+        fewer = [x for x in kept if not (_defines(x) and str(x.value) not in used)]  # type: ignore[union-attr]
         if len(fewer) == len(kept):
             return kept
         kept = fewer
@@ -387,9 +387,9 @@ class Search:
             out.append(f"{TAB * depth}{name} = {value}")
             todo.remove(literal)
             known = known | {name}
-        ready = [x for x in todo if free(x) <= known]
-        filters += [self.test(x) for x in ready]
-        todo = [x for x in todo if x not in ready]
+        settled = [x for x in todo if free(x) <= known]
+        filters += [self.test(x) for x in settled]
+        todo = [x for x in todo if x not in settled]
         flush()
         wanted = [n for n in self.needs if n not in known]
         if not todo and not wanted:
@@ -474,7 +474,7 @@ class Search:
         cost = (2.0 if keyed else 5.0 if moving else 9.0) - 0.5 * bool(moving) - 0.1 * len(chosen) - 0.3 * bool(bounds)
         if not any(a.positive for a in chosen):
             cost += 3
-        settled = (*chosen, *bounds)
+        settled: tuple[Literal, ...] = (*chosen, *bounds)
         if bounds:
             below = f"bisect_left(l, {low})" if low else ""
             above = f"bisect_left(l, {high})" if high else ""
@@ -528,7 +528,7 @@ class Search:
                 inverses = self.catalogue.inverses
                 name = inverses.setdefault((literal.symbol, x.symbol), f"j{len(inverses)}")
                 found = zip(names, self.catalogue.unplace(literal.symbol, "kk"), strict=True)
-                head = [f"for kk in {name}.get({code(literal.value)}, E):", *(f"{n} = {c}" for n, c in found)]  # type: ignore[str-bytes-safe]
+                head = [f"for kk in {name}.get({code(literal.value)}, E):", *(f"{n} = {c}" for n, c in found)]
                 return _Way(3, head, (literal, x), tuple(map(str, names)))
         return None
 
@@ -546,7 +546,7 @@ class Search:
             return None
         cost = 1.5 if signature.derived else 9.5 if literal.rigid else 6
         found = self.catalogue.unplace(literal.symbol, "kk")
-        head = [f"for kk in {literal.symbol}:", *(f"{n} = {c}" for n, c in zip(names, found, strict=True))]  # type: ignore[str-bytes-safe]
+        head = [f"for kk in {literal.symbol}:", *(f"{n} = {c}" for n, c in zip(names, found, strict=True))]
         return _Way(cost, head, (literal,), tuple(map(str, names)))
 
 

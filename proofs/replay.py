@@ -40,16 +40,16 @@ class Replay:
 class Interpretation(Protocol):
     """The spec in one state."""
 
-    def refused(self, step: Taken) -> Clause | None:
+    def refused(self, step: Taken, /) -> Clause | None:
         """The first guard clause that is false."""
 
-    def perform(self, step: Taken) -> list[Property]:
+    def perform(self, step: Taken, /) -> Sequence[Property]:
         """Take the step; the step properties that it violates."""
 
     def violated(self) -> list[Property]:
         """The invariants that are false."""
 
-    def value(self, variable: str, *args: int) -> int:
+    def value(self, variable: str, /, *args: int) -> int:
         """The value of a variable."""
 
     def noted(self) -> dict[int, int]:

@@ -142,7 +142,7 @@ def without_calls(records: list[Record], gone: set[Key]) -> list[Record]:
     """The log as if these calls had not been made: what saw them saw what is below them."""
     kept = [r for r in records if r.call is None or key_of(r.call) not in gone]
     kept = [r for r in kept if "by" not in r.body or key_of(r.body["by"]) not in gone]
-    initial = next((r.body["initial"] for r in kept if r.kind == "run-open"), {})
+    initial: dict[str, str] = next((r.body["initial"] for r in kept if r.kind == "run-open"), {})
     absent = next((s["digest"] for r in records for o, s in r.body.get("saw", {}).items() if _blank(s, o, initial)), "")
     below = _Below(kept, initial, absent)
     return [attrs.evolve(r, body=_body_without(r, gone, below)) for r in kept]
