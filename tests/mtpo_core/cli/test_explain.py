@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +58,14 @@ def test_the_certificate_of_the_installed_sources(mtpo: Mtpo, monkeypatch: pytes
     said = mtpo("certificate", "--json")
     assert said.code == 1
     assert [c.split()[0] for c in said.json["changed"]] == ["kv.conservation"] * 2
+
+
+def test_the_story_of_a_call_of_a_run(mtpo: Mtpo, logs: Path) -> None:
+    said = mtpo("explain", "0.0", "--log", logs / "run.mtpo")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("call 0.0 by ")
+    assert "allowed by mtpo." in said.out
+    assert mtpo("explain", "0.0", "--log", logs / "run.mtpo", "--json").json["call"] == "0.0"
+    said = mtpo("explain", "99.0", "--log", logs / "run.mtpo")
+    assert (said.code, said.out) == (2, "")
+    assert "no call '99.0' in this log; its calls: " in said.err

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from mtpo.proofs.shrink import rechained
 from mtpo_core.log import read_log, redact
+from mtpo_core.loglines import export_jsonl, import_jsonl
 
 Mtpo = Callable[..., Any]
 
@@ -98,3 +100,22 @@ def test_a_run_that_is_not_replayed_says_why(tmp_path: Path, mtpo: Mtpo) -> None
     found = mtpo("verify", tmp_path / "s.mtpo")
     (line,) = (line for line in found.out.splitlines() if "spec.replay" in line)
     assert line.startswith("not asked") and line.endswith("[the spec is that of mode mtpo, the run is serial]")
+
+
+def test_why_a_log_stops_being_a_run_and_a_smaller_one(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    small = tmp_path / "small.jsonl"
+    found = mtpo("verify", log, "--shrink", small)
+    assert found.code == 0 and verdict(found).startswith("yes (") and not small.exists()
+    assert f"{small}: not written: {log}: nothing to shrink: it violates nothing" in found.out
+    run = read_log(log)
+    settled = next(r for r in run.records if r.kind == "settle")
+    forged = rechained(run, [r for r in run.records if r is not settled])
+    path = tmp_path / "forged.mtpo"
+    import_jsonl(export_jsonl(forged), path)
+    found = mtpo("verify", path, "--shrink", small)
+    assert found.code == 1 and verdict(found).startswith("no (")
+    assert "no-open-repair is false: ~busy" in found.out and "  it would hold after: settle" in found.out
+    assert f"{small}: the log shrunk from {len(forged.records)} records to " in found.out
+    assert len(small.read_text().splitlines()) < len(list(export_jsonl(forged)))
+    found = mtpo("verify", path, "--json")
+    assert found.json["unmatched"]["clauses"][0]["remedies"] == ["settle"]
