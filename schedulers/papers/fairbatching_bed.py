@@ -87,7 +87,7 @@ class Size:
     candidates: tuple[int, ...]
 
 
-FULL: Final = Size(2500, 4000, 0.02, SHARES, (0.7, 0.85, 1.0, 1.15), CANDIDATES)
+FULL: Final = Size(2500, 4000, 0.02, SHARES, (0.75, 0.9, 1.0, 1.05, 1.1), CANDIDATES)
 QUICK: Final = Size(700, 1400, 0.1, SHARES[:1], (0.8, 1.0, 1.2), ())
 
 

@@ -29,8 +29,8 @@ def test_every_baseline_is_compared_in_every_measure(tiny: None) -> None:
     baselines = {"Sarathi 256", "Sarathi 512", "Sarathi 2048", "Sarathi, best budget", "vLLM V1, 2048", "prefill first"}
     single = ("P99 TTFT, times lower", "capacity at 1 %", "capacity at 5 %", "capacity at 10 %")
     assert {row.measure for row in found.rows} == {*single, "cluster of 8, at 1 %"}
-    for measure in single:
-        assert {row.setting for row in found.rows if row.measure == measure} == baselines
+    for kind in single:
+        assert {row.setting for row in found.rows if row.measure == kind} == baselines
     assert all(row.holds == (row.ours >= row.paper) for row in found.rows if row.ours is not None)
     figures, tails, capacities = found.grids
     assert {row[0] for row in figures.rows} == {row[0] for row in tails.rows} == {OURS, *baselines}
