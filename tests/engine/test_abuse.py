@@ -146,6 +146,17 @@ class Session:
     def submit(self, id, tokens, options):
         self.attempt(lambda: self.engine.submit(id, tokens, **options))
 
+    def submit_odd(self, id, value, where):
+        """Good but for one value, at one place."""
+        self.start_over(id)
+        tokens, options = [1, 2], {"max_new": 2}
+        if where == "prompt":
+            tokens.append(value)
+        else:
+            options[where] = value if where == "max_new" else [3, value]
+        done = self.attempt(lambda: self.engine.submit(id, tokens, **options))
+        assert bool(done) == (type(value) is int and value == 0 and where != "max_new")
+
     def submit_sampled(self, id, values):
         try:
             sampling = Sampling(*values)
@@ -208,8 +219,10 @@ class Session:
         self.engine.monitor.check()
         id = self.engine.open()
         self.engine.submit(id, GOOD, max_new=2)
-        found = ()
+        found, steps = [], 0
         while not found:
+            steps += 1
+            assert steps < 20, "a good request makes no progress"
             found = [r.emitted for r in self.step(Only(id, self.cap)).ended if r.conversation == id]
         assert found == [alone(GOOD, 2)]
         self.engine.close(id)
@@ -244,6 +257,7 @@ ALMOST = (
 )
 OPS = st.one_of(
     op("submit", IDS, TOKENS, OPTIONS),
+    op("submit_odd", PERSON, JUNK, st.sampled_from(["prompt", "forced", "stop", "max_new"])),
     op("submit_sampled", PERSON, SETTINGS),
     op("stop", IDS),
     op("start_over", PERSON),
@@ -254,7 +268,7 @@ OPS = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=16, deadline=None)
 @given(st.integers(8, 12), st.sampled_from([9, 64]), st.lists(OPS, min_size=12, max_size=20))
 def test_nonsense_is_refused_and_the_engine_goes_on(blocks, cap, ops):
     session = Session(blocks, cap)
