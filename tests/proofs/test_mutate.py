@@ -18,11 +18,14 @@ ONE_EACH = {
     "mtpo.launch.rank-order": "mtpo.launch-in-rank-order",
     "mtpo.finish.inbox-empty": "mtpo.consumed-before-action",
     "mtpo.reopen.no-open-repair": "mtpo.repair-atomic",
+    "mtpo.abort.sighted:=": "mtpo.lemma-aborted",
     "mtpo.deliver.at-work": "mtpo.consumed-before-action",
     "mtpo.commit.lower-committed": "mtpo.commit-in-rank-order",
     "mtpo.read.is-greatest": "mtpo.filtered-read",
     "mtpo.call.seeds": "mtpo.lemma-closed",
+    "mtpo.retract.by-its-author": "mtpo.retract-by-author",
     "mtpo.undone.top:=": "mtpo.live-materialized",
+    "mtpo.retracted.ours": "mtpo.foreign-untouched",
     "mtpo.applied.base:=": "mtpo.live-materialized",
     "mtpo.failed.all-undone": "mtpo.filtered-read",
     "mtpo.redone.note:=": "mtpo.redo-told",
@@ -33,7 +36,8 @@ ONE_EACH = {
 
 
 def test_there_is_one_of_each_action() -> None:
-    assert [id.split(".")[1] for id in ONE_EACH] == list(mtpo.actions)
+    """But for ``external``, which has no guard: without its one update it does nothing, and is caught for that."""
+    assert [id.split(".")[1] for id in ONE_EACH] == [name for name in mtpo.actions if name != "external"]
 
 
 @pytest.mark.parametrize("id", ONE_EACH)
