@@ -94,6 +94,13 @@ def test_a_spec_answers_in_a_notebook():
     assert "11,416" in repr(found) and "11,416" in found._repr_html_()
 
 
+def test_the_papers_that_it_names_are_measured():
+    from mtpo.schedulers.papers import STUDIES
+
+    assert {f"{name}.md" for name in STUDIES} == {path.name for path in (ROOT / "docs" / "papers").iterdir()}
+    assert "`mtpo paper\nfairbatching`, `concur` or `conserve`" in README
+
+
 def test_the_specs_that_its_table_names_are_in_the_ledger():
     from mtpo.proofs.ledger import read_ledger
 

@@ -16,8 +16,8 @@ import attrs
 class Figure:
     """One measure: ours, the peer's (None with ``why`` where it could not be had), their ratio, and the goal for it.
 
-    ``ratio`` is ours over the peer's; ``goal`` speaks of the ratio where there is a peer, else of our own figure;
-    ``more`` says whether more is better.
+    ``ratio`` is ours over the peer's; ``goal`` speaks of the ratio where there is a peer, else of our own figure, of
+    which it speaks in any case when ``absolute``; ``more`` says whether more is better.
     """
 
     measure: str
@@ -26,6 +26,7 @@ class Figure:
     goal: float | None = None
     more: bool = True
     why: str = ""
+    absolute: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -35,7 +36,8 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """Whether the goal is met; None where there is none, or no peer to say."""
-        against = self.ours if self.ratio is None and not self.why else self.ratio
+        own = self.absolute or (self.ratio is None and not self.why)
+        against = self.ours if own else self.ratio
         if self.goal is None or against is None:
             return None
         return against >= self.goal if self.more else against <= self.goal

@@ -43,7 +43,7 @@ def figures(tell: Callable[[str], None]) -> list[Figure]:
         tell(f"replaying {length:,} records")
         rates.append(rate(records))
     found = [
-        Figure(f"{length:,} records: records per second", rate, None, GOAL, why=PEER)
+        Figure(f"{length:,} records: records per second", rate, None, GOAL, why=PEER, absolute=True)
         for length, rate in zip(LENGTHS, rates, strict=True)
     ]
     longest = f"{LENGTHS[-1]:,} records: rate, of that at {LENGTHS[0]:,}"
