@@ -43,7 +43,7 @@ def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
             expected = 1 if re.search("^(SURVIVED|FAILED)", lines, re.MULTILINE) else 0
             assert done.returncode == expected, command
             ran.append(words[1])
-    assert ran == ["prove", "explore", "mutate", "prove", "mutate", "explore", "doctest", "prove", "explore"]
+    assert ran == ["prove", "explore", "mutate", "prove", "mutate", "explore", "doctest", "doctest", "prove", "explore"]
 
 
 def test_the_files_that_it_names_exist() -> None:
