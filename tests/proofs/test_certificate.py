@@ -55,6 +55,8 @@ def test_a_certificate_says_in_what_order_and_on_what_it_rests(good: Any, writte
         "bounces": 0,
         "cancelled": 0,
         "stranded": 0,
+        "retracted": 0,
+        "aborts": 0,
     }
     assert found.assumptions[A1] == {"assumed of agents": 2}
     assert found.assumptions[A2] == {"audited by the runtime": 4, "violations put back": 0, "changes by nobody": 0}
