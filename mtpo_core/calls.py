@@ -145,7 +145,7 @@ class Calls:
         try:
             first = self._machine.snapshot().step(m.Retract(key))[0]
         except MachineError as error:
-            return Answer("refused", f"retract: {one_line(error)}")
+            return Answer("refused", str(error))
         assert isinstance(first, m.Retracting)
         touched = sorted(strange & self._performer.reach([key, *first.members])) if strange else []
         if touched:

@@ -27,7 +27,7 @@ def check_chain(run: LoggedRun, head: str | None = None) -> list[Problem]:
         problems.append(Problem(property, where, what))
 
     malformed: list[int] = []
-    before, expected, last = GENESIS, 0, None
+    before, expected, closed = GENESIS, 0, False
     for row in run.rows:
         where, found = f"record {row.seq}", sha(row.text)
         gap = row.seq != expected
@@ -55,9 +55,9 @@ def check_chain(run: LoggedRun, head: str | None = None) -> list[Problem]:
                 )
             if record.run != run.run:
                 report("log.chain", where, f"belongs to run {record.run!r}, not to {run.run!r}")
-            if last is not None and last.kind == "close":
-                report("log.chain", where, "follows the close of the run")
-            last = record
+            if closed:
+                report("log.body", where, "follows the close of the run, after which there is nothing")
+            closed = closed or record.kind == "close"
         before, expected = found, row.seq + 1
     if len(malformed) > 1:
         more = ", ".join(map(str, malformed[1:6])) + (", ..." if len(malformed) > 6 else "")
@@ -74,7 +74,7 @@ def check_chain(run: LoggedRun, head: str | None = None) -> list[Problem]:
         report(
             "log.value", f"value {digest[:12]}", f"record {named[digest]} names it, and it is neither kept nor redacted"
         )
-    if last is None or last.kind != "close":
+    if not closed:
         report("log.incomplete", f"record {expected - 1}" if run.rows else "log", "the last; the run has no close")
     if head is not None and run.head != head:
         report("log.head", f"record {expected - 1}", f"head is {run.head[:12]}, the certificate says {head[:12]}")

@@ -17,7 +17,8 @@ _FORM = re.compile(r"<notification>(.*?)</notification>", re.DOTALL)
 class Change:
     """A premise that changed: ``object`` held ``was`` when the agent saw it and is ``now`` at its position.
 
-    ``by`` names the agent whose write it is, empty for the initial state. None stands for an absent object.
+    ``by`` names the agent whose write it is, empty (null in the text) for the initial value, to which an object goes
+    back when calls are taken out. None stands for an absent object.
     """
 
     object: str
@@ -41,7 +42,7 @@ class Notice:
     def text(self) -> str:
         """The text to put before the agent's next inference."""
         data: dict[str, Any] = {
-            "changed": [{"object": c.object, "by": c.by, "now": _text(c.now)} for c in self.changes],
+            "changed": [{"object": c.object, "by": c.by or None, "now": _text(c.now)} for c in self.changes],
         }
         if self.results:
             data["your_calls"] = [

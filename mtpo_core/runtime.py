@@ -179,7 +179,7 @@ class Session:
         if self.mode == "mtpo" and state.noted:
             return self._calls.bounce(agent, request)
         if state.finished:
-            raise SessionError(f"call: agent {agent} ({self.names[agent]}) has finished; launch another for more")
+            raise SessionError(f"call: agent {agent} ({self.names[agent]}) {_end(state)}; launch another for more")
         try:
             tool, args = self.tools.bind(request)
         except ToolError as error:
@@ -217,7 +217,7 @@ class Session:
             if self.mode == "mtpo" and state.noted:
                 return self._calls.bounce(agent, ToolCall("finish"))
             if state.finished:
-                raise SessionError(f"finish: agent {agent} ({self.names[agent]}) has finished already")
+                raise SessionError(f"finish: agent {agent} ({self.names[agent]}) {_end(state)} already")
             try:
                 await self._watch.look()
             except ToolError as error:
@@ -249,7 +249,7 @@ class Session:
             if state.noted:
                 return self._calls.bounce(agent, ToolCall("retract", {"call": str(key)}))
             if state.finished:
-                raise SessionError(f"retract: agent {agent} ({self.names[agent]}) has finished")
+                raise SessionError(f"retract: agent {agent} ({self.names[agent]}) {_end(state)}")
             answer = await self._calls.retract(key)
             self._moved.set()
             return answer
@@ -267,8 +267,8 @@ class Session:
             state = self._at_work("abort", agent)
             self._coordinated("abort")
             if state.committed or state.aborted:
-                done = "committed" if state.committed else "been given up already"
-                raise SessionError(f"abort: agent {agent} ({self.names[agent]}) has {done}")
+                done = "was given up already" if state.aborted else "has committed"
+                raise SessionError(f"abort: agent {agent} ({self.names[agent]}) {done}")
             await self._calls.abort(agent)
             self._moved.set()
 
@@ -376,3 +376,7 @@ class Session:
             known = f"0 to {len(self.names) - 1}" if self.names else "none: launch one first"
             raise SessionError(f"{what}: no agent has rank {brief(agent)}; known: {known}")
         return self.machine.agents[agent]
+
+
+def _end(state: AgentState) -> str:
+    return "was given up" if state.aborted else "has finished"

@@ -10,6 +10,7 @@ import attrs
 from mtpo.proofs.certificate import Property, RunCertificate, certify, compare, verdict_of
 from mtpo.proofs.checker import Report, check
 from mtpo.proofs.replay import Replay, replay
+from mtpo.spec.records import value_digest
 from mtpo_core.log import LoggedRun
 from mtpo_core.problems import Problem
 
@@ -71,7 +72,7 @@ def _replayed(run: LoggedRun, report: Report) -> tuple[Replay | None, Property]:
     if why:
         return None, Property(REPLAY, english, "not asked", why)
     try:
-        found = replay(run.records)
+        found = replay(run.records, absent=value_digest(run.salt, None))
     except (KeyError, ValueError, IndexError, TypeError) as error:
         what = f"names something that the log does not introduce: {error}"
         found = Replay(0, (Problem(REPLAY, f"log of {run.run}", what),), 0)

@@ -32,9 +32,10 @@ Taken = tuple[str, tuple[Any, ...]]
 
 
 class Numbering:
-    """Numbers for what the log names."""
+    """Numbers for what the log names. ``absent``: the digest of an object that is not there; without it, the one that
+    the records show, if they do."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, records: Sequence[Record], absent: str | None = None) -> None:
         objects: set[str] = set()
         self.digests: dict[str, int] = {}
         self.agents = 0
@@ -42,7 +43,6 @@ class Numbering:
         self.policy = "replay"
         initial: Mapping[str, str] = {}
         later: dict[str, None] = {}
-        absent = None
         for r in records:
             kind, body = r.kind, r.body
             if kind == "launch":

@@ -191,12 +191,15 @@ class Run:
 _WITH_OUTCOME = frozenset({"read", "applied", "redone", "settle", "undone", "retracted"})
 
 
-def replay(records: Sequence[Record], *, plain: bool = False) -> Replay:
-    """Replay the records of an ``mtpo`` run; ``plain``: with the plain interpretation, whose cost grows with the log.
+def replay(records: Sequence[Record], *, absent: str | None = None, plain: bool = False) -> Replay:
+    """Replay the records of an ``mtpo`` run.
+
+    ``absent``: the digest of the absent value, which every object has that ``run-open`` does not name. ``plain``: with
+    the plain interpretation, whose cost grows with the log.
 
     Malformed bodies raise KeyError or ValueError: check the log first.
     """
-    numbering = Numbering(records)
+    numbering = Numbering(records, absent)
     run = Run(numbering, Plain(numbering) if plain else Sparse(numbering))
     take, problems = run.take, run.problems
     for place, record in enumerate(records):

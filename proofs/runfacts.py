@@ -93,7 +93,7 @@ def sentence_of(name: str, counts: Mapping[str, int]) -> str:
                 "a declared object in the very moment that a tool wrote it."
             )
         case _ if name == A3:
-            rows = (f"{count} {how.replace(', ', ' as ')}" for how, count in counts.items() if count)
+            rows = (f"{how.replace(', ', ' as ')}: {count}" for how, count in counts.items() if count)
             judged = ", ".join(rows) or "there were none"
             return f"{name}: what agents made of their notifications is taken as right: {judged}."
     return f"{name}: {', '.join(f'{count} {what}' for what, count in counts.items())}."

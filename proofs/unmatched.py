@@ -92,9 +92,9 @@ class _Finder:
         self.find: Witness = spec.define(text, "witness")
 
 
-def unmatched(records: Sequence[Record], place: int) -> Unmatched:
+def unmatched(records: Sequence[Record], place: int, absent: str | None = None) -> Unmatched:
     """Why the record at a place is no step, all before it being some (:attr:`mtpo.proofs.replay.Replay.refused`)."""
-    numbering = Numbering(records)
+    numbering = Numbering(records, absent)
     step = numbering.step(records[place])
     assert step is not None
     sparse = Sparse(numbering)

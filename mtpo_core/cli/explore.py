@@ -135,7 +135,7 @@ def explore_command(
     for result in found:
         sizes = ", ".join(f"{n} {sort.__name__}" for sort, n in result.instance.sizes.items())
         rate = f"{result.states / max(result.seconds, 1e-9):,.0f} states/s"
-        out.print(f"{result.instance.spec.name}: {sizes}; {plural(result.initial, 'initial state')}")
+        out.print(f"{result.instance.spec.name}: {sizes or 'no sorts'}; {plural(result.initial, 'initial state')}")
         out.print(
             f"{plural(result.states, 'state')}, {plural(result.transitions, 'step')}, depth {result.depth}, "
             f"{result.seconds:.1f} s ({rate}), {'complete' if result.complete else 'not complete'}"

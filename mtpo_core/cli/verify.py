@@ -33,7 +33,6 @@ def verify_command(
 
     from mtpo.proofs.certificate import RunCertificate
     from mtpo.proofs.judge import judge
-    from mtpo.proofs.unmatched import unmatched
     from mtpo_core.cli.logs import one_line, opened
 
     run = opened(log)
@@ -42,7 +41,7 @@ def verify_command(
         if found.differences:
             raise usage(f"{save}: not written: {log} is not the log that {certificate} is for")
         found.certificate.save(writable(save))
-    why = unmatched(run.records, found.replay.refused) if found.replay and found.replay.refused is not None else None
+    why = _why(run, found)
     smaller = _shrunk(run, writable(shrunk), json) if shrunk is not None else ""
     if json:
         data = found.certificate.as_json() | {
@@ -86,3 +85,12 @@ def _shrunk(run: Any, path: Path, quiet: bool) -> str:
     path.write_text("".join(f"{line}\n" for line in export_jsonl(found.run)))
     size = f"{len(run.records)} records to {len(found.run.records)}"
     return f"{path}: the log shrunk from {size}; it violates {found.property} ({found.checks} logs were judged)"
+
+
+def _why(run: Any, found: Any) -> Any:
+    from mtpo.proofs.unmatched import unmatched
+    from mtpo.spec.records import value_digest
+
+    if found.replay is None or found.replay.refused is None:
+        return None
+    return unmatched(run.records, found.replay.refused, value_digest(run.salt, None))

@@ -133,9 +133,9 @@ def test_an_agent_that_is_given_up_leaves_nothing_and_holds_nobody_up(run: Make,
     assert session.committed(A) and session.notified(B) and session.notified(C)
     assert {name: (tmp_path / "tree" / name).read_text() for name in "xy"} == {"x": "0", "y": "0+c"}
     for act in (lambda: session.call(A, add("x", "a")), lambda: session.finish(A)):
-        with pytest.raises(SessionError, match="has finished"):
+        with pytest.raises(SessionError, match="was given up"):
             act()
-    with pytest.raises(SessionError, match=r"abort: agent 0 \(A\) has committed"):
+    with pytest.raises(SessionError, match=r"abort: agent 0 \(A\) was given up already"):
         session.abort(A)
     assert end(session, 3) == "complete"
     assert verdict(tmp_path)[0] == 0, verdict(tmp_path)

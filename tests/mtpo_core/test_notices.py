@@ -53,7 +53,7 @@ def test_text_without_notifications_has_none() -> None:
 def test_every_value_is_read_back(notices: list[Notice]) -> None:
     found = list(parse_notices("before\n" + "\n".join(notice.text() for notice in notices)))
     assert [[(c["object"], c["by"], c["now"]) for c in data["changed"]] for data in found] == [
-        [(c.object, c.by, None if c.now is None else c.now.decode(errors="replace")) for c in notice.changes]
+        [(c.object, c.by or None, None if c.now is None else c.now.decode(errors="replace")) for c in notice.changes]
         for notice in notices
     ]
     assert [[call["status"] for call in data.get("your_calls", [])] for data in found] == [

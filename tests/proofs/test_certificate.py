@@ -238,7 +238,7 @@ def test_what_the_verdict_rests_on_is_said_in_sentences(good: Any, script: Any, 
     one, two, three = certificate_of(written(good)).assumed()
     assert one == "A1 individual success: that each of 2 agents alone completes its task is assumed, not checked."
     assert "4 effects held against the declared writes; none went beyond; no change came from no tool." in two
-    assert three.endswith("taken as right: 1 waived as replayed.")
+    assert three.endswith("taken as right: waived as replayed: 1.")
     s = script("naive", ["A"], {"x": "0"})
     s.fail("0.0", [], ["x"])
     s.of("failed").body["error"] = "edit: wrote outside its footprint: z [core.footprint-honest]"
