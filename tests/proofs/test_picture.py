@@ -140,9 +140,9 @@ def hostile() -> Case:
         return forall(thing, lambda x: ~on(x))
 
     none.__doc__ = HOSTILE
-    spec.invariant("hostile." + HOSTILE)(none)
+    spec.invariant("hostile.none")(none)
     instance, initial = every_instance(spec, {thing: 2})
-    return Case(run_to(spec, instance, initial), "hostile." + HOSTILE)
+    return Case(run_to(spec, instance, initial), "hostile.none")
 
 
 def test_hostile_names_are_text(tmp_path: Path) -> None:
