@@ -18,7 +18,7 @@ demo: setup
 	$(VENV)/bin/mtpo demo
 
 test: setup lint types
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --dist loadfile
 
 test-slow: setup
 	$(PY) -m pytest -m slow
