@@ -1,9 +1,9 @@
 """Inductive proofs: a property holds initially and every action preserves it, for any number of elements.
 
 Every obligation is one conjunct of one property against one action, so a failure names both. An obligation that z3
-leaves open is tried on small finite domains, where a real failure is found fast and becomes a picture: a state that
-satisfies every property and a step out of it that breaks one; then again with one step property after the other as a
-hypothesis, each proven of that action first.
+leaves open is tried again with the few hypotheses that matter (``relevant``); then on small finite domains, where a real
+failure is found fast and becomes a picture: a state that satisfies every property and a step out of it that breaks one;
+then again with one step property after the other as a hypothesis, each proven of that action first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 import attrs
 import z3
 
-from mtpo.proofs.second import SecondSolver, cvc5_name
+from mtpo.proofs.relevant import Argument, Goal, Relevance
+from mtpo.proofs.second import Answer, SecondSolver, cvc5_name
 from mtpo.proofs.symbolic import Symbolic
 from mtpo.proofs.vacuity import QUICK_MS, SMALL, never_taken, no_model, small_sizes
 from mtpo.proofs.verdicts import Status, Trace, Verdict
@@ -34,6 +35,8 @@ class Obligation:
     hypotheses: list[z3.BoolRef]
     goal: z3.BoolRef
     env: Mapping[Any, Any]
+    source: Goal | None = None
+    """The goal as a formula of the spec; None where it is none, for a variant, or of no action."""
 
 
 @attrs.frozen
@@ -44,8 +47,9 @@ class Outcome:
     status: Status
     seconds: float
     trace: Trace | None = None
-    cut: z3.BoolRef | None = None
-    """The step property that served as a hypothesis, itself proven of this step first."""
+    proof: tuple[Argument, ...] = ()
+    """What was proven: the obligation itself, or its conjuncts from few hypotheses, or with a step property proven of
+    this very step as one more hypothesis."""
     second: str = ""
     """What the second solver said, empty when it was not asked."""
     why: str = ""
@@ -61,6 +65,7 @@ class Prover:
         self.axioms = self.symbolic.axioms()
         self.invariants = spec.role("invariant", "lemma")
         self.induction = self.symbolic.hypotheses(self.invariants)
+        self.relevance = Relevance(self.symbolic)
         self._holds: dict[tuple[str, str], bool] = {}
         """Step properties by action, as far as they were needed as cuts."""
 
@@ -82,11 +87,12 @@ class Prover:
             for p in self.spec.role("step"):
                 if only(p.id, action.name):
                     goal = symbolic.formula(p.formula, symbolic.before, after)
-                    yield Obligation(p.id, show(p.formula), action, hypotheses, goal, env)
+                    yield Obligation(p.id, show(p.formula), action, hypotheses, goal, env, Goal(p.formula, step=True))
             for p in self.invariants:
                 if only(p.id, action.name):
                     for part in conjuncts(p.formula):
-                        yield Obligation(p.id, show(part), action, hypotheses, symbolic.formula(part, after), env)
+                        goal = symbolic.formula(part, after)
+                        yield Obligation(p.id, show(part), action, hypotheses, goal, env, Goal(part, step=False))
             for variant in self.spec.variants.values():
                 if action.name in variant.decreases and only(variant.id, action.name):
                     goal = symbolic.decreases(variant, after)
@@ -97,19 +103,27 @@ class Prover:
     def discharge(self, obligation: Obligation) -> Outcome:
         """Prove or refute one obligation."""
         start = time.perf_counter()
-        answer = self._solve(obligation, [], min(self.timeout_ms, QUICK_MS))
-        trace = None if answer == z3.unsat else self.refute(obligation)
-        used = None
-        if trace is None and answer == z3.unknown:
-            for cut in self._shown_steps(obligation):
-                answer = self._solve(obligation, [cut], min(self.timeout_ms, QUICK_MS))
-                if answer == z3.unsat:
-                    used = cut
-                    break
-            else:
-                answer = self._solve(obligation, [], self.timeout_ms, seed=7)
-        status = Status.PROVED if answer == z3.unsat else Status.FAILED if trace else Status.UNKNOWN
-        return Outcome(obligation, status, time.perf_counter() - start, trace, used)
+        proof, trace = self._proof(obligation)
+        status = Status.PROVED if proof else Status.FAILED if trace else Status.UNKNOWN
+        return Outcome(obligation, status, time.perf_counter() - start, trace, tuple(proof))
+
+    def _proof(self, obligation: Obligation) -> tuple[list[Argument], Trace | None]:
+        whole = Argument(obligation.hypotheses, obligation.goal)
+        answer = self._solve(whole, min(self.timeout_ms, QUICK_MS))
+        if answer == z3.unsat:
+            return [whole], None
+        if answer == z3.unknown and obligation.action is not None and obligation.source is not None:
+            found = self.relevance.arguments(obligation.action, obligation.source, obligation.env)
+            if found:
+                return found, None
+        trace = self.refute(obligation)
+        if trace is not None or answer == z3.sat:
+            return [], trace
+        for cut in self._shown_steps(obligation):
+            longer = Argument([*obligation.hypotheses, cut], obligation.goal)
+            if self._solve(longer, min(self.timeout_ms, QUICK_MS)) == z3.unsat:
+                return [longer], None
+        return [whole] if self._solve(whole, self.timeout_ms, seed=7) == z3.unsat else [], None
 
     def _shown_steps(self, obligation: Obligation) -> Iterator[z3.BoolRef]:
         """Step properties that hold of this very step: each is proven from the same hypotheses before it is used."""
@@ -120,22 +134,21 @@ class Prover:
         for p in self.spec.role("step"):
             cut = self.symbolic.formula(p.formula, self.symbolic.before, after)
             if (p.id, action.name) not in self._holds:
-                own = attrs.evolve(obligation, property=p.id, goal=cut)
-                self._holds[p.id, action.name] = self._solve(own, [], min(self.timeout_ms, QUICK_MS)) == z3.unsat
+                own = Argument(obligation.hypotheses, cut)
+                self._holds[p.id, action.name] = self._solve(own, min(self.timeout_ms, QUICK_MS)) == z3.unsat
             if self._holds[p.id, action.name]:
                 yield cut
 
-    def _solve(self, obligation: Obligation, extra: list[z3.BoolRef], timeout_ms: int, seed: int = 0) -> Any:
+    def _solve(self, argument: Argument, timeout_ms: int, seed: int = 0) -> Any:
         solver = z3.Solver(ctx=self.symbolic.context)
         solver.set("timeout", timeout_ms, "random_seed", seed)
-        solver.add(*self.axioms, *obligation.hypotheses, *extra, z3.Not(obligation.goal))
+        solver.add(*self.axioms, *argument.hypotheses, z3.Not(argument.goal))
         return solver.check()
 
-    def smt2(self, obligation: Obligation, cut: z3.BoolRef | None = None) -> str:
-        """The obligation as an SMT-LIB 2 script: ``unsat`` means proven. ``cut``: one more hypothesis, proven."""
+    def smt2(self, argument: Argument) -> str:
+        """The argument as an SMT-LIB 2 script: ``unsat`` means proven."""
         solver = z3.Solver(ctx=self.symbolic.context)
-        extra = [] if cut is None else [cut]
-        solver.add(*self.axioms, *obligation.hypotheses, *extra, z3.Not(obligation.goal))
+        solver.add(*self.axioms, *argument.hypotheses, z3.Not(argument.goal))
         return f"(set-info :status unsat)\n(set-logic ALL)\n{solver.to_smt2()}"
 
     def refute(self, obligation: Obligation) -> Trace | None:
@@ -183,9 +196,12 @@ def prove(
         progress(number, len(wanted), f"{obligation.property} / {place}")
         outcome = prover.discharge(obligation)
         if keep_smt2 is not None:
-            keep_smt2(f"{obligation.property}-{place}-{number}", prover.smt2(obligation, outcome.cut))
+            name = f"{obligation.property}-{place}-{number}"
+            whole = Argument(obligation.hypotheses, obligation.goal)
+            for i, argument in enumerate(outcome.proof or (whole,)):
+                keep_smt2(f"{name}-{i + 1}" if len(outcome.proof) > 1 else name, prover.smt2(argument))
         if confirm is not None and outcome.status is Status.PROVED:
-            outcome = _confirmed(outcome, *confirm.ask(prover.smt2(obligation, outcome.cut)))
+            outcome = _confirmed(outcome, [confirm.ask(prover.smt2(argument)) for argument in outcome.proof])
         outcomes.setdefault(obligation.property, []).append(outcome)
     progress(len(wanted), len(wanted), "")
     assumptions = tuple(p.id for p in spec.role("assumption"))
@@ -197,8 +213,9 @@ def prove(
     return [*(_verdict(id, results, assumptions, broken) for id, results in shown.items()), *never, *empty]
 
 
-def _confirmed(outcome: Outcome, answer: str, why: str) -> Outcome:
-    """What is left of a proof when a second solver has spoken."""
+def _confirmed(outcome: Outcome, said: list[tuple[Answer, str]]) -> Outcome:
+    """What is left of a proof when a second solver has spoken of each of its arguments."""
+    answer, why = next((a for word in ("sat", "unknown", "unsat") for a in said if a[0] == word))
     if answer == "sat":
         why = "z3 proves this and cvc5 refutes it: one of them is wrong, so nothing is shown"
         return attrs.evolve(outcome, status=Status.FAILED, second=answer, why=why)

@@ -69,12 +69,12 @@ source = mtpo.var("source", Call, Object, to=Call, init=lambda c, o: origin(), d
 saw = mtpo.var("saw", Call, Object, to=Value, init=lambda c, o: given(o), doc="what the author last saw or was told")
 note = mtpo.var("note", Call, init=lambda c: False, doc="the author has yet to be told of a change to it")
 
-busy = mtpo.var("busy", init=lambda: False, doc="a repair is open")
-acting = mtpo.var("acting", to=Call, init=lambda: origin(), doc="the call that opened it")
-retracting = mtpo.var("retracting", init=lambda: False, doc="it takes that call out instead of putting it in")
-landed = mtpo.var("landed", init=lambda: False, doc="that call was applied, has failed, or is out")
+opened = mtpo.var("opened", Call, init=lambda c: False, doc="the repair of the call is open")
+retracting = mtpo.var("retracting", Call, init=lambda c: False, doc="it takes the call out instead of putting it in")
+landed = mtpo.var("landed", Call, init=lambda c: False, doc="the call was applied, has failed, or is out")
+undoer = mtpo.var("undoer", Call, to=Call, init=lambda m: origin(), doc="whose open repair undoes the call; else the origin")
+holder = mtpo.var("holder", Object, to=Call, init=lambda o: origin(), doc="whose open repair locks it; else the origin")
 foreign = mtpo.var("foreign", Object, init=lambda o: False, doc="somebody changed it without a tool")
-member = mtpo.var("member", Call, init=lambda c: False, doc="belongs to the set that the repair undoes")
 
 
 # -- vocabulary ----------------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def quiet(a: Agent) -> Bool:
 def global_quiet() -> Bool:
     """GlobalQuiet: no open repair, every agent at rest and told all, every aborted one without a call to retract."""
     return conj(
-        ~busy(),
+        forall(Call, lambda c: ~opened(c) & ~pending(c)),
         forall(Agent, lambda a: implies(launched(a), finished(a) & quiet(a))),
         forall(Call, lambda c: implies((c != origin()) & live(c), ~orphan(c))),
     )
@@ -119,9 +119,29 @@ def follows(m: Call, w: Call, o: Object) -> Bool:
     return feeds(m, w, o) | (replay() & reads(m, o) & writes(w, o))
 
 
-def stale(p: Call) -> Bool:
-    """Something that p saw is not the value at p's position any more."""
-    return exists(Object, lambda o: reads(p, o) & (saw(p, o) != value(source(p, o), o)))
+def touches(c: Call, o: Object) -> Bool:
+    """o is in the footprint of c."""
+    return reads(c, o) | writes(c, o)
+
+
+def locked(o: Object) -> Bool:
+    """An open repair has o to itself."""
+    return holder(o) != origin()
+
+
+def stale(p: Call, o: Object) -> Bool:
+    """What p saw of o is not the value at p's position any more."""
+    return reads(p, o) & (saw(p, o) != value(source(p, o), o))
+
+
+def member(m: Call) -> Bool:
+    """m is in the set that an open repair undoes."""
+    return undoer(m) != origin()
+
+
+def idle(a: Agent) -> Bool:
+    """No call of a has its repair open."""
+    return forall(Call, lambda c: implies(by(c, a), ~opened(c)))
 
 
 def kept(c: Call) -> Bool:
@@ -145,7 +165,7 @@ def is_next(c: Call) -> None:
     require("in-issue-order", forall(Call, lambda d: implies(issued(d) & by(d, author(c)), d < c)))
     require("author-at-work", launched(author(c)) & ~finished(author(c)))
     require("inbox-empty", quiet(author(c)))
-    require("no-open-repair", ~busy())
+    require("one-at-a-time", idle(author(c)))
 
 
 # -- agents --------------------------------------------------------------------------------------------------------
@@ -164,7 +184,7 @@ def finish(a: Agent) -> None:
     "An agent reports its task complete."
     require("at-work", launched(a) & ~finished(a))
     require("inbox-empty", quiet(a))
-    require("no-open-repair", ~busy())
+    require("one-at-a-time", idle(a))
     finished[a] = True
 
 
@@ -173,7 +193,6 @@ def reopen(a: Agent) -> None:
     "A finished agent has been notified and goes back to work."
     require("finished", finished(a))
     require("notified", ~quiet(a))
-    require("no-open-repair", ~busy())
     finished[a] = False
 
 
@@ -181,11 +200,11 @@ def reopen(a: Agent) -> None:
 def abort(a: Agent) -> None:
     "An agent gives up, or is given up: it acts no more, reasons from nothing and is told nothing."
     require("not-over", launched(a) & ~committed(a) & ~aborted(a))
-    require("no-open-repair", ~busy())
+    require("one-at-a-time", idle(a))
     aborted[a] = True
     finished[a] = True
     note.becomes(lambda c: note(c) & ~by(c, a))
-    sighted.becomes(lambda c: sighted(c) & (live(c) | ~by(c, a)))
+    sighted.becomes(lambda c: sighted(c) & (live(c) | pending(c) | ~by(c, a)))
 
 
 @mtpo.action
@@ -193,7 +212,7 @@ def deliver(a: Agent) -> None:
     "An agent consumes its notifications: each of its premises is refreshed to the value at its position."
     require("at-work", ~finished(a))
     require("notified", ~quiet(a))
-    require("no-open-repair", ~busy())
+    require("unlocked", forall(Call, Object, lambda c, o: implies(by(c, a) & sighted(c) & reads(c, o), ~locked(o))))
     note.becomes(lambda c: note(c) & ~by(c, a))
     saw.becomes(lambda c, o: ite(by(c, a) & sighted(c), value(source(c, o), o), saw(c, o)))
 
@@ -204,7 +223,7 @@ def commit(a: Agent) -> None:
     require("finished", finished(a) & ~committed(a))
     require("retracted", implies(aborted(a), forall(Call, lambda c: implies(by(c, a) & live(c), kept(c)))))
     require("inbox-empty", quiet(a))
-    require("no-open-repair", ~busy())
+    require("one-at-a-time", forall(Call, lambda c: implies(by(c, a), ~opened(c) & ~pending(c))))
     require("lower-committed", forall(Agent, lambda b: implies(b < a, committed(b))))
     committed[a] = True
 
@@ -223,6 +242,7 @@ def read(c: Call, below: Function[Call]) -> None:
     "A filtered read: of each object the greatest live write below the call, higher-ranked writes screened out."
     is_next(c)
     require("writes-nothing", forall(Object, lambda o: ~writes(c, o)))
+    require("unlocked", forall(Object, lambda o: implies(reads(c, o), ~locked(o))))
     require("is-below", forall(Object, lambda o: implies(reads(c, o), live_write(below(o), o) & (below(o) < c))))
     require(
         "is-greatest",
@@ -237,55 +257,65 @@ def read(c: Call, below: Function[Call]) -> None:
 # -- writes and repairs --------------------------------------------------------------------------------------------
 
 
-@mtpo.action(members=function(Call))
-def call(c: Call, members: Function[Bool]) -> None:
+def begin(c: Call, members: Function[Bool], locks: Function[Bool]) -> None:
+    """What opens the repair of c: a set to undo that is closed, and locks on all that it and c touch."""
+    require("ours", ours(c) & forall(Call, lambda m: implies(members(m), ours(m))))
+    require("members-live-above", forall(Call, lambda m: implies(members(m), live(m) & (c < m))))
+    require("members-free", forall(Call, lambda m: implies(members(m), ~opened(m) & ~member(m))))
+    require(
+        "closed",
+        forall(
+            Call,
+            Call,
+            Object,
+            lambda m, w, o: implies(members(m) & live(w) & (m < w) & follows(m, w, o), members(w)),
+        ),
+    )
+    require(
+        "locks-all",
+        forall(
+            Object,
+            lambda o: implies(touches(c, o), locks(o))
+            & forall(Call, lambda m: implies(members(m) & touches(m, o), locks(o))),
+        ),
+    )
+    require(
+        "locks-only",
+        forall(
+            Object,
+            lambda o: implies(locks(o), touches(c, o) | exists(Call, lambda m: members(m) & touches(m, o))),
+        ),
+    )
+    require("unlocked", forall(Object, lambda o: implies(locks(o), ~locked(o))))
+    opened[c] = True
+    undoer.becomes(lambda m: ite(members(m), c, undoer(m)))
+    holder.becomes(lambda o: ite(locks(o), c, holder(o)))
+
+
+@mtpo.action(members=function(Call), locks=function(Object))
+def call(c: Call, members: Function[Bool], locks: Function[Bool]) -> None:
     "A write is accepted; it is late if the set to undo is not empty."
     is_next(c)
     require("gate", invertible(c) | forall(Agent, lambda b: implies(b < author(c), committed(b))))
-    require("ours", ours(c) & forall(Call, lambda m: implies(members(m), ours(m))))
-    require("members-live-above", forall(Call, lambda m: implies(members(m), live(m) & (c < m))))
     require(
         "seeds",
         forall(Call, Object, lambda w, o: implies(live(w) & (c < w) & conflict(c, w, o), members(w))),
     )
-    require(
-        "closed",
-        forall(
-            Call,
-            Call,
-            Object,
-            lambda m, w, o: implies(members(m) & live(w) & (m < w) & follows(m, w, o), members(w)),
-        ),
-    )
+    begin(c, members, locks)
     issued[c] = True
-    busy.becomes(True)
-    acting.becomes(c)
-    member.becomes(lambda m: members(m))
 
 
-@mtpo.action(members=function(Call))
-def retract(c: Call, members: Function[Bool]) -> None:
+@mtpo.action(members=function(Call), locks=function(Object))
+def retract(c: Call, members: Function[Bool], locks: Function[Bool]) -> None:
     "A live call is to be taken out: by its author, who has read all it was told, or because its author has aborted."
     require("live", live(c) & (c != origin()))
-    require("no-open-repair", ~busy())
+    require("one-at-a-time", idle(author(c)))
     require("by-its-author", aborted(author(c)) | (~finished(author(c)) & quiet(author(c))))
     require("not-kept", ~kept(c))
-    require("ours", ours(c) & forall(Call, lambda m: implies(members(m), ours(m))))
-    require("members-live-above", forall(Call, lambda m: implies(members(m), live(m) & (c < m))))
+    require("free", ~member(c))
     require("seeds", forall(Call, Object, lambda w, o: implies(live(w) & (c < w) & feeds(c, w, o), members(w))))
-    require(
-        "closed",
-        forall(
-            Call,
-            Call,
-            Object,
-            lambda m, w, o: implies(members(m) & live(w) & (m < w) & follows(m, w, o), members(w)),
-        ),
-    )
-    busy.becomes(True)
-    retracting.becomes(True)
-    acting.becomes(c)
-    member.becomes(lambda m: members(m))
+    begin(c, members, locks)
+    retracting[c] = True
 
 
 def pull(w: Call) -> None:
@@ -298,7 +328,7 @@ def pull(w: Call) -> None:
 @mtpo.action
 def undone(w: Call) -> None:
     "The inverse of a member ran: its objects hold again what it had replaced."
-    require("before-landing", ~landed())
+    require("before-landing", ~landed(undoer(w)))
     require("live-member", member(w) & live(w))
     require("top-only", forall(Object, lambda o: implies(writes(w, o), top(o) == w)))
     require("ours", ours(w))
@@ -309,13 +339,13 @@ def undone(w: Call) -> None:
 @mtpo.action
 def retracted(c: Call) -> None:
     "The call that a repair takes out is out: the trajectory is what it is without it."
-    require("its-turn", retracting() & ~landed() & (acting() == c))
-    require("all-undone", forall(Call, lambda m: implies(member(m), ~live(m))))
+    require("its-turn", retracting(c) & ~landed(c))
+    require("all-undone", forall(Call, lambda m: implies(undoer(m) == c, ~live(m))))
     require("ours", ours(c))
     pull(c)
     withdrawn[c] = True
     sighted[c] = False
-    landed.becomes(True)
+    landed[c] = True
 
 
 def push(c: Call, out: Function[Value]) -> None:
@@ -337,33 +367,33 @@ def push(c: Call, out: Function[Value]) -> None:
 @mtpo.action(out=function(Object, to=Value))
 def applied(c: Call, out: Function[Value]) -> None:
     "The call acts, on the state that its place in the order implies."
-    require("its-turn", busy() & ~landed() & ~retracting() & (acting() == c))
-    require("all-undone", forall(Call, lambda m: implies(member(m), ~live(m))))
+    require("its-turn", opened(c) & ~landed(c) & ~retracting(c))
+    require("all-undone", forall(Call, lambda m: implies(undoer(m) == c, ~live(m))))
     require("ours", ours(c))
     push(c, out)
     sighted[c] = True
-    landed.becomes(True)
+    landed[c] = True
 
 
 @mtpo.action
 def failed(c: Call) -> None:
     "The call had no effect. Its author learns it as the result of the call, and reasons from what made it fail (F8)."
-    require("its-turn", busy() & ~landed() & ~retracting() & (acting() == c))
-    require("all-undone", forall(Call, lambda m: implies(member(m), ~live(m))))
+    require("its-turn", opened(c) & ~landed(c) & ~retracting(c))
+    require("all-undone", forall(Call, lambda m: implies(undoer(m) == c, ~live(m))))
     withdrawn[c] = True
     sighted[c] = True
     source.becomes(lambda p, o: ite((p == c) & reads(c, o), top(o), source(p, o)))
     saw.becomes(lambda p, o: ite((p == c) & reads(c, o), value(top(o), o), saw(p, o)))
-    landed.becomes(True)
+    landed[c] = True
 
 
 @mtpo.action(out=function(Object, to=Value))
 def redone(w: Call, out: Function[Value]) -> None:
     "An undone call is re-applied; its author is to be told if it read or left another value than before (finding F2)."
-    require("after-landing", landed())
+    require("after-landing", landed(undoer(w)))
     require("policy", replay())
     require("pending", pending(w))
-    require("ascending", forall(Call, lambda m: implies(pending(m), w <= m)))
+    require("ascending", forall(Call, lambda m: implies((undoer(m) == undoer(w)) & pending(m), w <= m)))
     require("ours", ours(w))
     push(w, out)
     pending[w] = False
@@ -387,7 +417,7 @@ def withdraw(w: Call) -> None:
 @mtpo.action
 def cancelled(w: Call) -> None:
     "Policy cancel: an undone call is withdrawn; its author reissues it or not."
-    require("after-landing", landed())
+    require("after-landing", landed(undoer(w)))
     require("policy", ~replay())
     require("pending", pending(w))
     withdraw(w)
@@ -396,22 +426,27 @@ def cancelled(w: Call) -> None:
 @mtpo.action
 def stranded(w: Call) -> None:
     "An undone call could not be re-applied (its object is gone, say) and is withdrawn."
-    require("after-landing", landed())
+    require("after-landing", landed(undoer(w)))
     require("pending", pending(w))
     withdraw(w)
 
 
 @mtpo.action
-def settle() -> None:
-    "The repair is complete; equality of premises is judged now, not in its middle."
-    require("landed", landed())
-    require("none-pending", forall(Call, lambda m: ~pending(m)))
-    note.becomes(lambda p: note(p) | (sighted(p) & stale(p) & ~aborted(author(p))))
-    busy.becomes(False)
-    retracting.becomes(False)
-    landed.becomes(False)
-    acting.becomes(origin())
-    member.becomes(lambda m: False)
+def settle(c: Call) -> None:
+    "The repair is complete; equality of premises on what it held is judged now, not in its middle."
+    require("landed", landed(c))
+    require("none-pending", forall(Call, lambda m: implies(undoer(m) == c, ~pending(m))))
+    note.becomes(
+        lambda p: (
+            note(p)
+            | (sighted(p) & ~aborted(author(p)) & exists(Object, lambda o: (holder(o) == c) & stale(p, o)))
+        )
+    )
+    opened[c] = False
+    retracting[c] = False
+    landed[c] = False
+    undoer.becomes(lambda m: ite(undoer(m) == c, origin(), undoer(m)))
+    holder.becomes(lambda o: ite(holder(o) == c, origin(), holder(o)))
 
 
 # -- assumptions ---------------------------------------------------------------------------------------------------

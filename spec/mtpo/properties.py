@@ -2,47 +2,8 @@
 
 from __future__ import annotations
 
-from mtpo.spec.language import Bool, conj, forall, implies, ite
-from mtpo.spec.mtpo.model import (
-    Agent,
-    Call,
-    Object,
-    aborted,
-    acting,
-    author,
-    base,
-    busy,
-    by,
-    committed,
-    conflict,
-    feeds,
-    finished,
-    follows,
-    global_quiet,
-    invertible,
-    issued,
-    kept,
-    landed,
-    launched,
-    live,
-    live_write,
-    member,
-    mtpo,
-    note,
-    origin,
-    orphan,
-    pending,
-    quiet,
-    reads,
-    retracting,
-    saw,
-    sighted,
-    source,
-    top,
-    value,
-    withdrawn,
-    writes,
-)
+from mtpo.spec.language import Bool, conj, forall, function, implies, ite
+from mtpo.spec.mtpo.model import (Agent, Call, Object, aborted, author, base, by, call, committed, conflict, undoer, feeds, finished, follows, global_quiet, holder, invertible, issued, kept, landed, launched, live, live_write, locked, member, mtpo, note, opened, origin, orphan, pending, quiet, read, reads, retracting, saw, sighted, source, top, touches, value, withdrawn, writes)
 
 # -- properties of states ------------------------------------------------------------------------------------------
 
@@ -123,7 +84,7 @@ def premise_fresh_or_notified() -> Bool:
         Call,
         Object,
         lambda p, o: implies(
-            sighted(p) & reads(p, o) & ~note(p) & ~orphan(p) & (~busy() | (p <= acting())),
+            sighted(p) & reads(p, o) & ~note(p) & ~orphan(p) & ~(locked(o) & (holder(o) < p)),
             saw(p, o) == value(source(p, o), o),
         ),
     )
@@ -175,13 +136,23 @@ def no_lost_call() -> Bool:
                 live(c)
                 | pending(c)
                 | withdrawn(c)
-                | (busy() & ~landed() & (acting() == c))
+                | (opened(c) & ~landed(c))
                 | ((sighted(c) | aborted(author(c))) & forall(Object, lambda o: ~writes(c, o))),
             ),
             ~(live(c) & pending(c)),
             ~(live(c) & withdrawn(c)),
             ~(pending(c) & withdrawn(c)),
         ),
+    )
+
+
+@mtpo.invariant("mtpo.locks-held")
+def locks_held() -> Bool:
+    "An open repair has all that its call and its members touch to itself; nothing is locked without one."
+    return conj(
+        forall(Call, Object, lambda c, o: implies(opened(c) & touches(c, o), holder(o) == c)),
+        forall(Call, Object, lambda m, o: implies(member(m) & touches(m, o), holder(o) == undoer(m))),
+        forall(Object, lambda o: implies(locked(o), opened(holder(o)))),
     )
 
 
@@ -192,8 +163,8 @@ def undo_enabled() -> Bool:
         Call,
         Object,
         lambda m, o: implies(
-            busy() & ~landed() & member(m) & live_write(m, o) & (top(o) != m),
-            member(top(o)) & live(top(o)) & (m < top(o)),
+            member(m) & ~landed(undoer(m)) & live_write(m, o) & (top(o) != m),
+            (undoer(top(o)) == undoer(m)) & live(top(o)) & (m < top(o)),
         ),
     )
 
@@ -208,7 +179,7 @@ def lemma_agents() -> Bool:
         forall(Agent, lambda a: implies(finished(a), launched(a))),
         forall(Agent, lambda a: implies(aborted(a), finished(a))),
         forall(Call, lambda c: implies(issued(c) & (c != origin()), launched(author(c)))),
-        live(origin()) & issued(origin()) & ~note(origin()) & ~sighted(origin()) & ~member(origin()),
+        live(origin()) & issued(origin()) & ~note(origin()) & ~sighted(origin()) & ~opened(origin()),
     )
 
 
@@ -227,39 +198,55 @@ def lemma_issued() -> Bool:
 
 @mtpo.lemma("mtpo.lemma-repair")
 def lemma_repair() -> Bool:
-    "Members lie above the acting call and are invertible; without a repair there are none."
+    "Members lie above the call whose repair undoes them and are invertible; what is pending is a member."
     return conj(
         forall(
             Call,
             lambda m: implies(
-                member(m), busy() & (acting() < m) & invertible(m) & (live(m) | pending(m) | withdrawn(m))
+                member(m),
+                conj(
+                    opened(undoer(m)) & (undoer(m) < m),
+                    invertible(m) & (live(m) | pending(m) | withdrawn(m)) & ~opened(m),
+                ),
             ),
         ),
         forall(Call, lambda m: implies(pending(m), member(m))),
-        implies(landed() | retracting(), busy()),
-        implies(~busy(), acting() == origin()),
-        implies(landed(), forall(Call, Call, lambda m, w: implies(member(m) & live(m) & pending(w), m < w))),
+        forall(Call, lambda c: implies(landed(c) | retracting(c), opened(c))),
+        forall(
+            Call,
+            Call,
+            lambda m, w: implies(
+                member(m) & (undoer(m) == undoer(w)) & landed(undoer(m)) & live(m) & pending(w), m < w
+            ),
+        ),
     )
 
 
 @mtpo.lemma("mtpo.lemma-acting")
 def lemma_acting() -> Bool:
-    "The acting call is the newest of its author, who is at work and has nothing to be told; or it is to be retracted."
-    return implies(
-        busy(),
-        conj(
-            acting() != origin(),
-            issued(acting()),
-            ~committed(author(acting())),
+    "An agent has one repair open at most; the call is its newest, and it is at work; or the call is to be retracted."
+    return conj(
+        forall(
+            Call,
+            Call,
+            lambda c, d: implies(opened(c) & opened(d) & (author(c) == author(d)), c == d),
         ),
-    ) & implies(
-        busy() & ~retracting(),
-        conj(
-            launched(author(acting())) & ~finished(author(acting())),
-            quiet(author(acting())),
-            forall(Call, lambda d: implies(issued(d) & by(d, author(acting())), d <= acting())),
-            implies(~landed(), ~live(acting()) & ~sighted(acting()) & ~withdrawn(acting()) & ~pending(acting())),
-            forall(Agent, lambda b: implies(~invertible(acting()) & (b < author(acting())), committed(b))),
+        forall(
+            Call,
+            lambda c: implies(opened(c), (c != origin()) & issued(c) & ~committed(author(c)) & ~pending(c)),
+        ),
+        forall(
+            Call,
+            lambda c: implies(
+                opened(c) & ~retracting(c),
+                conj(
+                    launched(author(c)) & ~finished(author(c)),
+                    forall(Call, lambda d: implies(issued(d) & by(d, author(c)), d <= c)),
+                    implies(~landed(c), ~live(c) & ~sighted(c) & ~withdrawn(c)),
+                    forall(Agent, lambda b: implies(~invertible(c) & (b < author(c)), committed(b))),
+                    implies(~invertible(c), quiet(author(c))),
+                ),
+            ),
         ),
     )
 
@@ -267,15 +254,14 @@ def lemma_acting() -> Bool:
 @mtpo.lemma("mtpo.lemma-retracting")
 def lemma_retracting() -> Bool:
     "A call to be retracted is live until it is out, and nothing of its author from then on is without an inverse."
-    return implies(
-        retracting(),
-        conj(
-            ite(landed(), withdrawn(acting()), live(acting()) & sighted(acting())),
-            ~pending(acting()),
-            aborted(author(acting())) | (~finished(author(acting())) & (landed() | quiet(author(acting())))),
-            forall(
-                Call,
-                lambda d: implies(by(d, author(acting())) & (acting() <= d) & (live(d) | pending(d)), invertible(d)),
+    return forall(
+        Call,
+        lambda c: implies(
+            retracting(c),
+            conj(
+                ite(landed(c), withdrawn(c), live(c) & sighted(c)),
+                aborted(author(c)) | ~finished(author(c)),
+                forall(Call, lambda d: implies(by(d, author(c)) & (c <= d) & (live(d) | pending(d)), invertible(d))),
             ),
         ),
     )
@@ -298,23 +284,21 @@ def final_told() -> Bool:
 
 @mtpo.lemma("mtpo.lemma-closed")
 def lemma_closed() -> Bool:
-    "The set of an open repair stays closed and contains every live call above that conflicts with the acting one."
+    "The set of an open repair stays closed and contains every live call above that conflicts with its call."
     return conj(
         forall(
             Call,
+            Call,
             Object,
-            lambda w, o: implies(
-                busy()
-                & live(w)
-                & (acting() < w)
-                & (feeds(acting(), w, o) | (~retracting() & conflict(acting(), w, o))),
-                member(w),
+            lambda c, w, o: implies(
+                opened(c) & live(w) & (c < w) & (feeds(c, w, o) | (~retracting(c) & conflict(c, w, o))),
+                undoer(w) == c,
             ),
         ),
         forall(
             Call,
             Call,
             Object,
-            lambda m, w, o: implies(member(m) & live(w) & (m < w) & follows(m, w, o), member(w)),
+            lambda m, w, o: implies(member(m) & live(w) & (m < w) & follows(m, w, o), undoer(w) == undoer(m)),
         ),
     )

@@ -3,43 +3,7 @@
 from __future__ import annotations
 
 from mtpo.spec.language import Bool, conj, exists, forall, iff, implies
-from mtpo.spec.mtpo.model import (
-    Agent,
-    Call,
-    Object,
-    aborted,
-    acting,
-    author,
-    base,
-    busy,
-    by,
-    committed,
-    finished,
-    foreign,
-    invertible,
-    issued,
-    landed,
-    launched,
-    live,
-    live_write,
-    member,
-    mtpo,
-    note,
-    origin,
-    orphan,
-    ours,
-    pending,
-    quiet,
-    reads,
-    retracting,
-    saw,
-    sighted,
-    source,
-    top,
-    value,
-    withdrawn,
-    writes,
-)
+from mtpo.spec.mtpo.model import (Agent, Call, Object, aborted, author, base, by, committed, finished, foreign, holder, invertible, issued, landed, launched, live, live_write, locked, member, mtpo, note, undoer, opened, origin, orphan, ours, pending, quiet, reads, retracting, saw, sighted, source, top, touches, value, withdrawn, writes)
 
 # -- properties of steps -------------------------------------------------------------------------------------------
 
@@ -51,7 +15,13 @@ def one_way() -> Bool:
         Call,
         lambda p: implies(
             note.next(p) & ~note(p),
-            (author(acting()) < author(p)) | (retracting() & (author(acting()) == author(p)) & (acting() < p)),
+            exists(
+                Call,
+                lambda c: (
+                    opened(c)
+                    & ((author(c) < author(p)) | (retracting(c) & (author(c) == author(p)) & (c < p)))
+                ),
+            ),
         ),
     )
 
@@ -70,9 +40,9 @@ def consumed_before_action() -> Bool:
 def retract_by_author() -> Bool:
     "A call is retracted by its author, at work and with nothing left to be told, or because its author has aborted."
     return forall(
-        Agent,
-        lambda a: implies(
-            retracting.next() & ~retracting() & (author(acting.next()) == a), aborted(a) | (~finished(a) & quiet(a))
+        Call,
+        lambda c: implies(
+            retracting.next(c) & ~retracting(c), aborted(author(c)) | (~finished(author(c)) & quiet(author(c)))
         ),
     )
 
@@ -93,7 +63,7 @@ def withdrawn_told() -> Bool:
     return forall(
         Call,
         lambda w: implies(
-            withdrawn.next(w) & ~withdrawn(w), note.next(w) | (busy() & (acting() == w)) | aborted(author(w))
+            withdrawn.next(w) & ~withdrawn(w), note.next(w) | opened(w) | aborted(author(w))
         ),
     )
 
@@ -103,7 +73,7 @@ def failure_is_a_premise() -> Bool:
     "A call that fails is a sight of what made it fail; one that is withdrawn later is a sight of nothing."
     return forall(
         Call,
-        lambda w: implies(withdrawn.next(w) & ~withdrawn(w), iff(sighted.next(w), (w == acting()) & ~retracting())),
+        lambda w: implies(withdrawn.next(w) & ~withdrawn(w), iff(sighted.next(w), opened(w) & ~retracting(w))),
     )
 
 
@@ -142,7 +112,7 @@ def told_only_of_change() -> Bool:
 @mtpo.step_property("mtpo.withdrawn-after-landing")
 def withdrawn_after_landing() -> Bool:
     "No undone call is withdrawn before the call that displaced it has landed."
-    return forall(Call, lambda w: implies(withdrawn.next(w) & ~withdrawn(w), landed() | (w == acting())))
+    return forall(Call, lambda w: implies(withdrawn.next(w) & ~withdrawn(w), opened(w) | landed(undoer(w))))
 
 
 @mtpo.step_property("mtpo.top-only-undo")
@@ -176,9 +146,17 @@ def undo_for_lower() -> Bool:
         Call,
         lambda w: implies(
             live(w) & ~live.next(w),
-            busy()
-            & ((author(acting()) < author(w)) | (retracting() & (author(acting()) == author(w))))
-            & ~committed(author(w)),
+            conj(
+                ~committed(author(w)),
+                (opened(w) & retracting(w))
+                | (
+                    member(w)
+                    & (
+                        (author(undoer(w)) < author(w))
+                        | (retracting(undoer(w)) & (author(undoer(w)) == author(w)))
+                    )
+                ),
+            ),
         ),
     )
 
@@ -201,15 +179,25 @@ def committed_stable() -> Bool:
 
 @mtpo.step_property("mtpo.repair-atomic")
 def repair_atomic() -> Bool:
-    "Nobody sees the middle of a repair: meanwhile no call begins, no note is read, no agent finishes or commits."
-    return implies(
-        busy(),
-        conj(
-            forall(Call, lambda p: iff(issued(p), issued.next(p))),
-            forall(Call, lambda p: implies(sighted.next(p) & ~sighted(p), p == acting())),
-            forall(Call, lambda p: implies(note(p), note.next(p))),
-            forall(Agent, lambda a: iff(finished(a), finished.next(a)) & iff(committed(a), committed.next(a))),
-            forall(Agent, lambda a: iff(aborted(a), aborted.next(a))),
+    "Nobody sees the middle of a repair: no call begins on what it holds, no note about it is read, its author waits."
+    return conj(
+        forall(Call, Object, lambda p, o: implies(issued.next(p) & ~issued(p) & touches(p, o), ~locked(o))),
+        forall(
+            Call,
+            Object,
+            lambda p, o: implies(
+                note(p) & ~note.next(p) & sighted(p) & reads(p, o), ~locked(o) | aborted.next(author(p))
+            ),
+        ),
+        forall(Call, lambda p: implies(sighted.next(p) & ~sighted(p) & exists(Object, lambda o: reads(p, o) & locked(o)), opened(p))),
+        forall(
+            Call,
+            lambda c: implies(
+                opened(c),
+                iff(finished(author(c)), finished.next(author(c)))
+                & iff(committed(author(c)), committed.next(author(c)))
+                & iff(aborted(author(c)), aborted.next(author(c))),
+            ),
         ),
     )
 
@@ -220,7 +208,11 @@ def foreign_untouched() -> Bool:
     return conj(
         forall(Call, lambda w: implies(live(w) & ~live.next(w), ours(w))),
         forall(Call, lambda w: implies(~live(w) & live.next(w), ours(w))),
-        implies(~busy() & busy.next(), forall(Call, lambda m: implies(member.next(m) | (acting.next() == m), ours(m)))),
+        forall(
+            Call,
+            Call,
+            lambda c, m: implies(~opened(c) & opened.next(c) & ((undoer.next(m) == c) | (m == c)), ours(m)),
+        ),
         forall(Object, lambda o: implies(foreign(o), foreign.next(o))),
     )
 
@@ -230,9 +222,10 @@ def settled_told() -> Bool:
     "When a repair closes, every premise that is not the value at its position has its author notified."
     return forall(
         Call,
+        Call,
         Object,
-        lambda p, o: implies(
-            busy() & ~busy.next() & sighted.next(p) & reads(p, o) & ~note.next(p) & ~orphan(p),
+        lambda c, p, o: implies(
+            (holder(o) == c) & opened(c) & ~opened.next(c) & sighted.next(p) & reads(p, o) & ~note.next(p) & ~orphan(p),
             saw.next(p, o) == value.next(source.next(p, o), o),
         ),
     )
@@ -244,13 +237,13 @@ def settled_told() -> Bool:
 @mtpo.reachable("mtpo.reach-redone-otherwise")
 def reach_redone_otherwise() -> Bool:
     "A call was undone and redone, and its author must be told."
-    return busy() & landed() & exists(Call, lambda w: member(w) & live(w) & note(w))
+    return exists(Call, lambda w: member(w) & landed(undoer(w)) & live(w) & note(w))
 
 
 @mtpo.reachable("mtpo.reach-withdrawn")
 def reach_withdrawn() -> Bool:
     "A call was withdrawn and its author told."
-    return ~busy() & exists(Call, lambda w: withdrawn(w) & ~note(w))
+    return exists(Call, lambda w: withdrawn(w) & ~note(w) & ~opened(w))
 
 
 @mtpo.reachable("mtpo.reach-stale-reader")
@@ -275,6 +268,16 @@ def reach_all_committed() -> Bool:
 def reach_gated() -> Bool:
     "A call without an inverse takes effect."
     return exists(Call, lambda c: (c != origin()) & live(c) & ~invertible(c))
+
+
+@mtpo.reachable("mtpo.reach-two-repairs")
+def reach_two_repairs() -> Bool:
+    "Two repairs are open at once, each of which undoes something."
+    return exists(
+        Call,
+        Call,
+        lambda m, w: pending(m) & pending(w) & (undoer(m) != undoer(w)),
+    )
 
 
 @mtpo.reachable("mtpo.reach-aborted")
@@ -305,10 +308,10 @@ def reach_kept() -> Bool:
 def repair_ends(x: Call) -> tuple[Bool, ...]:
     "A repair ends: first its members are undone, then its call lands, then the undone ones are resolved."
     return (
-        busy() & ~landed() & (x == acting()),
-        ~landed() & member(x) & live(x),
+        opened(x) & ~landed(x),
+        live(x) & member(x) & ~landed(undoer(x)),
         pending(x),
-        busy() & (x == acting()),
+        opened(x),
     )
 
 
