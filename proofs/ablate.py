@@ -72,10 +72,10 @@ RULES: tuple[Rule, ...] = (
     Rule("commit-told", "an agent with something to be told does not commit", "SCCP 3", ("commit.inbox-empty",)),
     Rule("gate", "a call without inverse waits for every lower rank to commit", "SCCP 3", ("call.gate",)),
     Rule(
-        "one-repair",
+        "locks",
         "nobody acts on what an open repair has in hand",
         "ours, F3",
-        ("read.no-open-repair", "call.no-open-repair", "deliver.no-open-repair", "finish.no-open-repair"),
+        ("read.unlocked", "call.unlocked", "retract.unlocked", "deliver.unlocked"),
     ),
 )
 

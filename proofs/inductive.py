@@ -1,9 +1,9 @@
 """Inductive proofs: a property holds initially and every action preserves it, for any number of elements.
 
 Every obligation is one conjunct of one property against one action, so a failure names both. An obligation that z3
-leaves open is tried again with the few hypotheses that matter (``relevant``); then on small finite domains, where a real
-failure is found fast and becomes a picture: a state that satisfies every property and a step out of it that breaks one;
-then again with one step property after the other as a hypothesis, each proven of that action first.
+leaves open is tried again with the few hypotheses that matter (``relevant``); then on small finite domains, where a
+real failure is found fast and becomes a picture: a state that satisfies every property and a step out of it that breaks
+one; then again with one step property after the other as a hypothesis, each proven of that action first.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def prove(
 
 def _confirmed(outcome: Outcome, said: list[tuple[Answer, str]]) -> Outcome:
     """What is left of a proof when a second solver has spoken of each of its arguments."""
-    answer, why = next((a for word in ("sat", "unknown", "unsat") for a in said if a[0] == word))
+    answer, why = next(a for word in ("sat", "unknown", "unsat") for a in said if a[0] == word)
     if answer == "sat":
         why = "z3 proves this and cvc5 refutes it: one of them is wrong, so nothing is shown"
         return attrs.evolve(outcome, status=Status.FAILED, second=answer, why=why)

@@ -52,6 +52,10 @@ FAULTS: Final = frozenset({"abort", "retract", "retracted", "external"})
 _OF_FAULTS: Final = frozenset({"mtpo.reach-aborted", "mtpo.reach-kept", "mtpo.reach-foreign"})
 
 
+_OF_TWO_OBJECTS: Final = frozenset({"mtpo.reach-two-repairs"})
+"""What is reached only where two repairs need not touch."""
+
+
 def without_faults(spec: Spec) -> Spec:
     """MTPO where nobody aborts or retracts and nothing changes from outside."""
     return spec.without(
@@ -75,6 +79,9 @@ def mtpo_instance(
     """
     total = 1 + agents * calls
     spec = spec if faults else without_faults(spec)
+    if objects < 2:
+        kept = {id: p for id, p in spec.properties.items() if id not in _OF_TWO_OBJECTS}
+        spec = spec.without(properties=kept)
     sizes: dict[type[Sort], int] = {Agent: agents, Call: total, Object: objects, Value: values}
     fixed = {
         "origin": [0],

@@ -138,8 +138,6 @@ class Numbering:
             return None
         if kind in OF_AGENTS:
             return kind, (record.agent if record.agent is not None else 0,)
-        if kind == "settle":
-            return kind, ()
         if kind == "external":
             return (kind, (self.objects[body["object"]],)) if body["object"] in self.objects else None
         call = self.call(str(record.call))
@@ -147,7 +145,9 @@ class Numbering:
             below = {o: sight["write"] for o, sight in body["saw"].items()}
             return kind, (call, {self.objects[o]: self.call(w) for o, w in below.items() if w is not None})
         if kind in ("call", "retract"):
-            return kind, (call, {self.call(m): 1 for m in body["members"]})
+            members = [self.call(m) for m in body["members"]]
+            touched = {o for c in (call, *members) for part in self.footprints[self.keys[c - 1]][:2] for o in part}
+            return kind, (call, dict.fromkeys(members, 1), {self.objects[o]: 1 for o in touched})
         if kind in ("applied", "redone"):
             return kind, (call, {self.objects[o]: self.digests[digest] for o, digest in body["out"].items()})
         return kind, (call,)

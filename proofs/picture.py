@@ -52,7 +52,7 @@ MARKS: dict[str, MarkKind] = {
 }
 """Steps that have a shape of their own, as in the picture of a run; others are dots."""
 
-ARROWS: dict[str, ArrowKind] = {"mtpo.note": "notify", "mtpo.member": "undo"}
+ARROWS: dict[str, ArrowKind] = {"mtpo.note": "notify", "mtpo.undoer": "undo"}
 """Changes of a relation of somebody else that have a colour of their own."""
 
 MAX_ROWS = 400

@@ -243,7 +243,7 @@ class Pair:
                 yield Step("launch", (len(self.machine.agents) - 1,))
             case m.Abort(agent=rank):
                 yield Step("abort", (rank,))
-            case m.Undone(call=key) if self._value("retracting") and self._value("acting") == self.number[key]:
+            case m.Undone(call=key) if self._value("retracting", self.number[key]):
                 yield Step("retracted", (self.number[key],))
             case m.Undone(call=key) | m.Failed(call=key) | m.Stranded(call=key):
                 yield Step(type(event).__name__.lower(), (self.number[key],))
@@ -263,12 +263,14 @@ class Pair:
                     table = [0] * (len(self.keys) + 1)
                     for member in members:
                         table[self.number[member]] = 1
+                    held = self._touched(key, members)
+                    locks = tuple(int(o in held) for o in self.plan.objects)
                     name = "call" if isinstance(effect, m.Accepted) else "retract"
-                    yield Step(name, (self.number[key], tuple(table)))
+                    yield Step(name, (self.number[key], tuple(table), locks))
                 case m.Resolved(call=key, status="cancelled"):
                     yield Step("cancelled", (self.number[key],))
-                case m.Settled():
-                    yield Step("settle", ())
+                case m.Settled(call=key):
+                    yield Step("settle", (self.number[key],))
                 case m.Reopened(agent=agent):
                     yield Step("reopen", (agent,))
                 case m.Delivered(agent=agent):
@@ -277,6 +279,10 @@ class Pair:
                     yield Step("finish", (agent,))
                 case m.Committed(agent=agent):
                     yield Step("commit", (agent,))
+
+    def _touched(self, key: Key, members: Iterable[Key]) -> set[str]:
+        """What a repair locks: the footprints of its call and of the calls that it undoes."""
+        return {o for c in (key, *members) for o in (*self.use(c).reads, *self.use(c).writes)}
 
     def _ask(self, effect: Effect) -> None:
         """A call that the machine holds off must be one that the spec refuses, for that reason, and the least set."""
@@ -318,15 +324,17 @@ class Pair:
     def _both_refuse(self, event: Event, error: MachineError) -> None:
         """What the machine refuses for a clause that does not depend on its own choices the spec refuses for it too."""
         step: Step | None = None
+        if error.clause == "mtpo.repair-atomic":
+            return  # the machine keeps to one repair at a time, the spec to as many as don't touch
         match event:
             case m.Read(agent=a) | m.Call(agent=a) if a < len(self.machine.agents):
                 name = "read" if isinstance(event, m.Read) else "call"
-                width = len(self.places) if name == "read" else len(self.keys) + 1
-                step = Step(name, (self.number[self.machine.next_key(a)], (0,) * width))
+                call, none = self.number[self.machine.next_key(a)], (0,) * len(self.places)
+                step = Step(name, (call, none) if name == "read" else (call, (0,) * (len(self.keys) + 1), none))
             case m.Retract(call=key) if self._value("aborted", key.rank):
                 return  # the spec leaves open who retracts then; the machine does, at once
             case m.Retract(call=key):
-                step = Step("retract", (self.number[key], (0,) * (len(self.keys) + 1)))
+                step = Step("retract", (self.number[key], (0,) * (len(self.keys) + 1), (0,) * len(self.places)))
             case m.Finish(agent=a) | m.Deliver(agent=a) | m.Abort(agent=a) if a < len(self.machine.agents):
                 step = Step(type(event).__name__.lower(), (a,))
         if step is None:
@@ -352,11 +360,9 @@ class Pair:
             yield "finished", (rank,), agent is not None and agent.finished
             yield "committed", (rank,), agent is not None and agent.committed
             yield "aborted", (rank,), agent is not None and agent.aborted
-        yield "busy", (), repair is not None
-        yield "retracting", (), repair is not None and repair.retracting
-        yield "acting", (), 0 if repair is None else self.number[repair.acting]
-        yield "landed", (), repair is not None and repair.landed
+        held = set() if repair is None else self._touched(repair.acting, repair.members)
         for o, place in self.places.items():
+            yield "holder", (place,), self.number[repair.acting] if repair is not None and o in held else 0
             below = 0
             for w in machine.trajectory.get(o, ()):
                 yield "base", (self.number[w], place), below
@@ -376,7 +382,11 @@ class Pair:
         yield "withdrawn", (c,), status in ("withdrawn", "failed")
         yield "sighted", (c,), call is not None and call.sighted
         yield "note", (c,), call is not None and key in machine.agents[key.rank].noted
-        yield "member", (c,), repair is not None and key in repair.members
+        own = repair if repair is not None and repair.acting == key else None
+        yield "opened", (c,), own is not None
+        yield "retracting", (c,), own is not None and own.retracting
+        yield "landed", (c,), own is not None and own.landed
+        yield "undoer", (c,), self.number[repair.acting] if repair is not None and key in repair.members else 0
         if call is None:
             return
         for o, digest in call.out.items():

@@ -145,4 +145,3 @@ def entailed(symbolic: Symbolic, argument: Argument, timeout_ms: int, seed: int)
     solver.set("timeout", timeout_ms, "random_seed", seed)
     solver.add(*symbolic.axioms(), *argument.hypotheses, z3.Not(argument.goal))
     return bool(solver.check() == z3.unsat)
-

@@ -132,13 +132,13 @@ def unmatched(records: Sequence[Record], place: int, absent: str | None = None) 
 
 
 def _near(numbering: Numbering, sparse: Sparse, step: Taken, more: Any) -> Iterator[Taken]:
-    """Steps by the calls and agents that a step names, the acting call, and ``more``; functions are 0 everywhere."""
+    """Steps by the calls and agents that a step names, who undoes those, and ``more``; functions are 0 everywhere."""
     spec = sparse.spec.spec
     first = [step[1][0]] if step[1] and spec.actions[step[0]].params else []
     sorts = [p.sort for p in spec.actions[step[0]].elements]
     numbers = {n for n in more if isinstance(n, int)}
-    calls = {n for n in (sparse.value("acting"), *numbers, *(first if Call in sorts else [])) if n}
-    calls = {n for n in calls if n <= len(numbering.keys)}
+    calls = {n for n in (*numbers, *(first if Call in sorts else [])) if 0 < n <= len(numbering.keys)}
+    calls |= {sparse.value("undoer", n) for n in calls} - {0}
     agents = {numbering.keys[n - 1][0] for n in calls} | {n for n in numbers if n < numbering.agents}
     agents |= set(first) if Agent in sorts else set()
     for action in spec.actions.values():

@@ -181,12 +181,12 @@ _MTPO: Final = (
         "failed failure-is-a-premise",
     ),
     _mtpo(
-        "one-repair",
+        "locks",
         "ours, F3 and F4",
-        "Nobody sees the middle of a repair, and premises are judged at its end.",
-        "repair-atomic settle read.no-open-repair call.no-open-repair deliver.no-open-repair finish.no-open-repair "
-        "lemma-repair lemma-acting",
-        "Several repairs open at once, on objects that do not touch, are not modelled.",
+        "A repair locks what it touches: nobody sees its middle, and premises are judged at its end.",
+        "repair-atomic locks-held settle read.unlocked call.unlocked call.locks-all retract.unlocked retract.locks-all "
+        "deliver.unlocked lemma-repair lemma-acting reach-two-repairs",
+        "An implementation may lock more: one repair at a time, as the core does, is within the spec.",
     ),
     _mtpo(
         "abort",

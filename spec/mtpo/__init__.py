@@ -12,7 +12,8 @@ The initial state is the write of the ``origin``, the least call.
 A write opens a *repair* (often an empty one): ``call`` fixes the closed set of later calls to undo; ``undone`` for each
 of them, from the top; ``applied`` (or ``failed``); ``redone``, ``cancelled`` or ``stranded`` for each undone call, in
 order; ``settle``, which tells every reader whose premise changed. Every micro-step is a step of the model, so crashes
-and interleavings in the middle are in it. Objects of an open repair are closed to everyone else: one repair at a time.
+and interleavings in the middle are in it. A repair locks every object that its call or a call to undo touches, and
+closes them to everyone else; repairs that do not touch may be open at the same time.
 
 ``retract`` opens a repair that takes a call out: its author judged that it must go, or has aborted. An agent that
 aborts acts no more and is told nothing; its calls are retracted, but for those that a call without an inverse came

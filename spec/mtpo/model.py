@@ -72,8 +72,8 @@ note = mtpo.var("note", Call, init=lambda c: False, doc="the author has yet to b
 opened = mtpo.var("opened", Call, init=lambda c: False, doc="the repair of the call is open")
 retracting = mtpo.var("retracting", Call, init=lambda c: False, doc="it takes the call out instead of putting it in")
 landed = mtpo.var("landed", Call, init=lambda c: False, doc="the call was applied, has failed, or is out")
-undoer = mtpo.var("undoer", Call, to=Call, init=lambda m: origin(), doc="whose open repair undoes the call; else the origin")
-holder = mtpo.var("holder", Object, to=Call, init=lambda o: origin(), doc="whose open repair locks it; else the origin")
+undoer = mtpo.var("undoer", Call, to=Call, init=lambda m: origin(), doc="whose open repair undoes it, or the origin")
+holder = mtpo.var("holder", Object, to=Call, init=lambda o: origin(), doc="whose open repair locks it, or the origin")
 foreign = mtpo.var("foreign", Object, init=lambda o: False, doc="somebody changed it without a tool")
 
 
@@ -275,8 +275,9 @@ def begin(c: Call, members: Function[Bool], locks: Function[Bool]) -> None:
         "locks-all",
         forall(
             Object,
-            lambda o: implies(touches(c, o), locks(o))
-            & forall(Call, lambda m: implies(members(m) & touches(m, o), locks(o))),
+            lambda o: (
+                implies(touches(c, o), locks(o)) & forall(Call, lambda m: implies(members(m) & touches(m, o), locks(o)))
+            ),
         ),
     )
     require(
@@ -438,8 +439,7 @@ def settle(c: Call) -> None:
     require("none-pending", forall(Call, lambda m: implies(undoer(m) == c, ~pending(m))))
     note.becomes(
         lambda p: (
-            note(p)
-            | (sighted(p) & ~aborted(author(p)) & exists(Object, lambda o: (holder(o) == c) & stale(p, o)))
+            note(p) | (sighted(p) & ~aborted(author(p)) & exists(Object, lambda o: (holder(o) == c) & stale(p, o)))
         )
     )
     opened[c] = False

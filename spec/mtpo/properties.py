@@ -2,8 +2,50 @@
 
 from __future__ import annotations
 
-from mtpo.spec.language import Bool, conj, forall, function, implies, ite
-from mtpo.spec.mtpo.model import (Agent, Call, Object, aborted, author, base, by, call, committed, conflict, undoer, feeds, finished, follows, global_quiet, holder, invertible, issued, kept, landed, launched, live, live_write, locked, member, mtpo, note, opened, origin, orphan, pending, quiet, read, reads, retracting, saw, sighted, source, top, touches, value, withdrawn, writes)
+from mtpo.spec.language import Bool, conj, forall, implies, ite
+from mtpo.spec.mtpo.model import (
+    Agent,
+    Call,
+    Object,
+    aborted,
+    author,
+    base,
+    by,
+    committed,
+    conflict,
+    feeds,
+    finished,
+    follows,
+    global_quiet,
+    holder,
+    invertible,
+    issued,
+    kept,
+    landed,
+    launched,
+    live,
+    live_write,
+    locked,
+    member,
+    mtpo,
+    note,
+    opened,
+    origin,
+    orphan,
+    pending,
+    quiet,
+    reads,
+    retracting,
+    saw,
+    sighted,
+    source,
+    top,
+    touches,
+    undoer,
+    value,
+    withdrawn,
+    writes,
+)
 
 # -- properties of states ------------------------------------------------------------------------------------------
 

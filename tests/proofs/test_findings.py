@@ -15,7 +15,7 @@ from mtpo.spec.concrete import Instance
 from mtpo.spec.delivery import delivery
 from mtpo.spec.language import forall, implies
 from mtpo.spec.mtpo import Call, mtpo
-from mtpo.spec.mtpo.model import acting, author, note
+from mtpo.spec.mtpo.model import author, note, opened
 from mtpo.spec.paged_kv import kv
 from mtpo.spec.recovery import Call as LoggedCall
 from mtpo.spec.recovery import Object, Value, recovery
@@ -174,7 +174,7 @@ def test_f9_who_retracts_hears_of_its_own_later_calls():
 
     @strict.step_property("mtpo.strictly-upwards")
     def strictly_upwards():
-        return forall(Call, lambda p: implies(note.next(p) & ~note(p), author(acting()) < author(p)))
+        return forall(Call, Call, lambda p, c: implies(note.next(p) & ~note(p) & opened(c), author(c) < author(p)))
 
     found = explore(*mtpo_instance(1, 2, 1, spec=strict, faults=True))
     failed = {v.property: v.trace for v in found.verdicts if v.status == "FAILED" and v.method == "exhaustive"}

@@ -51,7 +51,7 @@ def test_a_false_conjunct_comes_with_the_elements_and_the_facts(untold: Case) ->
     assert reason.lines()[0].startswith("false: forall p: Call, o: Object. ")
     instance, last = untold.trace.instance, untold.trace.states[-1]
     named = {instance.row(last, place)[0] for primed, place in reason.reads if not primed}
-    assert {"sighted", "note", "saw", "source", "value", "busy"} <= named
+    assert {"sighted", "note", "saw", "source", "value", "holder"} <= named
 
 
 def test_nothing_is_said_of_what_holds(untold: Case) -> None:
@@ -67,7 +67,7 @@ def test_steps_are_in_the_lanes_of_who_takes_them(untold: Case) -> None:
     by = {mark.label: (mark.lane, mark.kind) for mark in line.marks}
     assert by["read call2"] == (1, "read")
     assert by["applied call1"] == (0, "write")
-    assert by["settle"] == (0, "step")  # who opened the repair closes it
+    assert by["settle call1"] == (0, "step")  # who opened the repair closes it
     assert [mark.at for mark in line.marks] == [float(n + 1) for n in range(len(untold.trace.steps))]
 
 

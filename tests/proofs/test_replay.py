@@ -194,7 +194,7 @@ REPLAY: Mapping[str, tuple[Tamper, str]] = {
     "a redo before the late call": (move(("redone", "1.1", B), ("applied", "0.1", A)), "mtpo.redone.after-landing"),
     "the late call dropped": (drop("applied", "0.1"), "mtpo.redone.after-landing"),
     "a call applied twice": (lambda r: [*r[: (n := at(r, "applied", "0.1"))], r[n], *r[n:]], "mtpo.applied.its-turn"),
-    "a repair left open": (drop("settle", "1.1"), "mtpo.read.no-open-repair"),
+    "a repair left open": (drop("settle", "1.1"), "mtpo.call.unlocked"),
     "a repair closed before it is complete": (
         move(("settle", "0.1", A), ("redone", "2.1", C)),
         "mtpo.settle.none-pending",

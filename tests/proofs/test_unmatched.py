@@ -64,7 +64,7 @@ def test_a_look_for_remedies_leaves_no_trace(good: Any, written: Written) -> Non
     good.drop(good.of("settle", "1.1"))
     run = written(good)
     first = why(run)
-    assert [(c.id, c.remedies) for c in first.clauses] == [("mtpo.finish.no-open-repair", ("settle",))]
+    assert [(c.id, c.remedies) for c in first.clauses] == [("mtpo.finish.one-at-a-time", ("settle 1.1",))]
     assert why(run) == first
 
 

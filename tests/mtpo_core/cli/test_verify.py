@@ -114,8 +114,8 @@ def test_why_a_log_stops_being_a_run_and_a_smaller_one(log: Path, tmp_path: Path
     import_jsonl(export_jsonl(forged), path)
     found = mtpo("verify", path, "--shrink", small)
     assert found.code == 1 and verdict(found).startswith("no (")
-    assert "no-open-repair is false: ~busy" in found.out and "  it would hold after: settle" in found.out
+    assert "mtpo.call.unlocked is false: " in found.out and "  it would hold after: settle 1.1" in found.out
     assert f"{small}: the log shrunk from {len(forged.records)} records to " in found.out
     assert len(small.read_text().splitlines()) < len(list(export_jsonl(forged)))
     found = mtpo("verify", path, "--json")
-    assert found.json["unmatched"]["clauses"][0]["remedies"] == ["settle"]
+    assert found.json["unmatched"]["clauses"][0]["remedies"] == ["settle 1.1"]
