@@ -101,8 +101,8 @@ def _end(walk: Walk) -> None:
 
 def _all_done(walk: Walk) -> None:
     where = walk.closed or "the end"
-    if walk.repair is not None:
-        walk.report("run.repair-atomic", where, f"the repair of call {name_of(walk.repair.acting)} is still open")
+    for acting in walk.repairs:
+        walk.report("run.repair-atomic", where, f"the repair of call {name_of(acting)} is still open")
     for operation in walk.world.operations.values():
         if operation.phase not in AT_REST:
             walk.report("run.no-lost-call", where, f"call {name_of(operation.key)} is {operation.phase}")

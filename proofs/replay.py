@@ -114,8 +114,8 @@ class Run:
         self.problems: list[Problem] = []
         self.unmatched = False
         self._owed: set[int] = set()
-        self._since: dict[int, int] = {}
-        """Calls whose notes changed since the open repair began, with what they were then."""
+        self._since: dict[int, dict[int, int]] = {}
+        """By open repair: the calls whose notes it changed, with what they were before."""
 
     def take(self, record: Record) -> None:
         """Replay one record."""
@@ -138,13 +138,14 @@ class Run:
             self._report(record, refused.id, f"not a step of the spec: {refused.formula!r} is false")
             return
         noted = kind == "redone" and bool(spec.value("note", step[1][0]))
+        repair = 0
+        if kind in _TELLS:
+            repair = step[1][0] if kind == "settle" else spec.value("undoer", step[1][0])
         for p in spec.perform(step):
             self._report(record, p.id, f"the step violates it: {p.doc}")
         self.steps += 1
-        if kind in ("call", "retract"):
-            self._since.clear()
-        elif changed := spec.noted():
-            self._since = {**changed, **self._since}
+        if repair and (changed := spec.noted()):
+            self._since[repair] = {**changed, **self._since.get(repair, {})}
         if kind in _WITH_OUTCOME:
             self._outcome(record, step, noted)
         if kind in ("settle", "commit"):
@@ -169,24 +170,27 @@ class Run:
                 if bool(body["changed"]) != note:
                     self._report(record, "mtpo.redo-told", f"`changed` is {body['changed']}, by the spec {note}")
         elif kind == "settle":
-            self._settled(record)
+            self._settled(record, self._since.pop(step[1][0], {}))
         else:
             for o, digest in body["restored"].items():
                 place = names.objects[o]
                 if value("value", value("top", place), place) != names.digests[digest]:
                     self._report(record, "mtpo.top-only-undo", f"{o} was not restored to what the call had replaced")
 
-    def _settled(self, record: Record) -> None:
+    def _settled(self, record: Record, noted: dict[int, int]) -> None:
         names, value = self.numbering, self.spec.value
         stale = record.body["stale"]
         self._owed = {parse_key(k)[0] for k in stale}
         logged = {names.call(k) for k in stale}
-        untold = {c for c, was in self._since.items() if not was and value("note", c)}
+        untold = {c for c, was in noted.items() if not was and value("note", c)}
         odd = {c for c in logged if not value("note", c)} | (untold - logged)
         if odd:
             who = ", ".join(names.key(c) for c in sorted(odd))
             self._report(record, "mtpo.settled-told", f"the log and the spec differ on who is to be told: {who}")
 
+
+_TELLS = frozenset({"redone", "cancelled", "stranded", "settle"})
+"""Steps of a repair after which somebody is to be told something."""
 
 _WITH_OUTCOME = frozenset({"read", "applied", "redone", "settle", "undone", "retracted"})
 

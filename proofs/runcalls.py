@@ -32,6 +32,7 @@ def read(walk: Walk, record: Record) -> None:
     operation = Operation(key, record.body["tool"], record.seq, "read", frozenset(saw), saw=saw)
     if not walk.issue(record, operation):
         return
+    walk.locked(record, saw)
     _check_saw(walk, record, key, saw)
     operation.held = {o: digest for o, (_, digest) in saw.items()}
     screened = walk.mode == "mtpo" and any(walk.world.above(key, o) for o in saw)
@@ -71,21 +72,21 @@ def call(walk: Walk, record: Record) -> None:
         if members:
             walk.report("log.body", record, f"a call has no members in mode {walk.mode}")
         return
-    _check_members(walk, record, members)
-    walk.repair = Repair(key, members & walk.world.operations.keys())
+    _open(walk, record, operation, members)
 
 
 def retract(walk: Walk, record: Record) -> None:
     """A live call is to be taken out."""
     agent, operation = walk.agent(record), _phase(walk, record, "live")
-    if not agent.aborted:
+    if agent.aborted:
+        walk.idle(record)
+    else:
         walk.acts(record)
     final = walk.final(agent.rank)
     if final is not None and operation.key <= final:
         walk.report("run.abort", record, f"taken out though {name_of(final)} of its author has no inverse")
     members = frozenset(map(key_of, record.body["members"]))
-    _check_members(walk, record, members)
-    walk.repair = Repair(operation.key, members & walk.world.operations.keys(), retracting=True)
+    _open(walk, record, operation, members, retracting=True)
 
 
 def retracted(walk: Walk, record: Record) -> None:
@@ -98,7 +99,19 @@ def retracted(walk: Walk, record: Record) -> None:
     _restored(walk, record, operation)
     operation.phase = "retracted"
     operation.held.clear()
-    _land(walk)
+    _land(walk, record)
+
+
+def _open(
+    walk: Walk, record: Record, operation: Operation, members: frozenset[Key], *, retracting: bool = False
+) -> None:
+    """A repair is opened; it locks what its call and the members touch."""
+    _check_members(walk, record, members)
+    known = members & walk.world.operations.keys()
+    touching = [operation, *(walk.world.operations[m] for m in known)]
+    locks = frozenset[str]().union(*(c.reads | c.writes for c in touching))
+    walk.locked(record, locks)
+    walk.repairs[operation.key] = Repair(operation.key, known, locks, retracting)
 
 
 def _check_members(walk: Walk, record: Record, members: frozenset[Key]) -> None:
@@ -111,17 +124,15 @@ def _check_members(walk: Walk, record: Record, members: frozenset[Key]) -> None:
 
 
 def _in_repair(walk: Walk, record: Record, *, member: bool) -> Repair | None:
-    """The open repair, which the record must be part of."""
-    repair, key = walk.repair, walk.key(record)
-    by = key_of(record.body["by"]) if "by" in record.body else key
+    """The open repair of which the record says that it is part."""
+    key = walk.key(record)
+    by = key_of(record.body["by"]) if member else key
+    repair = walk.repairs.get(by)
     if repair is None:
-        walk.report("run.repair-atomic", record, "no repair is open")
-    elif member and by != repair.acting:
-        walk.report("run.repair-atomic", record, f"the open repair is that of call {name_of(repair.acting)}")
+        stands = f"open are those of {', '.join(map(name_of, walk.repairs))}" if walk.repairs else "none is open"
+        walk.report("run.repair-atomic", record, f"the repair of call {name_of(by)} is not open; {stands}")
     elif member and key not in repair.members:
-        walk.report("run.order-respected", record, f"not a member of what call {name_of(repair.acting)} undoes")
-    elif not member and key != repair.acting:
-        walk.report("run.repair-atomic", record, f"the call under way is {name_of(repair.acting)}")
+        walk.report("run.order-respected", record, f"not a member of what call {name_of(by)} undoes")
     return repair
 
 
@@ -139,7 +150,8 @@ def prepared(walk: Walk, record: Record) -> None:
         walk.report("run.phases", record, "what undo needs is captured for a call that is said to have no inverse")
     if operation.prepared and operation.phase in ("called", "undone"):
         walk.report("run.captured", record, "captured a second time for one effect")
-    operation.prepared, walk.captured = True, operation.key
+    operation.prepared = True
+    walk.captured.add(operation.key)
 
 
 def _needs_undo_data(walk: Walk, record: Record, operation: Operation) -> None:
@@ -177,9 +189,10 @@ def begun(walk: Walk, record: Record) -> None:
     operation.phase = "executing"
 
 
-def _land(walk: Walk) -> None:
-    if walk.repair is not None:
-        walk.repair.landed = True
+def _land(walk: Walk, record: Record) -> None:
+    repair = walk.repairs.get(walk.key(record))
+    if repair is not None:
+        repair.landed = True
 
 
 def _effect(walk: Walk, record: Record, operation: Operation) -> None:
@@ -200,7 +213,7 @@ def applied(walk: Walk, record: Record) -> None:
     """The effect happened."""
     operation = _phase(walk, record, "executing")
     _effect(walk, record, operation)
-    _land(walk)
+    _land(walk, record)
 
 
 def failed(walk: Walk, record: Record) -> None:
@@ -212,7 +225,7 @@ def failed(walk: Walk, record: Record) -> None:
     for o in operation.reads:  # the log does not say what a failed call read: it is what was live then
         operation.saw[o] = walk.world.top(o)
         operation.held[o] = operation.saw[o][1]
-    _land(walk)
+    _land(walk, record)
 
 
 # -- repairs -----------------------------------------------------------------------------------------------
@@ -221,9 +234,8 @@ def failed(walk: Walk, record: Record) -> None:
 def undo(walk: Walk, record: Record) -> None:
     """An inverse is about to run."""
     operation = _phase(walk, record, "live")
-    repair = walk.repair
-    taken_out = repair is not None and repair.retracting and operation.key == repair.acting
-    _in_repair(walk, record, member=not taken_out)
+    own = walk.repairs.get(operation.key)
+    repair = _in_repair(walk, record, member=own is None or not own.retracting)
     if repair is not None:
         later = [m for m in repair.members - repair.undone if m > operation.key]
         for m in sorted(later):
@@ -314,7 +326,8 @@ def settle(walk: Walk, record: Record) -> None:
         phase = walk.world.operations[m].phase
         if phase not in AT_REST:
             walk.report("run.no-lost-call", record, f"settled while call {name_of(m)} is {phase}")
-    walk.repair, walk.settled = None, repair
+    del walk.repairs[repair.acting]
+    walk.settled = repair
 
 
 def _saw(record: Record) -> dict[str, Version]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mtpo.proofs import runcalls, runtold
-from mtpo.proofs.runform import FORMS, fault, name_of
+from mtpo.proofs.runform import FORMS, Key, fault, key_of, name_of
 from mtpo.proofs.runwalk import Walk
 from mtpo.spec.records import Record
 
@@ -31,25 +31,6 @@ _ONLY_MTPO: Final = frozenset(
         "gate",
         "reopen",
         "commit",
-    }
-)
-_INSIDE_REPAIR: Final = frozenset(
-    {
-        "retracted",
-        "undo",
-        "undone",
-        "prepared",
-        "exec",
-        "applied",
-        "failed",
-        "redo",
-        "redone",
-        "cancelled",
-        "stranded",
-        "settle",
-        "infer",
-        "judge",
-        "external",
     }
 )
 _ASIDE: Final = frozenset({"infer", "judge", "external"})
@@ -84,9 +65,6 @@ def take(walk: Walk, record: Record) -> None:
     if record.kind not in FORMS:
         walk.skipped.setdefault(record.kind, record.seq)
         return
-    cut = record.kind == "close" and record.body["outcome"] == "halted"  # where it stopped is no fault of its order
-    if walk.repair and record.kind not in _INSIDE_REPAIR and not cut:
-        walk.report("run.repair-atomic", record, f"in the middle of the repair of call {name_of(walk.repair.acting)}")
     _uncaptured(walk, record)
     if record.kind not in _AFTER_SETTLE:
         walk.settled = None
@@ -96,16 +74,29 @@ def take(walk: Walk, record: Record) -> None:
 
 
 def _uncaptured(walk: Walk, record: Record) -> None:
-    """What is captured must be the state on which the effect acts: nothing comes between the two. Without
-    coordination it may be another state, which is one of the things that make such a run wrong."""
-    key, kind = walk.captured, record.kind
-    if key is None or walk.mode == "naive" or kind in _ASIDE:
+    """What is captured must be the state on which the effect acts: nothing that may touch it comes between the two.
+    Without coordination it may be another state, which is one of the things that make such a run wrong."""
+    kind = record.kind
+    if walk.mode == "naive" or kind in _ASIDE:
         return
-    walk.captured = None
-    again = kind == "prepared" and walk.key(record) == key  # its own rule says so
-    halted = kind == "close" and record.body["outcome"] == "halted"
-    if not again and not halted and not (kind in ("exec", "redo") and walk.key(record) == key):
-        walk.report("run.captured", record, f"comes between what was captured for call {name_of(key)} and its effect")
+    for key in sorted(walk.captured):
+        if walk.mode == "mtpo" and not _meets(walk, record, key):
+            continue
+        walk.captured.discard(key)
+        again = kind == "prepared" and walk.key(record) == key  # its own rule says so
+        halted = kind == "close" and record.body["outcome"] == "halted"
+        if not again and not halted and not (kind in ("exec", "redo") and walk.key(record) == key):
+            what = f"comes between what was captured for call {name_of(key)} and its effect"
+            walk.report("run.captured", record, what)
+
+
+def _meets(walk: Walk, record: Record, key: Key) -> bool:
+    """Whether a record is about what a call has in hand: steps of other repairs are not, whose locks are others."""
+    repair = next((r for r in walk.repairs.values() if key == r.acting or key in r.members), None)
+    if repair is None or record.kind == "close":
+        return True
+    about = {key_of(text) for text in (record.call, record.body.get("by")) if isinstance(text, str)}
+    return bool(about & {repair.acting, *repair.members})
 
 
 def _misplaced(walk: Walk, record: Record) -> str | None:

@@ -69,11 +69,12 @@ class Agent:
 
 @attrs.define
 class Repair:
-    """A call under way, with the calls it has to undo. ``landed``: it was applied, has failed, or (``retracting``) is
-    out."""
+    """A call under way, with the calls it has to undo and the objects that are locked meanwhile: all that it and they
+    touch. ``landed``: it was applied, has failed, or (``retracting``) is out."""
 
     acting: Key
     members: frozenset[Key]
+    locks: frozenset[str]
     retracting: bool = False
     undone: set[Key] = attrs.Factory(set)
     landed: bool = False

@@ -37,7 +37,9 @@ def notify(walk: Walk, record: Record) -> None:
         walk.report(
             "run.one-way", record, f"{walk.who(agent.rank)} is told of call {body['by']}, which is not below it"
         )
-    if walk.repair is None and (settled is None or settled.acting != by):
+    if by in walk.repairs:
+        walk.report("run.repair-atomic", record, f"told before the repair of call {body['by']} is settled")
+    elif settled is None or settled.acting != by:
         stands = "none was" if settled is None else f"that of call {name_of(settled.acting)} was"
         walk.report(
             "run.one-way", record, f"is said to come of call {body['by']}; of the repairs, {stands} just settled"
@@ -75,6 +77,7 @@ def _check_premise(walk: Walk, record: Record, agent: Agent, premise: Mapping[st
 def deliver(walk: Walk, record: Record) -> None:
     """An agent consumed notifications."""
     agent, ids = walk.agent(record), record.body["ids"]
+    walk.locked(record, (o for op in walk.world.operations.values() if op.key[0] == agent.rank for o in op.held))
     if agent.finished:
         walk.report("run.commit-order", record, f"{walk.who(agent.rank)} consumes though it has finished")
     if ids != agent.inbox[: len(ids)]:
@@ -132,6 +135,7 @@ def reopen(walk: Walk, record: Record) -> None:
 def commit(walk: Walk, record: Record) -> None:
     """What an agent did is final."""
     agent = walk.agent(record)
+    walk.idle(record)
     reasons = [f"{walk.who(a.rank)} has not committed" for a in walk.agents[: agent.rank] if not a.committed]
     reasons += ["it has committed already"] if agent.committed else []
     reasons += [] if agent.finished else ["it has not finished"]
@@ -152,6 +156,7 @@ def commit(walk: Walk, record: Record) -> None:
 def abort(walk: Walk, record: Record) -> None:
     """An agent gave up: it is told nothing more, and what it had read is no premise any more."""
     agent = walk.agent(record)
+    walk.idle(record)
     if agent.committed or agent.aborted:
         done = "committed" if agent.committed else "aborted"
         walk.report("run.abort", record, f"{walk.who(agent.rank)} aborts though it has {done}")

@@ -21,9 +21,9 @@ Mode = Literal["mtpo", "naive", "serial"]
 @attrs.define
 class Walk:
     """The state of the pass. ``skipped`` are kinds that the checker has no rules for; ``time`` is that of the last
-    record; ``captured`` the call whose undo data was captured and whose effect must come next; ``settled`` the repair
-    whose notifications come now; ``lost`` the place of the first record that can't be understood: from there on only
-    the form of records is judged."""
+    record; ``captured`` the calls whose undo data was captured and whose effect must come next; ``repairs`` the open
+    ones by the calls that opened them; ``settled`` the repair whose notifications come now; ``lost`` the place of the
+    first record that can't be understood: from there on only the form of records is judged."""
 
     mode: Mode
     policy: str
@@ -34,9 +34,9 @@ class Walk:
     skipped: dict[str, int] = attrs.Factory(dict)
     foreign: set[str] = attrs.Factory(set)
     time: float = 0.0
-    captured: Key | None = None
+    captured: set[Key] = attrs.Factory(set)
     lost: int | None = None
-    repair: Repair | None = None
+    repairs: dict[Key, Repair] = attrs.Factory(dict)
     settled: Repair | None = None
     closed: Record | None = None
     _mistakes: dict[tuple[str, str], int] = attrs.Factory(dict)
@@ -80,6 +80,7 @@ class Walk:
     def acts(self, record: Record) -> Agent:
         """An agent does something that must follow from all it was told."""
         agent = self.agent(record)
+        self.idle(record)
         if agent.committed or agent.finished:
             done = "committed" if agent.committed else "aborted" if agent.aborted else "finished"
             self.report("run.commit-order", record, f"{self.who(agent.rank)} acts though it has {done}")
@@ -117,6 +118,20 @@ class Walk:
         agent.issued = max(agent.issued, key[1] + 1)
         self.world.operations[key] = operation
         return True
+
+    def locked(self, record: Record, objects: Iterable[str]) -> None:
+        """Report what a record touches of what an open repair has to itself."""
+        touched = set(objects) if self.repairs else set()
+        for repair in self.repairs.values():
+            for o in sorted(touched & repair.locks):
+                what = f"{o} is locked by the repair of call {name_of(repair.acting)}, which is open"
+                self.report("run.repair-atomic", record, what)
+
+    def idle(self, record: Record) -> None:
+        """Report an agent that goes on while a call of its own is under way."""
+        for acting in self.repairs:
+            if acting[0] == record.agent:
+                self.report("run.repair-atomic", record, f"the repair of its call {name_of(acting)} is still open")
 
     def unknown(self, record: Record, ids: Iterable[str]) -> None:
         """Report every call id that names no call so far."""

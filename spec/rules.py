@@ -184,8 +184,9 @@ _MTPO: Final = (
         "locks",
         "ours, F3 and F4",
         "A repair locks what it touches: nobody sees its middle, and premises are judged at its end.",
-        "repair-atomic locks-held settle read.unlocked call.unlocked call.locks-all retract.unlocked retract.locks-all "
-        "deliver.unlocked lemma-repair lemma-acting reach-two-repairs",
+        "repair-atomic locks-held locks-needed settle read.unlocked call.unlocked call.locks-all call.locks-only "
+        "retract.unlocked retract.locks-all retract.locks-only deliver.unlocked lemma-repair lemma-acting "
+        "reach-two-repairs",
         "An implementation may lock more: one repair at a time, as the core does, is within the spec.",
     ),
     _mtpo(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtpo.spec.language import Bool, conj, forall, implies, ite
+from mtpo.spec.language import Bool, conj, exists, forall, implies, ite
 from mtpo.spec.mtpo.model import (
     Agent,
     Call,
@@ -195,6 +195,17 @@ def locks_held() -> Bool:
         forall(Call, Object, lambda c, o: implies(opened(c) & touches(c, o), holder(o) == c)),
         forall(Call, Object, lambda m, o: implies(member(m) & touches(m, o), holder(o) == undoer(m))),
         forall(Object, lambda o: implies(locked(o), opened(holder(o)))),
+    )
+
+
+@mtpo.invariant("mtpo.locks-needed")
+def locks_needed() -> Bool:
+    "A repair locks nothing but what its call or one of its members touches: the rest need not wait for it."
+    return forall(
+        Object,
+        lambda o: implies(
+            locked(o), touches(holder(o), o) | exists(Call, lambda m: (undoer(m) == holder(o)) & touches(m, o))
+        ),
     )
 
 

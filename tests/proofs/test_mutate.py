@@ -17,7 +17,7 @@ ALL = list(mutants(mtpo))
 ONE_EACH = {
     "mtpo.launch.rank-order": "mtpo.launch-in-rank-order",
     "mtpo.finish.inbox-empty": "mtpo.consumed-before-action",
-    "mtpo.reopen.finished": "mtpo.notes-consumed",
+    "mtpo.reopen.notified": "mtpo.lemma-agents",
     "mtpo.abort.sighted:=": "mtpo.lemma-aborted",
     "mtpo.deliver.at-work": "mtpo.consumed-before-action",
     "mtpo.commit.lower-committed": "mtpo.commit-in-rank-order",
