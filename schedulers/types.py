@@ -25,7 +25,8 @@ class RequestView:
     are held already, ``shared`` of them by somebody else too: a preemption gives back the rest. A waiting request holds
     none: its ``blocks`` and ``computed`` are what the prefix cache has for it, and ``cached`` of these blocks count as
     free until it is admitted. ``ttft_slo`` and ``tpot_slo`` in seconds, None where there is no objective. ``first``:
-    when its first output token was there, None while it was not, or where that is not told.
+    when its first output token was there, None while it was not, or where that is not told. ``most``: tokens that its
+    sequence will have at most, prompt and output, where that is told: a cap, not a prediction.
     """
 
     id: int
@@ -39,6 +40,7 @@ class RequestView:
     ttft_slo: float | None = None
     tpot_slo: float | None = None
     first: float | None = None
+    most: int | None = None
 
     @property
     def remaining(self) -> int:

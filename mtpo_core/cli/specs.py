@@ -20,6 +20,7 @@ BUILT_IN = {
     "fair": "mtpo.spec.fairbatching:fair",
     "concur": "mtpo.spec.concur:concur",
     "conserve": "mtpo.spec.conserve:conserve",
+    "gap": "mtpo.spec.bounded_gap:gap",
     "recovery": "mtpo.spec.recovery:recovery",
     "delivery": "mtpo.spec.delivery:delivery",
 }

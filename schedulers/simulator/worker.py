@@ -230,6 +230,7 @@ class Worker:
             ttft_slo=request.ttft_slo,
             tpot_slo=request.tpot_slo,
             first=request.first,
+            most=request.prompt + request.until,
         )
 
     def _view(self, request: Request) -> RequestView:
@@ -246,6 +247,7 @@ class Worker:
             request.ttft_slo,
             request.tpot_slo,
             request.first,
+            request.prompt + request.until,
         )
 
     def views(self) -> tuple[tuple[RequestView, ...], tuple[RequestView, ...]]:
@@ -425,6 +427,7 @@ class Worker:
                 request.ttft_slo,
                 request.tpot_slo,
                 request.first,
+                request.prompt + request.until,
             )
         self._batch.clear()
         if self._learns and isinstance(self.policy, LearningPolicy):

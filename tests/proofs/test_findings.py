@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import attrs
 import pytest
 
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import SIZES, mutants, try_mutant
+from mtpo.schedulers.load import load_policy
+from mtpo.schedulers.simulator.cluster import Setup, WorkerSetup, simulate
+from mtpo.schedulers.simulator.steptime import A100_LLAMA_8B
+from mtpo.schedulers.simulator.worker import Caps
+from mtpo.schedulers.step.sarathi import Sarathi
+from mtpo.schedulers.traces.workload import Conversation, Turn, Workload
+from mtpo.schedulers.types import RequestView, StepObservation
+from mtpo.spec.bounded_gap import gap
 from mtpo.spec.concrete import Instance
 from mtpo.spec.delivery import delivery
 from mtpo.spec.language import forall, implies
@@ -27,7 +36,7 @@ TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding
 
 
 def mutant_of(id: str):
-    spec = next(spec for spec in (mtpo, recovery, delivery) if spec.name == id.partition(".")[0])
+    spec = next(spec for spec in (mtpo, recovery, delivery, gap) if spec.name == id.partition(".")[0])
     return next(mutant for mutant in mutants(spec) if mutant.id == id)
 
 
@@ -261,14 +270,50 @@ def test_f18_a_bounce_that_hands_over_nothing_may_come_for_ever():
     assert fate("delivery.bounce.arrived:=").killed_by == ("delivery.gets-through",)
 
 
-NAMED = sorted(set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery)\.[a-z_.:=-]+)`", TEXT)))
+def test_f19_fairbatching_pauses_a_decode_for_as_long_as_what_arrives_takes():
+    def longest(step, prompts):
+        talks = (Conversation("decode", 0.0, (Turn(10, 300),)),)
+        talks += tuple(Conversation(str(n), 0.5, (Turn(4000, 1),)) for n in range(prompts))
+        outcome = simulate(Workload("burst", talks), one_worker(load_policy(step)))
+        (decode,) = (turn for turn in outcome.turns if turn.conversation == "decode")
+        assert decode.late == 0
+        return decode.gap
+
+    slow = "ttft=10,tpot=1,learns=no"
+    assert [longest(f"fairbatching:{slow}", n) for n in (3, 6, 12)] == pytest.approx([1.15, 2.29, 4.57], abs=0.01)
+    assert longest(f"fairbatching:{slow},cap=0.1", 12) > 4.0
+    assert max(longest(f"bounded_gap:0.2,{slow}", n) for n in (3, 6, 12)) <= 0.2
+    assert fate("gap.admit.reserved").killed_by
+
+
+def test_f20_under_sarathi_a_decode_may_never_get_on_and_a_step_is_as_long_as_its_contexts():
+    talks = tuple(Conversation(str(n), 0.0, (Turn(10, 100),)) for n in range(3))
+    ended = [turn.end for turn in simulate(Workload("three", talks), one_worker(Sarathi(2))).turns]
+    assert ended[2] > 1.8 * ended[1], "the third one has hardly begun when the others end"
+    seconds = []
+    for n in (1, 8, 64):
+        held = tuple(RequestView(id, 0.0, 50_001, 50_000, 1, 3_126) for id in range(n))
+        work = Sarathi(512).decide(StepObservation(1.0, held, (), 1_000, 16, 8192, 64)).work
+        assert [w.tokens for w in work] == [1] * n
+        seconds.append(A100_LLAMA_8B.step.seconds(n, n * 50_001, 0.0))
+    assert seconds == pytest.approx([0.0146, 0.0608, 0.43], rel=0.01)
+
+
+def one_worker(step):
+    hardware = attrs.evolve(A100_LLAMA_8B, kv_tokens=4_000_000)
+    return Setup(
+        step, (WorkerSetup(hardware, Caps(hardware.kv_tokens // 16, max_tokens=100_000)),), ttft_slo=10.0, tpot_slo=1.0
+    )
+
+
+NAMED = sorted(set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery|gap)\.[a-z_.:=-]+)`", TEXT)))
 
 
 @pytest.mark.parametrize("id", NAMED)
 def test_everything_that_the_findings_name_exists(id):
     from mtpo.proofs.checker import CHECKS
 
-    assert id in {*CHECKS, *(known for spec in (mtpo, kv, recovery, delivery) for known in clauses_of(spec))}
+    assert id in {*CHECKS, *(known for spec in (mtpo, kv, recovery, delivery, gap) for known in clauses_of(spec))}
 
 
 def test_every_finding_has_a_test():
