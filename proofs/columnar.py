@@ -1,0 +1,68 @@
+"""Exploration in columns: the whole search of an instance on arrays, and the runs that lead to what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mtpo.proofs.arrays import Arrays
+from mtpo.proofs.batches import Batches, Wide, new_batches, run
+from mtpo.proofs.columns import columns_of
+from mtpo.proofs.explore import Found
+from mtpo.proofs.packing import Packing
+from mtpo.proofs.rows import Progress, integers, layout, roots_of, run_through, successors
+from mtpo.proofs.verdicts import Trace
+from mtpo.spec.concrete import Instance, State
+
+
+def search_columns(
+    instance: Instance,
+    initial: Iterable[State] | None = None,
+    *,
+    limit: int,
+    arrays: Arrays,
+    lanes: int | None = None,
+    progress: Progress = lambda states, frontier: None,
+) -> Found:
+    """Every reachable state, on the arrays of a library, up to ``limit`` states (and a batch) or a violation.
+
+    ``lanes`` is how many states are expanded at once, by default what suits the library.
+    """
+    roots = roots_of(instance, initial, limit, progress)
+    seen = integers(instance, roots.table)
+    while True:
+        bits, signed = layout(instance, seen)
+        packing = Packing(instance, bits, signed)
+        search = new_batches(columns_of(packing), arrays, packing.pack(roots.table), lanes)
+        count = search.count
+        try:
+            run(search, 0 if roots.cut else limit, progress)
+        except Wide as wide:
+            (state,) = packing.unpack(search.kept([wide.position]))
+            row = instance.freeze([int(v) for v in state])
+            seen = [*seen, *integers(instance, [after for _, after in successors(instance, row)])]
+            continue
+        return _found(instance, search, count)
+
+
+def _found(instance: Instance, search: Batches, initial: int) -> Found:
+    violated = None if search.bad is None else _trace(instance, search)
+    return Found(
+        initial,
+        search.count,
+        search.transitions,
+        len(search.levels) - 1,
+        search.done == search.count and violated is None,
+        dict(zip(instance.spec.actions, map(int, search.taken), strict=False)),
+        frozenset(search.reached),
+        violated,
+        search.bytes_per_state,
+    )
+
+
+def _trace(instance: Instance, search: Batches) -> Trace:
+    assert search.bad is not None
+    chain = [search.bad]
+    while int(search.parents[chain[-1]]) != chain[-1]:
+        chain.append(int(search.parents[chain[-1]]))
+    rows = search.columns.packing.unpack(search.kept(chain[::-1]))
+    return run_through(instance, [tuple(int(v) for v in row) for row in rows], step=search.step)
