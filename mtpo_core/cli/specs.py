@@ -21,6 +21,7 @@ BUILT_IN = {
     "concur": "mtpo.spec.concur:concur",
     "conserve": "mtpo.spec.conserve:conserve",
     "gap": "mtpo.spec.bounded_gap:gap",
+    "failover": "mtpo.spec.failover:failover",
     "recovery": "mtpo.spec.recovery:recovery",
     "delivery": "mtpo.spec.delivery:delivery",
 }
