@@ -78,12 +78,33 @@ FULL: Final = (
 @attrs.frozen
 class Measurement:
     """``points`` that were measured in ``rounds``; ``noise``: the median of how far single steps were from their
-    median, relative (0.05: 5 %). ``kv_tokens`` that the engine's cache held."""
+    median, relative (0.05: 5 %). ``disturbed``: the share (0..1) of steps in which the processor was taken away; they
+    are left out where there are others of their kind. ``kv_tokens`` that the engine's cache held."""
 
     points: tuple[Point, ...]
     rounds: int
     noise: float
+    disturbed: float
     kv_tokens: int
+
+
+OURS: Final = 0.93
+"""A step on a processor that had less processor time than this share of its wall time was disturbed: threads that work
+together have more."""
+
+
+@attrs.define
+class _Times:
+    """Of steps of one composition: those that were left alone, and the others."""
+
+    quiet: list[float] = attrs.Factory(list)
+    disturbed: list[float] = attrs.Factory(list)
+
+    def point(self, key: tuple[int, int, float]) -> Point:
+        return point(*key, self.quiet or self.disturbed)
+
+
+_All = dict[tuple[int, int, float], _Times]
 
 
 def fitting(scenes: Sequence[Scene], context: int) -> tuple[Scene, ...]:
@@ -99,56 +120,76 @@ def measure(
     tell: Callable[[str], None] = lambda text: None,
     *,
     blocks: int | None = None,
-    clock: Callable[[], float] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    cpu: Callable[[], float] | None = time.process_time,
 ) -> Measurement:
-    """Measure steps of a model; at least ``rounds`` rounds, and at most ``most`` while they are unsteady.
+    """Measure steps of a model; at least ``rounds`` rounds, and at most ``most`` while they are unsteady or disturbed.
 
-    ``blocks`` of the KV cache: enough for the largest scene if not given. Raises :class:`EngineError` when the model's
+    ``blocks`` of the KV cache: enough for the largest scene if not given. ``cpu``: seconds of processor time that this
+    process had, None where that says nothing about a step. Raises :class:`EngineError` when the model's
     context is too short for every scene, or the cache for any of them.
     """
     possible = fitting(scenes, model.config.context)
     if not possible:
         raise EngineError(f"the model's context of {model.config.context} tokens is too short to measure anything in")
     blocks = blocks or max(scene.tokens for scene in possible) // BLOCK
-    times: dict[tuple[int, int, float], list[float]] = {}
+    times: _All = {}
+    cpu = cpu if model.device == "cpu" else None
     tell("warming up")
     for scene in (possible[0], max(possible, key=lambda one: one.requests)):
-        _run(model, scene, blocks, clock)
+        _run(model, scene, blocks, clock, cpu, {})
     done = 0
-    while done < rounds or (done < most and _noise(times) > STEADY):
+    while done < rounds or (done < most and (_noise(times) > STEADY or _unknown(times) > STEADY)):
         order = list(possible)
         random.Random(_SEED + done).shuffle(order)
         for at, scene in enumerate(order):
             tell(f"round {done + 1}, {at + 1} of {len(order)}: {scene.requests} x {scene.prompt} tokens")
-            for one in _run(model, scene, blocks, clock):
-                times.setdefault((one.new, one.context, one.pairs), []).append(one.seconds)
+            _run(model, scene, blocks, clock, cpu, times)
         done += 1
-    points = tuple(point(*key, seconds) for key, seconds in sorted(times.items()))
-    return Measurement(points, done, _noise(times), blocks * BLOCK)
+    points = tuple(one.point(key) for key, one in sorted(times.items()))
+    disturbed = sum(len(one.disturbed) for one in times.values())
+    return Measurement(
+        points,
+        done,
+        _noise(times),
+        disturbed / (disturbed + sum(len(one.quiet) for one in times.values())),
+        blocks * BLOCK,
+    )
 
 
-def _noise(times: dict[tuple[int, int, float], list[float]]) -> float:
-    found = [point(*key, seconds) for key, seconds in times.items()]
+def _noise(times: _All) -> float:
+    found = [one.point(key) for key, one in times.items()]
     return statistics.median(one.spread / one.seconds for one in found)
 
 
-def _run(model: Llama, scene: Scene, blocks: int, clock: Callable[[], float] | None) -> list[Point]:
+def _unknown(times: _All) -> float:
+    """The share of compositions that were never left alone."""
+    return sum(not one.quiet for one in times.values()) / len(times)
+
+
+def _run(
+    model: Llama,
+    scene: Scene,
+    blocks: int,
+    clock: Callable[[], float],
+    cpu: Callable[[], float] | None,
+    times: _All,
+) -> None:
     """The steps of one scene, on an engine of its own: nothing is found in its cache."""
     recording = Recording(Sarathi(scene.chunk))
-    options = {} if clock is None else {"clock": clock}
-    engine = Engine(
-        model, recording, blocks=blocks, block_size=BLOCK, max_tokens=max(scene.chunk, scene.requests), **options
-    )
+    most = max(scene.chunk, scene.requests)
+    engine = Engine(model, recording, blocks=blocks, block_size=BLOCK, max_tokens=most, clock=clock)
     draw, vocab = random.Random(_SEED), model.config.vocab
     for _ in range(scene.requests):
         tokens = [draw.randrange(vocab) for _ in range(scene.prompt + scene.decodes + 1)]
         engine.submit(engine.open(), tokens[: scene.prompt], forced=tokens[scene.prompt :])
-    found = []
     while engine.busy:
+        before = cpu() if cpu else 0.0
         one, _ = timed_step(engine, recording)
         if one is not None:
-            found.append(one)
-    return found
+            kind = times.setdefault((one.new, one.context, one.pairs), _Times())
+            alone = cpu is None or cpu() - before >= OURS * one.seconds
+            (kind.quiet if alone else kind.disturbed).append(one.seconds)
 
 
 UTILISED: Final = 0.8

@@ -3,7 +3,8 @@
 Steps of many kinds are run on the real engine (decodes of small and large batches, chunks of short and long prompts),
 in another order each round, and the medians of their times are fitted by max(floor, a + b * new + c * context):
 seconds of a step that computes so many new tokens, of requests that have so many tokens of context together. A few
-disturbed steps don't bend the fit, but a busy machine does: measure on a quiet one. A fourth term, d * pairs, for the
+disturbed steps don't bend the fit, and steps in which the processor was taken away are left out; but a machine that is
+busy all the time does bend it: measure on a quiet one. A fourth term, d * pairs, for the
 attention within long prompts, is fitted with --terms 4.
 
 The model is SmolLM2-135M-Instruct, or --model FOLDER (config.json and safetensors of a Llama); --device cuda measures a
@@ -31,6 +32,7 @@ from mtpo_core.cli.common import err, out, print_json, progress, usage, verb, wr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mtpo.engine.calibration import Measurement
     from mtpo.schedulers.simulator.measured import Measured
     from mtpo.schedulers.simulator.validity import Validity
 
@@ -75,12 +77,13 @@ def calibrate_command(
     if not (json or sys.stderr.isatty()):
         err.print(f"measuring steps: {'about a minute' if quick else 'some minutes; --quick is shorter'}")
     with progress("measuring steps", json) as tell:
-        measured, noise, done = _measure(loaded, name, quick, rounds, terms, tell)
+        measured, found = _measure(loaded, name, quick, rounds, terms, tell)
     validity = None
     if check:
         with progress("serving a workload", json) as tell:
             validity = _check(loaded, measured, tell)
-    data = measured.as_json() | {"rounds": done, "noise": noise, "load": before}
+    data = measured.as_json() | {"rounds": found.rounds, "noise": found.noise}
+    data |= {"disturbed": found.disturbed, "load": before}
     if validity is not None:
         data["check"] = validity.as_json()
     if output is not None:
@@ -90,8 +93,8 @@ def calibrate_command(
     if json:
         print_json(data)
     else:
-        _show(measured, noise, done, validity, output)
-    raise typer.Exit(3 if noise > UNSTEADY else 0)
+        _show(measured, found, validity, output)
+    raise typer.Exit(3 if found.noise > UNSTEADY else 0)
 
 
 def _model(folder: Path | None, dtype: Any, device: str) -> tuple[Any, str]:
@@ -136,7 +139,7 @@ def _machine(device: str) -> str:
 
 def _measure(
     model: Any, name: str, quick: bool, rounds: int, terms: int, tell: Callable[[str], None]
-) -> tuple[Measured, float, int]:
+) -> tuple[Measured, Measurement]:
     from mtpo.engine.calibration import FULL, QUICK, measure
     from mtpo.schedulers.simulator.fit import fit
     from mtpo.schedulers.simulator.measured import Measured
@@ -153,7 +156,7 @@ def _measure(
         fitted.errors,
         found.points,
     )
-    return measured, found.noise, found.rounds
+    return measured, found
 
 
 def _terms(terms: int) -> Literal[3, 4]:
@@ -170,14 +173,17 @@ def _check(model: Any, measured: Measured, tell: Callable[[str], None]) -> Valid
     return compare_on(model, measured.step, lambda done, total: tell(f"{done} of {total} turns"))
 
 
-def _show(measured: Measured, noise: float, rounds: int, validity: Validity | None, output: Path | None) -> None:
+def _show(measured: Measured, found: Measurement, validity: Validity | None, output: Path | None) -> None:
     from mtpo.schedulers.simulator.measured import lines
     from mtpo.schedulers.simulator.validity import lines as compared
 
     for line in lines(measured):
         out.print(line)
-    steady = "" if noise <= UNSTEADY else ": NOT STEADY, the machine is busy; measure again"
-    out.print(f"  {rounds} rounds; half of the steps within {100 * noise:.1f} % of their median{steady}")
+    steady = "" if found.noise <= UNSTEADY else ": NOT STEADY, the machine is busy; measure again"
+    out.print(
+        f"  {found.rounds} rounds, {100 * found.disturbed:.0f} % of the steps disturbed; half of the others within "
+        f"{100 * found.noise:.1f} % of their median{steady}"
+    )
     predicted = {p: measured.step.seconds(p.new, p.context, p.pairs) for p in measured.points}
     worst = sorted(predicted, key=lambda p: -abs(predicted[p] / p.seconds - 1))
     for p in worst[:3]:

@@ -21,7 +21,7 @@ from mtpo.schedulers.admission.caps import NoLimit
 from mtpo.schedulers.admission.gate import Gate
 from mtpo.schedulers.placement.simple import OneWorker
 from mtpo.schedulers.simulator.energy import Load
-from mtpo.schedulers.simulator.metrics import Meter, TurnRecord, Window, windows
+from mtpo.schedulers.simulator.metrics import Meter, TurnRecord, Window, step_times, windows
 from mtpo.schedulers.simulator.router import Router, Site, Talk
 from mtpo.schedulers.simulator.steptime import Hardware
 from mtpo.schedulers.simulator.worker import (
@@ -80,7 +80,8 @@ class Outcome:
     conversations never asked for. ``windows`` of ``window`` seconds. ``end`` in seconds; ``busy`` seconds, ``steps``,
     ``tokens`` computed, ``joules`` of all workers; ``prompt`` tokens looked up in the caches and ``hits`` found;
     ``peak``: the largest share of a worker's KV cache that was held. ``evicted`` blocks. ``transfers`` of KV cache,
-    the tokens ``moved`` by them, and the most of one conversation. ``loads``: what each worker did.
+    the tokens ``moved`` by them, and the most of one conversation. ``loads``: what each worker did. ``step_times``: see
+    :func:`~mtpo.schedulers.simulator.metrics.step_times`.
     """
 
     turns: tuple[TurnRecord, ...]
@@ -102,6 +103,7 @@ class Outcome:
     moved: int
     most_transfers: int
     loads: tuple[Load, ...]
+    step_times: tuple[tuple[float, int], ...] = ()
 
 
 def simulate(workload: Workload, setup: Setup, progress: Progress | None = None) -> Outcome:
@@ -409,4 +411,5 @@ class Simulation:
             self.moved,
             max((talk.transfers for talk in self.talks), default=0),
             tuple(Load(meter.busy, meter.arithmetic) for meter in meters),
+            step_times(meters),
         )

@@ -57,7 +57,7 @@ SCENES = (Scene(1, 8, 16, 2), Scene(1, 200, 32, 2), Scene(2, 100, 64, 3), Scene(
 
 def test_what_is_measured_is_what_steps_take(tiny: Llama) -> None:
     timed, said = Timed(tiny), list[str]()
-    found = measure(timed, (*SCENES, Scene(1, 400, 64)), 2, tell=said.append, clock=timed.clock)  # type: ignore[arg-type]
+    found = measure(timed, (*SCENES, Scene(1, 400, 64)), 2, tell=said.append, clock=timed.clock, cpu=None)  # type: ignore[arg-type]
     assert (found.rounds, found.noise, found.kv_tokens) == (2, pytest.approx(0.0, abs=1e-9), 6 * 48)
     assert {one.times for one in found.points} == {2}
     for one in found.points:
@@ -83,8 +83,28 @@ def test_unsteady_steps_are_measured_again(tiny: Llama) -> None:
     def tell(text: str) -> None:
         timed.step = StepTime(10e-3, 4e-4) if text.startswith(("round 2", "round 4")) else StepTime(5e-3, 2e-4)
 
-    found = measure(timed, SCENES, 2, 5, tell, clock=timed.clock)  # type: ignore[arg-type]
+    found = measure(timed, SCENES, 2, 5, tell, clock=timed.clock, cpu=None)  # type: ignore[arg-type]
     assert found.rounds == 3 and found.noise < 0.01
+    for one in found.points:
+        assert one.seconds == pytest.approx(5e-3 + 2e-4 * one.new)
+
+
+def test_a_step_in_which_the_processor_was_taken_away_is_left_out(tiny: Llama) -> None:
+    """In the second round everything takes three times as long, and the process has a third of the processor."""
+    timed, given = Timed(tiny), [0.0, 100.0]
+    timed.step = StepTime(5e-3, 2e-4)
+
+    def cpu() -> float:
+        given[0] += (timed.now - given[1]) / (1 if timed.step.a < 10e-3 else 3)
+        given[1] = timed.now
+        return given[0]
+
+    def tell(text: str) -> None:
+        cpu()
+        timed.step = StepTime(15e-3, 6e-4) if text.startswith("round 2") else StepTime(5e-3, 2e-4)
+
+    found = measure(timed, SCENES, 2, 4, tell, clock=timed.clock, cpu=cpu)  # type: ignore[arg-type]
+    assert (found.rounds, found.disturbed) == (2, 0.5) and {one.times for one in found.points} == {1}
     for one in found.points:
         assert one.seconds == pytest.approx(5e-3 + 2e-4 * one.new)
 
