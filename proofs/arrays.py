@@ -6,7 +6,9 @@ sign, since PyTorch has no others that it shifts.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 import attrs
@@ -30,6 +32,9 @@ class Arrays(Protocol):
     device: str
     lanes: int
     note: str
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """What is to be so while a search runs."""
 
     def zeros(self, shape: tuple[int, ...], kind: str) -> Any:
         """Zeros of a kind, ``int64`` or ``int32``."""
@@ -73,6 +78,9 @@ class Numpy:
     device: str = "cpu"
     lanes: int = CPU_LANES
     note: str = ""
+
+    def at_work(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def zeros(self, shape: tuple[int, ...], kind: str) -> Any:
         return np.zeros(shape, dtype=kind)

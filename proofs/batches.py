@@ -86,6 +86,8 @@ def new_batches(columns: Columns, arrays: Arrays, roots: Words, lanes: int | Non
     )
     for start in range(0, len(roots), search.lanes):
         part = arrays.given(roots[start : start + search.lanes].view(np.int64))
+        if columns.canonical is not None:
+            part = _rows(_canonical(search, _planes(search, part)), part.shape[0])
         keep(search, part, None)
     search.levels = [search.count]
     return search
@@ -105,7 +107,7 @@ def advance(search: Batches) -> None:
     if search.done == search.levels[-1]:
         search.levels.append(search.count)
     lo, hi = search.done, min(search.levels[-1], search.done + search.lanes)
-    planes = _planes(search, lo, hi)
+    planes = _planes(search, search.states[lo:hi])
     _look(search, lo, hi, planes)
     if search.bad is not None:
         return
@@ -122,14 +124,29 @@ def advance(search: Batches) -> None:
     search.done = hi
 
 
-def _planes(search: Batches, lo: int, hi: int) -> Any:
-    """The states from lo to hi as planes; those beyond them are zeros."""
-    words = search.columns.packing.words
-    length = -(-(hi - lo) // WORD)
+def _planes(search: Batches, rows: Any) -> Any:
+    """States, rows of words, as planes; those beyond them are zeros."""
+    count, words = rows.shape
+    length = -(-count // WORD)
     block = search.arrays.zeros((words, WORD * length), "int64")
     for word in range(words):
-        block[word, : hi - lo] = search.states[lo:hi, word]
+        block[word, :count] = rows[:, word]
     return transpose(block.reshape(words, WORD, length)).reshape(words * WORD, length)
+
+
+def _rows(planes: Any, count: int) -> Any:
+    """The first states of planes, as rows of words; the planes are no planes any more."""
+    length = planes.shape[1]
+    return transpose(planes.reshape(-1, WORD, length)).reshape(-1, WORD * length)[:, :count].T
+
+
+def _canonical(search: Batches, t: Any) -> Any:
+    """Planes of the representatives of states."""
+    if search.columns.canonical is None:
+        return t
+    out = t + 0
+    search.columns.canonical(t, out)
+    return out
 
 
 def _valid(search: Batches, count: int, length: int) -> Any:
@@ -143,7 +160,7 @@ def _look(search: Batches, lo: int, hi: int, planes: Any = None) -> None:
     """Whether every invariant holds of the states from lo to hi, and which goals are reached."""
     if hi <= search.looked:
         return
-    planes = _planes(search, lo, hi) if planes is None else planes
+    planes = _planes(search, search.states[lo:hi]) if planes is None else planes
     length, goals = planes.shape[1], search.columns.goals
     out = search.arrays.zeros((1 + len(goals), length), "int64")
     search.columns.holds(planes, out)
@@ -229,7 +246,7 @@ def _expand(search: Batches, planes: Any, base: int, lane: Any, by: npt.NDArray[
     allowed = arrays.zeros((1, length), "int64")
     columns.allows(s, t, allowed)
     wrong = _first(search, ~allowed[0] & valid)
-    after = transpose(t.reshape(words, WORD, length)).reshape(words, WORD * length)
+    after = transpose(_canonical(search, t).reshape(words, WORD, length)).reshape(words, WORD * length)
     found = source
     for word in range(words):
         found[:, word] = after[word, place]

@@ -10,6 +10,7 @@ from mtpo.proofs.columns import columns_of
 from mtpo.proofs.explore import Found
 from mtpo.proofs.packing import Packing
 from mtpo.proofs.rows import Progress, integers, layout, roots_of, run_through, successors
+from mtpo.proofs.symmetry import Symmetry, symmetry_of
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.concrete import Instance, State
 
@@ -20,32 +21,37 @@ def search_columns(
     *,
     limit: int,
     arrays: Arrays,
+    symmetry: bool = False,
     lanes: int | None = None,
     progress: Progress = lambda states, frontier: None,
 ) -> Found:
     """Every reachable state, on the arrays of a library, up to ``limit`` states (and a batch) or a violation.
 
-    ``lanes`` is how many states are expanded at once, by default what suits the library.
+    With ``symmetry`` one state stands for all that differ from it by a renaming of unordered sorts. ``lanes`` is how
+    many states are expanded at once, by default what suits the library.
     """
     roots = roots_of(instance, initial, limit, progress)
+    renamings = symmetry_of(instance) if symmetry else None
     seen = integers(instance, roots.table)
     while True:
         bits, signed = layout(instance, seen)
         packing = Packing(instance, bits, signed)
-        search = new_batches(columns_of(packing), arrays, packing.pack(roots.table), lanes)
-        count = search.count
+        columns = columns_of(packing, renamings)
         try:
-            run(search, 0 if roots.cut else limit, progress)
+            with arrays.at_work():
+                search = new_batches(columns, arrays, packing.pack(roots.table), lanes)
+                count = search.count
+                run(search, 0 if roots.cut else limit, progress)
         except Wide as wide:
             (state,) = packing.unpack(search.kept([wide.position]))
             row = instance.freeze([int(v) for v in state])
             seen = [*seen, *integers(instance, [after for _, after in successors(instance, row)])]
             continue
-        return _found(instance, search, count)
+        return _found(instance, search, renamings, count)
 
 
-def _found(instance: Instance, search: Batches, initial: int) -> Found:
-    violated = None if search.bad is None else _trace(instance, search)
+def _found(instance: Instance, search: Batches, symmetry: Symmetry | None, initial: int) -> Found:
+    violated = None if search.bad is None else _trace(instance, search, symmetry)
     return Found(
         initial,
         search.count,
@@ -56,13 +62,14 @@ def _found(instance: Instance, search: Batches, initial: int) -> Found:
         frozenset(search.reached),
         violated,
         search.bytes_per_state,
+        1 if symmetry is None else len(symmetry.renamings),
     )
 
 
-def _trace(instance: Instance, search: Batches) -> Trace:
+def _trace(instance: Instance, search: Batches, symmetry: Symmetry | None) -> Trace:
     assert search.bad is not None
     chain = [search.bad]
     while int(search.parents[chain[-1]]) != chain[-1]:
         chain.append(int(search.parents[chain[-1]]))
     rows = search.columns.packing.unpack(search.kept(chain[::-1]))
-    return run_through(instance, [tuple(int(v) for v in row) for row in rows], step=search.step)
+    return run_through(instance, [tuple(int(v) for v in row) for row in rows], symmetry, step=search.step)

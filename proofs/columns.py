@@ -13,15 +13,14 @@ from typing import Any, Final
 
 import attrs
 
+from mtpo.proofs.circuit import TRUE
 from mtpo.proofs.gatecode import function, lines
 from mtpo.proofs.grounding import Grounding, Move
 from mtpo.proofs.packing import WORD, Packing
+from mtpo.proofs.symmetry import Symmetry
 
 _MASKS: Final = tuple((j, sum(1 << n for n in range(64) if n & j == 0)) for j in (32, 16, 8, 4, 2, 1))
 """For each distance the bits that stay where they are in the lower half."""
-
-PER_FUNCTION: Final = 64
-"""Guards in one function; more of them are evaluated piece by piece, and share less."""
 
 
 @attrs.frozen(eq=False)
@@ -29,8 +28,10 @@ class Columns:
     """The program. ``guards(s, out)`` writes the guard of each of ``moves`` to a row of ``out``.
 
     ``updates[n](s, t, out, lo, hi)`` takes the n-th step on words lo to hi of planes ``t``, copies of ``s``, and writes
-    to ``out[0]`` whether its integers fit. ``holds(s, out)``: every invariant in ``out[0]``, each of ``goals`` in the
-    rows after it. ``allows(s, t, out)``: every step property. ``gates``: how many there are in all.
+    to ``out[0]`` whether its integers fit, if they may not. ``holds(s, out)``: every invariant in ``out[0]``, each of
+    ``goals`` in the rows after it. ``allows(s, t, out)``: every step property. ``canonical(t, out)``, where there is
+    symmetry, writes to planes ``out``, copies of ``t``, the representatives of the states. ``gates``: how many there
+    are in all.
     """
 
     packing: Packing
@@ -40,10 +41,11 @@ class Columns:
     updates: tuple[Callable[[Any, Any, Any, int, int], None], ...]
     holds: Callable[[Any, Any], None]
     allows: Callable[[Any, Any, Any], None]
+    canonical: Callable[[Any, Any], None] | None
     gates: int
 
 
-def columns_of(packing: Packing) -> Columns:
+def columns_of(packing: Packing, symmetry: Symmetry | None = None) -> Columns:
     """The program of an instance whose states are packed so. Raises InstanceError where sizes are too large for it."""
     grounding = Grounding(packing)
     circuit = grounding.circuit
@@ -54,8 +56,13 @@ def columns_of(packing: Packing) -> Columns:
     updates = []
     for number, move in enumerate(moves):
         outputs = [(f"t[{plane}, lo:hi]", gate) for plane, gate in move.changes]
-        body = lines(circuit, [*outputs, ("out[0, lo:hi]", move.fits)], part)
+        outputs += [("out[0, lo:hi]", move.fits)] if move.fits != TRUE else []
+        body = lines(circuit, outputs, part)
         updates.append(function(f"update{number}", "s, t, out, lo, hi", body))
+    canonical = None
+    if symmetry is not None:
+        renamed = [(f"out[{plane}]", gate) for plane, gate in grounding.canonical(symmetry)]
+        canonical = function("canonical", "t, out", lines(circuit, renamed, whole))
     looks = [("out[0]", state), *((f"out[{1 + n}]", gate) for n, (_, gate) in enumerate(goals))]
     return Columns(
         packing,
@@ -65,6 +72,7 @@ def columns_of(packing: Packing) -> Columns:
         tuple(updates),
         function("holds", "s, out", lines(circuit, looks, whole)),
         function("allows", "s, t, out", lines(circuit, [("out[0]", step)], whole)),
+        canonical,
         len(circuit.op) - 2,
     )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import attrs
@@ -17,13 +20,23 @@ GPU_LANES: Final = 1 << 22
 
 @attrs.frozen
 class Torch:
-    """PyTorch: on a GPU where it has one, else on the processor's cores."""
+    """PyTorch: on a GPU where it has one, else on one core of the processor."""
 
     torch: Any
     device: str
     lanes: int
     note: str
     name: str = "torch"
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """On one core: others wait for each other at every one of many small operations, long where they are busy."""
+        threads = self.torch.get_num_threads()
+        self.torch.set_num_threads(1 if self.device == "cpu" else threads)
+        try:
+            yield
+        finally:
+            self.torch.set_num_threads(threads)
 
     def zeros(self, shape: tuple[int, ...], kind: str) -> Any:
         return self.torch.zeros(shape, dtype=getattr(self.torch, kind), device=self.device)
@@ -67,7 +80,7 @@ def torch_arrays() -> Arrays:
     torch = importlib.import_module("torch")
     if torch.cuda.is_available():
         return Torch(torch, "cuda", GPU_LANES, "")
-    return Torch(torch, "cpu", CPU_LANES, "torch: no GPU here, so it runs on the processor")
+    return Torch(torch, "cpu", CPU_LANES, "torch finds no GPU here: it runs on the processor, where numpy is faster")
 
 
 @attrs.frozen
@@ -79,6 +92,9 @@ class Cupy:
     lanes: int = GPU_LANES
     note: str = ""
     name: str = "cupy"
+
+    def at_work(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def zeros(self, shape: tuple[int, ...], kind: str) -> Any:
         return self.cupy.zeros(shape, dtype=kind)

@@ -40,11 +40,13 @@ class Exploration:
     verdicts: list[Verdict]
     symmetry: bool = False
     bytes_per_state: float | None = None
+    engine: Engine = "python"
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
         return {
             "sizes": {sort.__name__: n for sort, n in self.instance.sizes.items()},
+            "engine": self.engine,
             "initial_states": self.initial,
             "states": self.states,
             "transitions": self.transitions,
@@ -59,7 +61,7 @@ class Exploration:
         }
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen
 class Found:
     """What a search found, before it is judged.
 
@@ -91,9 +93,9 @@ def explore(
     """Explore from the initial states (by default the one initial state) to the end, the limit or a violation.
 
     ``engine`` numpy explores in columns: many states at once, by a program on arrays that is generated from the spec in
-    a second; torch and cupy run the same program, the latter on a GPU. compiled makes machine code of the spec first (a
-    minute for a large one, kept for the next time). All of these need a tenth of the memory of python. ``symmetry``,
-    which needs compiled, looks at one of all states that differ by a renaming of unordered sorts. Initial states count
+    a second; torch and cupy run the same program, on a GPU. compiled makes machine code of the spec first (a minute for
+    a large one, kept for the next time). All of these need a tenth of the memory of python. With ``symmetry``, which
+    python lacks, one of all states that differ by a renaming of unordered sorts is looked at. Initial states count
     against the limit as they are made.
     """
     start = time.perf_counter()
@@ -102,13 +104,15 @@ def explore(
         from mtpo.proofs.compiled import search_compiled
 
         found = search_compiled(instance, roots, limit=limit, symmetry=symmetry, progress=progress)
-    elif symmetry:
-        raise ValueError("symmetry needs the compiled engine")
     elif engine != "python":
         from mtpo.proofs.arrays import arrays_of
         from mtpo.proofs.columnar import search_columns
 
-        found = search_columns(instance, roots, limit=limit, arrays=arrays_of(engine), progress=progress)
+        found = search_columns(
+            instance, roots, limit=limit, arrays=arrays_of(engine), symmetry=symmetry, progress=progress
+        )
+    elif symmetry:
+        raise ValueError("symmetry needs another engine than python")
     else:
         found = _search(instance, roots, limit, progress)
     seconds = time.perf_counter() - start
@@ -126,6 +130,7 @@ def explore(
         verdicts,
         symmetry,
         found.bytes_per_state,
+        engine,
     )
 
 

@@ -16,6 +16,7 @@ import attrs
 
 from mtpo.proofs.circuit import FALSE, TRUE, Circuit, Gate, Number, constant
 from mtpo.proofs.packing import WORD, Packing
+from mtpo.proofs.symmetry import Symmetry
 from mtpo.spec.concrete import InstanceError, Step
 from mtpo.spec.language import Action, Bool, Function, Int, Term, conjuncts
 
@@ -378,6 +379,27 @@ class Grounding:
     def every(self, *roles: str) -> Gate:
         """All properties of these roles hold."""
         return self.circuit.all(self.gate(p.formula, {}) for p in self.instance.spec.role(*roles))
+
+    def canonical(self, symmetry: Symmetry) -> tuple[tuple[int, Gate], ...]:
+        """Of the images of the next state under the renamings that of the least words: its planes that may differ."""
+        circuit, cells = self.circuit, range(len(self.packing.cells))
+        planes = [plane for cell in cells for plane in self.planes(cell)]
+        planes.sort(
+            key=lambda plane: (-(plane // WORD), plane % WORD)
+        )  # the first word decides, and in it the last bit
+        rows = [[circuit.input("t", plane) for plane in self.planes(cell)] for cell in cells]
+        best = {plane: circuit.input("t", plane) for plane in planes}
+        for place, relabel in list(zip(symmetry.place.tolist(), symmetry.relabel.tolist(), strict=True))[1:]:
+            image: dict[int, Gate] = {}
+            for cell in cells:
+                bits, kind = rows[cell], int(symmetry.sort[cell])
+                if kind >= 0 and bits:
+                    values = [(circuit.is_(bits, old), new) for old, new in enumerate(relabel[kind][: 1 << len(bits)])]
+                    bits = [circuit.any(is_old for is_old, new in values if new >> n & 1) for n in range(len(bits))]
+                image |= dict(zip(self.planes(place[cell]), bits, strict=True))
+            less = circuit.less([image[plane] for plane in planes], [best[plane] for plane in planes])
+            best = {plane: circuit.choose(less, image[plane], best[plane]) for plane in planes}
+        return tuple((plane, gate) for plane, gate in best.items() if gate != circuit.input("t", plane))
 
     def goals(self) -> list[tuple[str, Gate]]:
         """What must be reachable, by id."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from mtpo.proofs.batches import new_batches, run
 from mtpo.proofs.circuit import Circuit
 from mtpo.proofs.columnar import search_columns
 from mtpo.proofs.columns import columns_of, transpose
+from mtpo.proofs.compiled import search_compiled
 from mtpo.proofs.explore import Exploration, explore
 from mtpo.proofs.grounding import MAX_STEPS
 from mtpo.proofs.instances import every_instance, mtpo_instance
@@ -36,6 +38,8 @@ def load(name: str) -> ModuleType:
     found.loader.exec_module(module)
     return module
 
+
+pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # hashes wrap around
 
 random_specs: Any = load("random_specs")
 counter: Any = load("counter")
@@ -173,6 +177,20 @@ def test_the_counter_has_the_states_that_every_engine_finds() -> None:
     assert found.bytes_per_state <= 32
 
 
+@pytest.mark.parametrize("case", ["counter", "mtpo"])
+def test_symmetry_leaves_what_the_compiled_exploration_leaves(case: str) -> None:
+    instance, roots = (counters(3), None) if case == "counter" else mtpo_instance(1, 1, 2)
+    compiled = search_compiled(instance, roots, limit=10**9, symmetry=True, jit=False)
+    found = search_columns(instance, roots, limit=10**9, symmetry=True, arrays=arrays_of("numpy"), lanes=1000)
+    assert attrs.evolve(found, bytes_per_state=None) == attrs.evolve(compiled, bytes_per_state=None)
+    assert found.renamings > 1
+
+
+def test_of_the_counter_one_state_in_21_is_left() -> None:
+    found = search_columns(counters(4), limit=10**9, symmetry=True, arrays=arrays_of("numpy"))
+    assert (found.renamings, found.states, found.transitions) == (24, 141_271, 382_739)
+
+
 # -- counterexamples -----------------------------------------------------------------------------------------------
 
 
@@ -198,11 +216,11 @@ def shaky(least: int) -> Spec:
     return spec
 
 
+@pytest.mark.parametrize("symmetry", [False, True])
 @pytest.mark.parametrize("lanes", [1, 64, 1000])
-def test_a_counterexample_is_a_shortest_run(lanes: int) -> None:
-    found = search_columns(
-        Instance(shaky(10), {Process: 3}), limit=10**6, arrays=arrays_of("numpy"), lanes=lanes
-    ).violated
+def test_a_counterexample_is_a_shortest_run(lanes: int, symmetry: bool) -> None:
+    instance, numpy = Instance(shaky(10), {Process: 3}), arrays_of("numpy")
+    found = search_columns(instance, limit=10**6, arrays=numpy, lanes=lanes, symmetry=symmetry).violated
     assert found is not None
     assert [step.action for step in found.steps] == ["add", "add"]
     assert [p.id for p in found.instance.violated(found.states[-1])] == ["shaky.small"]
