@@ -15,6 +15,7 @@ from mtpo.schedulers.admission.caps import AgentCap, NoLimit, RequestCap
 from mtpo.schedulers.admission.concur import Concur
 from mtpo.schedulers.admission.footprint import Footprint
 from mtpo.schedulers.placement.conserve import Ampd, ConServe
+from mtpo.schedulers.placement.failover import Failover
 from mtpo.schedulers.placement.pab import PrefillBudgetRouting
 from mtpo.schedulers.placement.simple import Collocated, FullDisaggregation, OneWorker
 from mtpo.schedulers.step.bounded_gap import BoundedGap
@@ -105,6 +106,7 @@ NAMED: Final[Mapping[Layer, Mapping[str, Callable[..., Any]]]] = MappingProxyTyp
             "full_disaggregation": FullDisaggregation,
             "ampd": _ampd,
             "conserve": ConServe,
+            "failover": Failover,
             "pab": _pab,
         },
     }

@@ -247,6 +247,10 @@ class PlacementObservation:
     ``reserved``: tokens promised to the conversation so far. ``peak``: the largest sequence that it will ever have;
     only an oracle sees it, so it is None but for policies that ask for it (``oracle``). ``ahead``: turns that have been
     held for longer than this one, in the same state (``prefilled`` or not). ``arrival``: when it was first asked for.
+    ``line``: turns that are held, prefilled, and whose place in the line for decoders is before this one's. A turn gets
+    its place when it is prefilled or placed first, and keeps it when a worker is lost; until then it comes last. A
+    worker that was lost is not among ``workers``; ``bound`` may still name it. Then, as for a turn whose KV cache was
+    lost otherwise, ``prompt`` and ``output`` are what is to be computed anew and what is left to generate.
     """
 
     now: float
@@ -264,6 +268,7 @@ class PlacementObservation:
     ttft_slo: float | None = None
     tpot_slo: float | None = None
     arrival: float = 0.0
+    line: int = 0
 
 
 @attrs.frozen

@@ -192,13 +192,11 @@ def crash(d: Decoder) -> None:
 
 @failover.action
 def spoil(c: Conversation) -> None:
-    "A prefiller is lost: what it computed of this conversation, waiting for a decoder or on its way, is gone."
+    "A prefiller is lost, and what it computed of this conversation; one that is bound goes on where it is bound."
     require("source", source(c))
     lost[c] = True
     source[c] = False
     prefilled[c] = False
-    bound[c] = False
-    holds.becomes(lambda s, q: holds(s, q) & (q != c))
 
 
 # -- properties --------------------------------------------------------------------------------------------------------
@@ -296,7 +294,7 @@ def reserved_when_chosen() -> Bool:
 
 @failover.step_property("failover.bound-until-the-end")
 def bound_until_the_end() -> Bool:
-    "A binding ends with the conversation, with its decoder, or with the prefiller that had not yet sent its cache."
+    "A binding ends with the conversation or with its decoder; with a prefiller it does not."
     return forall(
         Conversation,
         lambda c: conj(
@@ -304,8 +302,7 @@ def bound_until_the_end() -> Bool:
                 bound(c),
                 (bound.next(c) & (at.next(c) == at(c)))
                 | (done.next(c) & ~bound.next(c))
-                | (~bound.next(c) & down.next(at(c)))
-                | (~bound.next(c) & ~there(c) & lost.next(c)),
+                | (~bound.next(c) & down.next(at(c))),
             ),
             implies(done(c), done.next(c) & ~bound.next(c)),
             implies(arrived(c), arrived.next(c)),

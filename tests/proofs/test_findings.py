@@ -14,14 +14,16 @@ from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import SIZES, mutants, try_mutant
 from mtpo.schedulers.load import load_policy
 from mtpo.schedulers.simulator.cluster import Setup, WorkerSetup, simulate
-from mtpo.schedulers.simulator.steptime import A100_LLAMA_8B
+from mtpo.schedulers.simulator.loss import Loss
+from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, A100_LLAMA_8B
 from mtpo.schedulers.simulator.worker import Caps
 from mtpo.schedulers.step.sarathi import Sarathi
-from mtpo.schedulers.traces.workload import Conversation, Turn, Workload
+from mtpo.schedulers.traces.workload import Conversation, Turn, Workload, linear
 from mtpo.schedulers.types import RequestView, StepObservation
 from mtpo.spec.bounded_gap import gap
 from mtpo.spec.concrete import Instance
 from mtpo.spec.delivery import delivery
+from mtpo.spec.failover import failover
 from mtpo.spec.language import forall, implies
 from mtpo.spec.mtpo import Call, mtpo
 from mtpo.spec.mtpo.model import acting, author, note
@@ -36,7 +38,7 @@ TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding
 
 
 def mutant_of(id: str):
-    spec = next(spec for spec in (mtpo, recovery, delivery, gap) if spec.name == id.partition(".")[0])
+    spec = next(spec for spec in (mtpo, recovery, delivery, gap, failover) if spec.name == id.partition(".")[0])
     return next(mutant for mutant in mutants(spec) if mutant.id == id)
 
 
@@ -306,14 +308,49 @@ def one_worker(step):
     )
 
 
-NAMED = sorted(set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery|gap)\.[a-z_.:=-]+)`", TEXT)))
+def placed(placement, losses=()):
+    """How many small conversations have ended before a large one among them, and the outcome."""
+    talks = [Conversation(f"small {n}", 0.05 * n, (Turn(500, 60),)) for n in range(60)]
+    talks.insert(7, Conversation("large", 0.3, (Turn(1900, 20),)))
+    decoder = WorkerSetup(A40_QWEN_06B, Caps(128), prefills=False)
+    workers = (WorkerSetup(A40_QWEN_06B, Caps(10_000), decodes=False), decoder, decoder)
+    policy = load_policy(placement, "placement")
+    outcome = simulate(Workload("w", tuple(talks)), Setup(Sarathi(512), workers, placement=policy, losses=losses))
+    order = [turn.conversation for turn in sorted(outcome.turns, key=lambda turn: turn.end)]
+    return order.index("large"), outcome
+
+
+def test_f21_small_conversations_that_poll_for_room_starve_a_large_one():
+    assert (placed("conserve:poll=0.05")[0], placed("failover:none")[0]) == (60, 6)
+    assert "failover.first-come-first-served" in fate("failover.bind.first-in-line").killed_by
+
+
+def test_f22_a_lost_decoder_takes_neither_conversations_nor_places():
+    before, outcome = placed("failover:none", (Loss(1, 1.2),))
+    assert before < 12 and outcome.replaced > 0 and len(outcome.turns) == 61
+    assert "failover.none-lost" in fate("failover.crash.prefilled:=").killed_by
+    later = tuple(Conversation(str(n), 0.1 * n, linear(n, [(50, 20, 0.0), (50, 20, 1.0)])) for n in range(10))
+    decoder = WorkerSetup(A40_QWEN_06B, Caps(128), prefills=False)
+    workers = (WorkerSetup(A40_QWEN_06B, Caps(1000), decodes=False), decoder, decoder)
+    setup = Setup(Sarathi(512), workers, losses=(Loss(1, 1.0),))
+    given_up = [
+        simulate(Workload("w", later), attrs.evolve(setup, placement=load_policy(name, "placement"))).abandoned
+        for name in ("conserve", "failover")
+    ]
+    assert given_up[0] > 0 and given_up[1] == 0
+
+
+NAMED = sorted(set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery|gap|failover|footprint)\.[a-z_.:=-]+)`", TEXT)))
 
 
 @pytest.mark.parametrize("id", NAMED)
 def test_everything_that_the_findings_name_exists(id):
     from mtpo.proofs.checker import CHECKS
 
-    assert id in {*CHECKS, *(known for spec in (mtpo, kv, recovery, delivery, gap) for known in clauses_of(spec))}
+    assert id in {
+        *CHECKS,
+        *(known for spec in (mtpo, kv, recovery, delivery, gap, failover) for known in clauses_of(spec)),
+    }
 
 
 def test_every_finding_has_a_test():
