@@ -79,7 +79,9 @@ def read_hardware(path: Path) -> Hardware:
         raise SteptimeError(f"{path}: step.{unknown[0]} is not known; known: {', '.join(_STEP)}")
     if type(kv) is not int or kv < 16:
         raise SteptimeError(f"{path}: kv_tokens is {kv!r}, expected a whole number of at least 16")
-    return Hardware(name, _step_of(path, step), kv, Power(0.0, 0.0))
+    machine = data.get("machine")
+    source = f"measured on {machine}" if isinstance(machine, str) else "measured"
+    return Hardware(name, _step_of(path, step), kv, Power(0.0, 0.0), source=source)
 
 
 def _step_of(path: Path, step: Mapping[str, Any]) -> StepTime:
