@@ -7,6 +7,7 @@ first of those that claim it stays; who finds another state there, all words bei
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtpo.proofs.arrays import Arrays
+from mtpo.proofs.checkpoint import Checkpoint, Loaded, Standing
 from mtpo.proofs.columns import Columns, transpose
 from mtpo.proofs.packing import WORD, Words
 from mtpo.proofs.rows import Progress
@@ -93,9 +95,47 @@ def new_batches(columns: Columns, arrays: Arrays, roots: Words, lanes: int | Non
     return search
 
 
-def run(search: Batches, limit: int, progress: Progress) -> None:
-    """Search on until nothing is left, the limit is passed, or something is violated. Raises :class:`Wide`."""
+def resumed(columns: Columns, arrays: Arrays, loaded: Loaded, lanes: int | None = None) -> Batches:
+    """The search that a checkpoint is of."""
+    search = new_batches(columns, arrays, loaded.states[:0], lanes)
+    at = loaded.standing
+    _room(search, at.count)
+    for start in range(0, at.count, search.lanes):
+        stop = min(at.count, start + search.lanes)
+        search.states[start:stop] = arrays.given(loaded.states[start:stop].view(np.int64))
+        search.parents[start:stop] = arrays.given(loaded.parents[start:stop].view(np.int32))
+    search.count, search.done, search.looked = at.count, at.done, at.looked
+    search.transitions, search.levels, search.reached = at.transitions, list(at.levels), set(at.reached)
+    search.taken[: len(at.taken)] = at.taken
+    rehash(search)
+    return search
+
+
+def save(search: Batches, checkpoint: Checkpoint, initial: int) -> None:
+    """Save how far the search is."""
+    new = slice(checkpoint.saved, search.count)
+    standing = Standing(
+        initial,
+        search.count,
+        search.done,
+        search.looked,
+        search.transitions,
+        tuple(search.levels),
+        tuple(map(int, search.taken)),
+        tuple(sorted(search.reached)),
+    )
+    states = search.arrays.host(search.states[new]).view(np.uint64)
+    checkpoint.save(standing, states, search.arrays.host(search.parents[new]).view(np.uint32))
+
+
+def run(search: Batches, limit: int, progress: Progress, boundary: Callable[[], None] = lambda: None) -> None:
+    """Search on until nothing is left, the limit is passed, or something is violated. Raises :class:`Wide`.
+
+    ``boundary`` is called at the end of each level.
+    """
     while search.bad is None and search.count <= limit and search.done < search.count:
+        if search.done == search.levels[-1]:
+            boundary()
         advance(search)
         progress(search.count, search.count - search.done)
     while search.bad is None and search.looked < search.count:

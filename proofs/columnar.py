@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mtpo.proofs.arrays import Arrays
-from mtpo.proofs.batches import Batches, Wide, new_batches, run
+from mtpo.proofs.batches import Batches, Wide, new_batches, resumed, run, save
+from mtpo.proofs.checkpoint import Checkpoint
 from mtpo.proofs.columns import columns_of
 from mtpo.proofs.explore import Found
 from mtpo.proofs.packing import Packing
@@ -23,30 +24,47 @@ def search_columns(
     arrays: Arrays,
     symmetry: bool = False,
     lanes: int | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Progress = lambda states, frontier: None,
 ) -> Found:
     """Every reachable state, on the arrays of a library, up to ``limit`` states (and a batch) or a violation.
 
     With ``symmetry`` one state stands for all that differ from it by a renaming of unordered sorts. ``lanes`` is how
-    many states are expanded at once, by default what suits the library.
+    many states are expanded at once, by default what suits the library. ``checkpoint`` is saved now and then, at the
+    end, and gone on from when it holds something.
     """
     roots = roots_of(instance, initial, limit, progress)
     renamings = symmetry_of(instance) if symmetry else None
+    kept = None if roots.cut else checkpoint
+    loaded = None if kept is None else kept.begin(instance, roots.table, symmetry, arrays.name)
     seen = integers(instance, roots.table)
     while True:
-        bits, signed = layout(instance, seen)
+        bits, signed = layout(instance, seen) if loaded is None else (loaded.bits, loaded.signed)
         packing = Packing(instance, bits, signed)
         columns = columns_of(packing, renamings)
-        try:
-            with arrays.at_work():
+        with arrays.at_work():
+            if loaded is not None:
+                search, count = resumed(columns, arrays, loaded, lanes), loaded.standing.initial
+            else:
                 search = new_batches(columns, arrays, packing.pack(roots.table), lanes)
                 count = search.count
-                run(search, 0 if roots.cut else limit, progress)
-        except Wide as wide:
-            (state,) = packing.unpack(search.kept([wide.position]))
-            row = instance.freeze([int(v) for v in state])
-            seen = [*seen, *integers(instance, [after for _, after in successors(instance, row)])]
-            continue
+                if kept is not None:
+                    kept.restart(packing)
+
+            def boundary(search: Batches = search, count: int = count) -> None:
+                if kept is not None and kept.due():
+                    save(search, kept, count)
+
+            try:
+                run(search, 0 if roots.cut else limit, progress, boundary)
+            except Wide as wide:
+                (state,) = packing.unpack(search.kept([wide.position]))
+                row = instance.freeze([int(v) for v in state])
+                seen = [*seen, *integers(instance, [after for _, after in successors(instance, row)])]
+                loaded = None
+                continue
+        if kept is not None and search.bad is None:
+            save(search, kept, count)
         return _found(instance, search, renamings, count)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mtpo.proofs import kernelcache
+from mtpo.proofs.checkpoint import Checkpoint
 from mtpo.proofs.explore import Found
 from mtpo.proofs.kernel import BAD, KIND, REACHED, STEP, STOP, TRANSITIONS, VIOLATED, WIDE, compile_kernel
 from mtpo.proofs.rows import Progress, integers, layout, roots_of, run_through
-from mtpo.proofs.search import Search, new_search, run
+from mtpo.proofs.search import Search, new_search, resumed, run, save
 from mtpo.proofs.symmetry import Symmetry, symmetry_of
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.concrete import Instance, State
@@ -21,27 +22,44 @@ def search_compiled(
     limit: int,
     symmetry: bool = False,
     jit: bool = True,
+    checkpoint: Checkpoint | None = None,
     progress: Progress = lambda states, frontier: None,
 ) -> Found:
     """Every reachable state, by compiled code, up to ``limit`` states or the first violation.
 
     With ``symmetry`` one state stands for all that differ from it by a renaming of unordered sorts. Without ``jit`` the
-    generated code is run by Python: for tests.
+    generated code is run by Python: for tests. ``checkpoint`` is saved now and then, at the end, and gone on from when
+    it holds something.
     """
     roots = roots_of(instance, initial, limit, progress)
     renamings = symmetry_of(instance) if symmetry else None
+    kept = None if roots.cut else checkpoint
+    loaded = None if kept is None else kept.begin(instance, roots.table, symmetry, "compiled")
     seen = integers(instance, roots.table)
     while True:
-        bits, signed = layout(instance, seen)
+        bits, signed = layout(instance, seen) if loaded is None else (loaded.bits, loaded.signed)
         kernel = compile_kernel(instance, bits, renamings, signed=signed, jit=jit)
-        search = new_search(kernel, roots.table)
-        count = search.count
+        if loaded is not None:
+            search, count = resumed(kernel, loaded), loaded.standing.initial
+        else:
+            search = new_search(kernel, roots.table)
+            count = search.count
+            if kept is not None:
+                kept.restart(kernel.packing)
+
+        def boundary(search: Search = search, count: int = count) -> None:
+            if kept is not None and kept.due():
+                save(search, kept, count)
+
         if not roots.cut:
-            run(search, limit, progress)
+            run(search, limit, progress, boundary)
         kernelcache.keep(kernel.code)
         if search.control[STOP] != WIDE:
+            if kept is not None and search.control[STOP] != VIOLATED:
+                save(search, kept, count)
             return _found(instance, search, renamings, count)
         seen = [*seen, *integers(instance, search.out)]  # the successors at which it stopped are among these
+        loaded = None
 
 
 def _found(instance: Instance, search: Search, symmetry: Symmetry | None, initial: int) -> Found:

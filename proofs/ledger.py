@@ -25,7 +25,9 @@ _EXPLORE = (
     *LANGUAGE,
     "spec/concrete.py",
     *(f"proofs/{name}.py" for name in ("explore", "instances", "compiled", "bounds", "kernel", "kernelcache")),
-    *(f"proofs/{name}.py" for name in ("packing", "rows", "search", "symmetry")),
+    *(f"proofs/{name}.py" for name in ("packing", "rows", "search", "symmetry", "checkpoint", "digests")),
+    *(f"proofs/{name}.py" for name in ("circuit", "grounding", "gatecode", "columns", "batches", "columnar", "arrays")),
+    "proofs/devices.py",
 )
 METHODS: Mapping[str, tuple[str, ...]] = {
     "inductive": _PROVE,

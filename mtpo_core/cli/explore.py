@@ -13,6 +13,9 @@ kept for the next time: for specs with very many choices of arguments. All but p
 take --symmetry: one state for all that differ only by a renaming of elements of unordered sorts. Beyond a million
 states use numpy.
 
+--checkpoint DIR saves now and then, at the end of a level, what was found so far, in a folder of the spec's name; the
+same command with --resume goes on from there, with any engine but python, and with a higher --limit too.
+
 --picture draws a shortest run to each violation: who took which step, what each state holds, and for which elements the
 property is false. --coverage tells what was exercised: each action taken, each conjunct of a guard true and false, each
 update a change; what never was is a failure, unless the spec's file lists it: UNREACHABLE = {"SPEC.ACTION.CLAUSE
@@ -71,6 +74,13 @@ def explore_command(
     symmetry: Annotated[
         bool, typer.Option("--symmetry", help="one state for all its renamings (compiled, unless --engine says other)")
     ] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="save what was found so far under this folder", metavar="DIR")
+    ] = None,
+    every: Annotated[
+        float, typer.Option("--checkpoint-every", min=0.0, help="seconds between two savings, at least")
+    ] = 10.0,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from what --checkpoint holds")] = False,
     itf: Annotated[
         Path | None, typer.Option(help="write each violating run to this folder, in ITF (Apalache, Quint)")
     ] = None,
@@ -92,6 +102,10 @@ def explore_command(
 
     check_ledger(record, spec)
     chosen = _engine(engine, compiled, symmetry)
+    if resume and checkpoint is None:
+        raise usage("--resume goes on from a checkpoint: give its folder, --checkpoint DIR")
+    if checkpoint is not None and chosen == "python":
+        raise usage("--checkpoint is not for --engine python: choose numpy, torch, cupy or compiled")
     if coverage and chosen != "python":
         raise usage("--coverage looks at every state with the python engine: leave out --engine and --symmetry")
     if chosen not in ("python", "compiled"):
@@ -126,6 +140,7 @@ def explore_command(
                 limit=limit,
                 engine=chosen,
                 symmetry=symmetry,
+                checkpoint=None if checkpoint is None else _checkpoint(checkpoint / one.name, resume, every),
                 progress=frontier(tell),
             )
         found.append(result)
@@ -167,6 +182,12 @@ def explore_command(
     for one in covered:
         show_coverage(one)
     raise typer.Exit(code)
+
+
+def _checkpoint(folder: Path, resume: bool, every: float) -> Any:
+    from mtpo.proofs.checkpoint import Checkpoint
+
+    return Checkpoint(folder, resume, every)
 
 
 def _engine(name: str | None, compiled: bool, symmetry: bool) -> Any:

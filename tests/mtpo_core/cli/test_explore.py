@@ -222,6 +222,9 @@ def test_an_engine_that_can_not_run_says_why(mtpo: Mtpo, lock_path: Path, monkey
         (("--engine", "fast"), "--engine fast: unknown; known: python, compiled, numpy, torch, cupy"),
         (("--engine", "numpy", "--compiled"), "--compiled is --engine compiled: leave it out with --engine numpy"),
         (("--engine", "python", "--symmetry"), "--symmetry is not for --engine python: choose compiled, numpy"),
+        (("--resume",), "--resume goes on from a checkpoint: give its folder, --checkpoint DIR"),
+        (("--checkpoint", "x"), "--checkpoint is not for --engine python: choose numpy"),
+        (("--engine", "numpy", "--checkpoint", "nowhere", "--resume"), "nowhere/lock: holds no checkpoint to resume"),
         (("--engine", "numpy", "--coverage"), "--coverage looks at every state with the python engine"),
     ):
         said = mtpo("explore", lock_path, *options)
