@@ -118,39 +118,45 @@ def _vidur(python: str, workload: Workload, metrics: bool) -> dict[str, Any]:
 def _beside(hour: Workload, tell: Callable[[str], None]) -> list[Figure]:
     """Steps a second, ours and theirs; and that both simulate the same."""
     python, why = _python()
+    found: list[Figure] = []
     # As the hour is, which is near what this machine can serve; and where it has time to spare.
-    found, close = [], None
-    for workload, what in ((hour.first(BESIDE), "the hour's rate"), (hour.at_rate(2.0).first(BESIDE), "2 requests/s")):
-
-        def ours(workload: Workload = workload) -> float:
-            tell("ours, beside vidur")
-            outcome, seconds = _timed(workload, f"sarathi:{CHUNK}")
-            return outcome.steps / seconds
-
-        def theirs(workload: Workload = workload, metrics: bool = True) -> float:
-            assert python is not None
-            tell("vidur")
-            done = _vidur(python, workload, metrics)
-            return float(done["steps"] / done["seconds"])
-
+    spare = hour.at_rate(2.0).first(BESIDE)
+    for workload, what in ((hour.first(BESIDE), "the hour's rate"), (spare, "2 requests/s")):
         peer: float | None = None
         bare: float | None = None
-        if python is not None:
-            try:
-                rate, peer, bare = alternate(ROUNDS, ours, theirs, lambda theirs=theirs: theirs(metrics=False))
-            except PeerError as error:
-                python, why = None, str(error)
-        if python is None:
-            rate = alternate(1, ours)[0]
+        try:
+            rate, *others = _rates(python, workload, tell)
+            peer, bare = others or (None, None)
+        except PeerError as error:
+            python, why = None, str(error)
+            rate = _rates(None, workload, tell)[0]
         measure = f"steps a second, Sarathi {CHUNK}, {what}"
         found.append(Figure(f"{measure}; vidur as it is", rate, peer, FASTER, why=why))
         found.append(Figure(f"{measure}; vidur without any metrics", rate, bare, None, why=why))
-        if python is not None and close is None:
-            close = _agreement(_timed(workload, f"sarathi:{CHUNK}")[0], _vidur(python, workload, False), workload)
-    return found if close is None else [*found, *close]
+    return found if python is None else [*found, *_agreement(spare, _vidur(python, spare, False))]
 
 
-def _agreement(outcome: Outcome, done: dict[str, Any], workload: Workload) -> list[Figure]:
+def _rates(python: str | None, workload: Workload, tell: Callable[[str], None]) -> list[float]:
+    """Steps a second: ours, and, where there is an interpreter for it, Vidur's with and without its metrics."""
+
+    def ours() -> float:
+        tell("ours, beside vidur")
+        outcome, seconds = _timed(workload, f"sarathi:{CHUNK}")
+        return outcome.steps / seconds
+
+    if python is None:
+        return alternate(1, ours)
+
+    def theirs(metrics: bool) -> float:
+        tell("vidur")
+        done = _vidur(python, workload, metrics)
+        return float(done["steps"] / done["seconds"])
+
+    return alternate(ROUNDS, ours, lambda: theirs(True), lambda: theirs(False))
+
+
+def _agreement(workload: Workload, done: dict[str, Any]) -> list[Figure]:
+    outcome, _ = _timed(workload, f"sarathi:{CHUNK}")
     first = {turn.conversation: turn.first - turn.submitted for turn in outcome.turns}
     mean = statistics.fmean(first.values())
     peer = statistics.fmean(then - one.arrival for one, then in zip(workload.conversations, done["first"], strict=True))
