@@ -9,8 +9,9 @@ attention within long prompts, is fitted with --terms 4.
 
 The model is SmolLM2-135M-Instruct, or --model FOLDER (config.json and safetensors of a Llama); --device cuda measures a
 GPU. With --check a workload is then served by the engine and by the simulator, and it is said how far the two are
-apart. Takes some minutes; --quick about one.
+apart. Takes some minutes; --quick one or two.
 
+\b
     mtpo calibrate --out here.json
     mtpo simulate --trace poisson:rate=0.5,n=100,prompt=300,output=50 --steptime here.json
 
@@ -47,7 +48,7 @@ def calibrate_command(
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
     threads: Annotated[int | None, typer.Option(min=1, help="of the CPU; the fastest if not given")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="fewer kinds of steps, about a minute")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="fewer kinds of steps, a minute or two")] = False,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="at least; more while unsteady")] = 3,
     terms: Annotated[int, typer.Option(min=3, max=4, help="3: a, b, c and floor; 4: with d")] = 3,
     check: Annotated[bool, typer.Option("--check", help="serve a workload, compare with the simulator")] = False,
@@ -75,7 +76,7 @@ def calibrate_command(
     if before > 0.5 and not json:
         err.print(f"the machine is busy with something else (load {before:.1f}); measurements will suffer from it")
     if not (json or sys.stderr.isatty()):
-        err.print(f"measuring steps: {'about a minute' if quick else 'some minutes; --quick is shorter'}")
+        err.print(f"measuring steps: {'a minute or two' if quick else 'some minutes; --quick is shorter'}")
     with progress("measuring steps", json) as tell:
         measured, found = _measure(loaded, name, quick, rounds, terms, tell)
     validity = None

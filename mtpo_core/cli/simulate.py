@@ -40,7 +40,9 @@ def simulate_command(
     step: Annotated[str, typer.Option(help="step policies")] = "sarathi:512",
     admission: Annotated[str, typer.Option(help="admission policies")] = "none",
     placement: Annotated[str, typer.Option(help="placement policies")] = "one_worker",
-    hardware: Annotated[str, typer.Option(help="accelerator and model of each worker")] = "a100-llama3-8b",
+    hardware: Annotated[
+        str, typer.Option(help="each worker: a100-llama3-8b, a40-qwen3-0.6b, a40-qwen3-0.6b-200w, h200-8b")
+    ] = "a100-llama3-8b",
     steptime: Annotated[Path | None, typer.Option(help="step times that mtpo calibrate wrote, for --hardware")] = None,
     workers: Annotated[str, typer.Option(help="how many, for both; or PREFILLERS+DECODERS, as in 1+3")] = "1",
     kv: Annotated[int | None, typer.Option(min=16, help="tokens in a worker's KV cache, if not the hardware's")] = None,

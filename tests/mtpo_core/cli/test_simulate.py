@@ -10,6 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from mtpo.schedulers.simulator.steptime import PRESETS
+
 Mtpo = Callable[..., Any]
 
 SMALL = ("--trace", "poisson:rate=3,n=25,prompt=200..900,output=20")
@@ -42,6 +44,13 @@ def test_the_same_as_json(mtpo: Mtpo) -> None:
     assert sum(window["tokens"] for window in found["windows"]) > 25 * 200
     (capacity,) = found["capacity"]
     assert capacity["rate"] == max(rate for rate, share in capacity["tried"] if share <= 0.1) > 0.25
+
+
+def test_presets_are_told_and_say_where_they_are_from(mtpo: Mtpo) -> None:
+    said = " ".join(mtpo("simulate", "--help").out.split())
+    for name, hardware in PRESETS.items():
+        assert name in said
+        assert any(word in hardware.source for word in ("arXiv", "not measured"))
 
 
 def test_side_by_side_is_the_same_as_one_after_the_other(mtpo: Mtpo) -> None:
