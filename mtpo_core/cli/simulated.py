@@ -8,6 +8,7 @@ import queue
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from mtpo.schedulers.traces.workload import Workload
 
 Say = Callable[[str], None]
+
+
+class Died(RuntimeError):
+    """A process that simulated ended before its time; one line."""
 
 
 @attrs.frozen
@@ -117,6 +122,7 @@ def several(study: Study, every: Sequence[tuple[str, str, str]], processes: int,
     pool = ProcessPoolExecutor(min(processes, len(every)), context, _begin, (told,))
     try:
         at_work: dict[int, str] = {}
+        labels = _labels(every)
         futures: list[Future[Found]] = [pool.submit(_elsewhere, at, study, names) for at, names in enumerate(every)]
         left: set[Future[Found]] = set(futures)
         while left:
@@ -131,8 +137,10 @@ def several(study: Study, every: Sequence[tuple[str, str, str]], processes: int,
                     break
                 if not futures[at].done():
                     at_work[at] = text
-            now = "; ".join(f"{' '.join(every[at])}: {text}" for at, text in sorted(at_work.items()))
-            say(f"{len(every) - len(left)} of {len(every)} done; {now}")
+            now = (f"\n  {labels[at]}: {text}" for at, text in sorted(at_work.items()))
+            say(f"{len(every) - len(left)} of {len(every)} done{''.join(now)}")
+    except BrokenProcessPool:
+        raise Died("a process that simulated was ended, by a policy or for lack of memory; try --jobs 1") from None
     finally:
         pool.shutdown(cancel_futures=True)
         told.close()

@@ -59,6 +59,18 @@ def test_side_by_side_is_the_same_as_one_after_the_other(mtpo: Mtpo) -> None:
     assert together.json == alone.json and len(alone.json["results"]) == 2
 
 
+def test_policies_that_fail_side_by_side_end_with_one_line(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "import os\nclass Dies:\n    def decide(self, seen):\n        os._exit(7)\n"
+    module += "class Fails:\n    def decide(self, seen):\n        raise KeyError('x')\n"
+    (tmp_path / "users_policies.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, why in (("Dies", "a process that simulated was ended"), ("Fails", "policy Fails: KeyError: 'x'")):
+        said = mtpo("simulate", *SMALL, "--step", f"users_policies:{name},sarathi:64", "--jobs", 2)
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1) and why in said.err
+
+
 def test_step_times_of_a_machine_of_ones_own(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     step = {"a": 0.5, "b": 1e-4, "floor": 0.6}
