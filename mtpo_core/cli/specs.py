@@ -22,6 +22,7 @@ BUILT_IN = {
     "conserve": "mtpo.spec.conserve:conserve",
     "gap": "mtpo.spec.bounded_gap:gap",
     "failover": "mtpo.spec.failover:failover",
+    "footprint": "mtpo.spec.footprint:footprint",
     "recovery": "mtpo.spec.recovery:recovery",
     "delivery": "mtpo.spec.delivery:delivery",
 }

@@ -12,6 +12,8 @@ from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import SIZES, mutants, try_mutant
+from mtpo.schedulers.admission.concur import Concur
+from mtpo.schedulers.admission.footprint import Footprint
 from mtpo.schedulers.load import load_policy
 from mtpo.schedulers.simulator.cluster import Setup, WorkerSetup, simulate
 from mtpo.schedulers.simulator.loss import Loss
@@ -19,11 +21,13 @@ from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, A100_LLAMA_8B
 from mtpo.schedulers.simulator.worker import Caps
 from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.traces.workload import Conversation, Turn, Workload, linear
-from mtpo.schedulers.types import RequestView, StepObservation
+from mtpo.schedulers.types import AdmissionObservation, RequestView, StepObservation
 from mtpo.spec.bounded_gap import gap
 from mtpo.spec.concrete import Instance
+from mtpo.spec.concur import concur
 from mtpo.spec.delivery import delivery
 from mtpo.spec.failover import failover
+from mtpo.spec.footprint import footprint
 from mtpo.spec.language import forall, implies
 from mtpo.spec.mtpo import Call, mtpo
 from mtpo.spec.mtpo.model import acting, author, note
@@ -38,7 +42,9 @@ TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding
 
 
 def mutant_of(id: str):
-    spec = next(spec for spec in (mtpo, recovery, delivery, gap, failover) if spec.name == id.partition(".")[0])
+    spec = next(
+        spec for spec in (mtpo, recovery, delivery, gap, failover, footprint) if spec.name == id.partition(".")[0]
+    )
     return next(mutant for mutant in mutants(spec) if mutant.id == id)
 
 
@@ -340,7 +346,35 @@ def test_f22_a_lost_decoder_takes_neither_conversations_nor_places():
     assert given_up[0] > 0 and given_up[1] == 0
 
 
-NAMED = sorted(set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery|gap|failover|footprint)\.[a-z_.:=-]+)`", TEXT)))
+def test_f23_concurs_window_is_stuck_by_one_large_agent_and_cut_after_the_collapse():
+    def windows(policy, start, ticks, share):
+        """The window of each tick, when an agent takes ``share(tick)`` of the cache and prefixes are lost beyond it."""
+        window, found = start, []
+        for tick in range(ticks):
+            active = max(1, int(window))
+            wanted = active * share(tick)
+            hits = 0.95 if wanted <= 1 else 0.1
+            seen = AdmissionObservation(tick, active, 9, min(1.0, wanted), hits, window, active, 100)
+            window = policy.decide(seen).window
+            found.append((int(window), wanted))
+        return found
+
+    control = {"concur": Concur(), "footprint": Footprint(0.8, least=1)}
+    stuck = {name: windows(policy, 1.0, 100, lambda tick: 0.25)[-1][0] for name, policy in control.items()}
+    assert stuck == {"concur": 1, "footprint": 3}
+    late = {name: windows(policy, 8.0, 60, lambda tick: 0.04 + 0.01 * tick) for name, policy in control.items()}
+    assert max(wanted for _, wanted in late["concur"]) > 1 >= max(wanted for _, wanted in late["footprint"])
+    for id, property in (
+        ("grow.some", "never-stuck"),
+        ("grow.fits", "cut-in-time"),
+        ("pause.over", "oldest-goes-on"),
+    ):
+        assert f"footprint.{property}" in fate(f"footprint.{id}").killed_by
+
+
+NAMED = sorted(
+    set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery|concur|gap|failover|footprint)\.[a-z_.:=-]+)`", TEXT))
+)
 
 
 @pytest.mark.parametrize("id", NAMED)
@@ -349,7 +383,11 @@ def test_everything_that_the_findings_name_exists(id):
 
     assert id in {
         *CHECKS,
-        *(known for spec in (mtpo, kv, recovery, delivery, gap, failover) for known in clauses_of(spec)),
+        *(
+            known
+            for spec in (mtpo, kv, recovery, delivery, concur, gap, failover, footprint)
+            for known in clauses_of(spec)
+        ),
     }
 
 

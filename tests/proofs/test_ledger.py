@@ -33,8 +33,10 @@ REFRESH = """show it again:
   mtpo prove --cvc5 --record proofs/ledger.json
   mtpo explore kv --size 3 --record proofs/ledger.json
   mtpo explore mtpo --faults --objects 1 --record proofs/ledger.json
-  for spec in mtpo fair concur conserve recovery delivery; do mtpo explore $spec --record proofs/ledger.json; done
-  for spec in mtpo kv fair concur conserve recovery delivery; do mtpo mutate $spec --record proofs/ledger.json; done"""
+  for spec in mtpo fair concur conserve gap failover footprint recovery delivery; do
+    mtpo explore $spec --record proofs/ledger.json; done
+  for spec in mtpo kv fair concur conserve gap failover footprint recovery delivery; do
+    mtpo mutate $spec --record proofs/ledger.json; done"""
 
 
 @pytest.fixture(scope="module")
