@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from mtpo.schedulers.simulator.measured import Measured
     from mtpo.schedulers.simulator.validity import Validity
 
-UNSTEADY = 0.15
-"""A fit to steps that were further than this from their medians, half of the time, is none."""
+UNSTEADY, TAKEN = 0.15, 0.4
+"""A fit to steps half of which were further than this from their medians is none; nor is one on a machine that took the
+processor away in so many."""
 
 
 @verb
@@ -95,7 +96,7 @@ def calibrate_command(
         print_json(data)
     else:
         _show(measured, found, validity, output)
-    raise typer.Exit(3 if found.noise > UNSTEADY else 0)
+    raise typer.Exit(3 if _unsteady(found) else 0)
 
 
 def _model(folder: Path | None, dtype: Any, device: str) -> tuple[Any, str]:
@@ -160,6 +161,10 @@ def _measure(
     return measured, found
 
 
+def _unsteady(found: Measurement) -> bool:
+    return found.noise > UNSTEADY or found.disturbed > TAKEN
+
+
 def _terms(terms: int) -> Literal[3, 4]:
     return 4 if terms == 4 else 3
 
@@ -180,7 +185,7 @@ def _show(measured: Measured, found: Measurement, validity: Validity | None, out
 
     for line in lines(measured):
         out.print(line)
-    steady = "" if found.noise <= UNSTEADY else ": NOT STEADY, the machine is busy; measure again"
+    steady = "" if not _unsteady(found) else ": NOT STEADY, the machine is busy; measure again"
     out.print(
         f"  {found.rounds} rounds, {100 * found.disturbed:.0f} % of the steps disturbed; half of the others within "
         f"{100 * found.noise:.1f} % of their median{steady}"
