@@ -51,6 +51,9 @@ class Arrays(Protocol):
     def where(self, flags: Any) -> Any:
         """The places of one-dimensional flags that are set, ascending."""
 
+    def rows(self, array: Any, places: Any) -> Any:
+        """The rows at places, which NumPy's indexing is slow to find."""
+
     def bytes_of(self, words: Any) -> Any:
         """One-dimensional words as bytes, the least first."""
 
@@ -96,6 +99,9 @@ class Numpy:
 
     def where(self, flags: Any) -> Any:
         return np.flatnonzero(flags)
+
+    def rows(self, array: Any, places: Any) -> Any:
+        return array.take(places, axis=0)
 
     def bytes_of(self, words: Any) -> Any:
         return words.view(np.uint8)

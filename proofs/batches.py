@@ -268,7 +268,7 @@ def _expand(search: Batches, planes: Any, base: int, lane: Any, by: npt.NDArray[
     shift = arrays.given(np.repeat(WORD * starts - (np.cumsum(by) - by), by))
     slot = shift + arrays.arange(total)
     place = (slot & (WORD - 1)) * length + (slot >> 6)
-    source = search.states[base + lane]
+    source = arrays.rows(search.states, base + lane)
     before = arrays.zeros((words, WORD * length), "int64")
     for word in range(words):
         before[word, place] = source[:, word]
@@ -326,24 +326,32 @@ def keep(search: Batches, found: Any, parents: Any | None) -> None:
         there = table[at]
         empty = arrays.where(there == 0)
         if empty.shape[0]:
-            arrays.claim(table, at[empty], arrays.narrow(who[empty] + (base + 1)))
-            there = table[at]
+            slots = at[empty]
+            arrays.claim(table, slots, arrays.narrow(who[empty] + (base + 1)))
+            there[empty] = table[slots]
         own = there == who + (base + 1)
         won = arrays.where(own)
         taken[who[won]] = at[won]
         lost = arrays.where(~own)
         who, at = who[lost], at[lost]
-        other = arrays.wide(there[lost]) - 1
-        same = states[other] == found[who]
-        rest = arrays.where(~same.all(1))
+        other, this = arrays.rows(states, arrays.wide(there[lost]) - 1), arrays.rows(found, who)
+        rest = arrays.where(_unlike(other, this))
         who, at = who[rest], (at[rest] + 1) & mask
     new = arrays.where(taken >= 0)
     count = new.shape[0]
-    states[base : base + count] = found[new]
+    states[base : base + count] = arrays.rows(found, new)
     positions = arrays.arange(count) + base
     search.parents[base : base + count] = arrays.narrow(positions if parents is None else parents[new])
     table[taken[new]] = arrays.narrow(positions + 1)
     search.count = base + count
+
+
+def _unlike(a: Any, b: Any) -> Any:
+    """Which rows differ; word by word, since a reduction of short rows is slow."""
+    found = a[:, 0] != b[:, 0]
+    for word in range(1, a.shape[1]):
+        found |= a[:, word] != b[:, word]
+    return found
 
 
 def _hashes(rows: Any) -> Any:

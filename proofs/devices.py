@@ -54,6 +54,9 @@ class Torch:
     def where(self, flags: Any) -> Any:
         return self.torch.nonzero(flags)[:, 0]
 
+    def rows(self, array: Any, places: Any) -> Any:
+        return self.torch.index_select(array, 0, places)
+
     def bytes_of(self, words: Any) -> Any:
         return words.view(self.torch.uint8)
 
@@ -111,6 +114,9 @@ class Cupy:
 
     def where(self, flags: Any) -> Any:
         return self.cupy.flatnonzero(flags)
+
+    def rows(self, array: Any, places: Any) -> Any:
+        return array.take(places, axis=0)
 
     def bytes_of(self, words: Any) -> Any:
         return words.view(np.uint8)
