@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-LIBRARIES: Final = ("numpy", "torch", "cupy")
+from mtpo.proofs.columns import Columns
 
 CPU_LANES: Final = 1 << 17
 """States that are expanded at once where a cache holds what is at hand."""
@@ -32,6 +32,9 @@ class Arrays(Protocol):
     device: str
     lanes: int
     note: str
+
+    def fused(self, columns: Columns) -> Columns:
+        """The program in the form that suits the library best."""
 
     def at_work(self) -> AbstractContextManager[None]:
         """What is to be so while a search runs."""
@@ -81,6 +84,9 @@ class Numpy:
     device: str = "cpu"
     lanes: int = CPU_LANES
     note: str = ""
+
+    def fused(self, columns: Columns) -> Columns:
+        return columns
 
     def at_work(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()

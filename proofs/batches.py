@@ -276,9 +276,7 @@ def _expand(search: Batches, planes: Any, base: int, lane: Any, by: npt.NDArray[
     t = s + 0
     fits = arrays.zeros((1, length), "int64")
     fits -= 1
-    for number in np.flatnonzero(by):
-        lo = int(starts[number])
-        columns.updates[number](s, t, fits, lo, lo + int(lengths[number]))
+    columns.steps(s, t, fits, lengths)
     valid = arrays.given(_filled(by, lengths, starts, length))
     lost = _first(search, ~fits[0] & valid)
     if lost is not None:

@@ -41,7 +41,7 @@ def search_columns(
     while True:
         bits, signed = layout(instance, seen) if loaded is None else (loaded.bits, loaded.signed)
         packing = Packing(instance, bits, signed)
-        columns = columns_of(packing, renamings)
+        columns = arrays.fused(columns_of(packing, renamings))
         with arrays.at_work():
             if loaded is not None:
                 search, count = resumed(columns, arrays, loaded, lanes), loaded.standing.initial

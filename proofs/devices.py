@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mtpo.proofs.arrays import CPU_LANES, Arrays, NoDevice
+from mtpo.proofs.columns import Columns
+from mtpo.proofs.cuda import THREADS, cuda_source, kernels
 
 GPU_LANES: Final = 1 << 22
 """States that are expanded at once on a GPU, where many must be under way."""
@@ -27,6 +29,9 @@ class Torch:
     lanes: int
     note: str
     name: str = "torch"
+
+    def fused(self, columns: Columns) -> Columns:
+        return columns
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
@@ -95,6 +100,17 @@ class Cupy:
     lanes: int = GPU_LANES
     note: str = ""
     name: str = "cupy"
+
+    def fused(self, columns: Columns) -> Columns:
+        """Each function is one kernel, and all steps are one: launching a kernel for each gate would take longer."""
+        module = self.cupy.RawModule(code=cuda_source(columns.gates))
+
+        def launch(name: str, last: Any, *arrays: Any) -> None:
+            count = last.shape[-1]
+            blocks = -(-count // THREADS)
+            module.get_function(name)((blocks,), (THREADS,), (*arrays, last, np.int64(count)))
+
+        return kernels(columns, launch, self.given)
 
     def at_work(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()

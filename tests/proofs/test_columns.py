@@ -90,7 +90,7 @@ def test_the_program_takes_the_steps_that_the_reference_takes(case: Any) -> None
         for number, move in enumerate(columns.moves):
             if bits(guards[number], lane):
                 t, fits = s.copy(), np.full((1, 1), -1, dtype=np.int64)
-                columns.updates[number](s, t, fits, 0, 1)
+                columns.steps(s, t, fits, np.arange(len(columns.moves)) == number)
                 assert bits(fits[0], lane)
                 words = transpose(t.reshape(packing.words, 64, 1))[:, lane].T.copy().view(np.uint64)
                 got[move.step, tuple(map(int, packing.unpack(words)[0]))] += 1
