@@ -440,6 +440,7 @@ class Engine:
             ttft_slo=turn.ttft_slo,
             tpot_slo=turn.tpot_slo,
             first=turn.first,
+            most=known - emitted + turn.max_new,
         )
 
     def _view_waiting(self, conversation: _Conversation, idle: Counter[int]) -> RequestView:
@@ -459,6 +460,7 @@ class Engine:
             ttft_slo=turn.ttft_slo,
             tpot_slo=turn.tpot_slo,
             first=turn.first,
+            most=known - emitted + turn.max_new,
         )
 
     def _prepare(self, work: Work) -> tuple[_Conversation, Chunk]:

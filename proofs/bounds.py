@@ -35,7 +35,7 @@ def check_arithmetic(instance: Instance, held: Interval) -> None:
                     )
 
 
-_ADVICE = "which compiled code has: explore without --compiled"
+_ADVICE = "which compiled code has: explore with --engine python, or numpy"
 
 
 def _formulas(spec: Spec) -> Iterable[Term]:

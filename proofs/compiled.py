@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
-
-import numpy as np
+from collections.abc import Iterable
 
 from mtpo.proofs import kernelcache
+from mtpo.proofs.checkpoint import Checkpoint
 from mtpo.proofs.explore import Found
 from mtpo.proofs.kernel import BAD, KIND, REACHED, STEP, STOP, TRANSITIONS, VIOLATED, WIDE, compile_kernel
-from mtpo.proofs.packing import Cells
-from mtpo.proofs.search import Search, new_search, run
+from mtpo.proofs.rows import Progress, integers, layout, roots_of, run_through
+from mtpo.proofs.search import Search, new_search, resumed, run, save
 from mtpo.proofs.symmetry import Symmetry, symmetry_of
 from mtpo.proofs.verdicts import Trace
-from mtpo.spec.concrete import Instance, InstanceError, State, Step
-from mtpo.spec.language import Int, Term
-
-_WIDTHS: Final = (4, 8, 16, 31, 62)
-"""Bits that integers get, as many as they turn out to need. Code is made anew when they need more."""
+from mtpo.spec.concrete import Instance, State
 
 
 def search_compiled(
@@ -30,75 +22,44 @@ def search_compiled(
     limit: int,
     symmetry: bool = False,
     jit: bool = True,
-    progress: Callable[[int, int], None] = lambda states, frontier: None,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress = lambda states, frontier: None,
 ) -> Found:
     """Every reachable state, by compiled code, up to ``limit`` states or the first violation.
 
     With ``symmetry`` one state stands for all that differ from it by a renaming of unordered sorts. Without ``jit`` the
-    generated code is run by Python: for tests.
+    generated code is run by Python: for tests. ``checkpoint`` is saved now and then, at the end, and gone on from when
+    it holds something.
     """
-    rows = list[bytes | tuple[int, ...]]()
-    for row in [instance.initial()] if initial is None else initial:
-        rows.append(bytes(row) if not instance.wide else tuple(row))
-        if len(rows) % 4096 == 0:
-            progress(len(rows), len(rows))
-        if len(rows) > limit:
-            break
-    cut = len(rows) > limit
-    roots = _table(instance, rows)
+    roots = roots_of(instance, initial, limit, progress)
     renamings = symmetry_of(instance) if symmetry else None
-    seen = _integers(instance, roots)
+    kept = None if roots.cut else checkpoint
+    loaded = None if kept is None else kept.begin(instance, roots.table, symmetry, "compiled")
+    seen = integers(instance, roots.table)
     while True:
-        bits, signed = _layout(instance, seen)
+        bits, signed = layout(instance, seen) if loaded is None else (loaded.bits, loaded.signed)
         kernel = compile_kernel(instance, bits, renamings, signed=signed, jit=jit)
-        search = new_search(kernel, roots)
-        count = search.count
-        if not cut:
-            run(search, limit, progress)
+        if loaded is not None:
+            search, count = resumed(kernel, loaded), loaded.standing.initial
+        else:
+            search = new_search(kernel, roots.table)
+            count = search.count
+            if kept is not None:
+                kept.restart(kernel.packing)
+
+        def boundary(search: Search = search, count: int = count) -> None:
+            if kept is not None and kept.due():
+                save(search, kept, count)
+
+        if not roots.cut:
+            run(search, limit, progress, boundary)
         kernelcache.keep(kernel.code)
         if search.control[STOP] != WIDE:
+            if kept is not None and search.control[STOP] != VIOLATED:
+                save(search, kept, count)
             return _found(instance, search, renamings, count)
-        seen = [*seen, *_integers(instance, search.out)]  # the successors at which it stopped are among these
-
-
-def _layout(instance: Instance, seen: list[int]) -> tuple[int, bool]:
-    """Bits for integers, and whether some are negative, so that each that was seen fits."""
-    low, high = min(seen, default=0), max(seen, default=0)
-    signed = low < 0
-    needed = max((-low - 1).bit_length(), high.bit_length()) + 1 if signed else high.bit_length()
-    for bits in _WIDTHS:
-        if needed <= bits:
-            return bits, signed
-    far = low if -low > high else high
-    raise InstanceError(
-        f"{instance.spec.name}: an integer, {far}, needs more than the {_WIDTHS[-1]} bits that compiled code has for "
-        "one: explore without --compiled"
-    )
-
-
-def _integers(instance: Instance, rows: Cells) -> list[int]:
-    """The least and the greatest integer in rows of cells."""
-    held = (*(instance.spec.constants[name] for name in instance.open), *instance.spec.variables.values())
-    found = []
-    for symbol in held:
-        if symbol.range is Int and len(rows):
-            start = instance.offsets[symbol.name]
-            part = rows[:, start : start + instance.cells(symbol)]
-            found += [int(part.min()), int(part.max())]
-    return found
-
-
-def _table(instance: Instance, rows: list[bytes | tuple[int, ...]]) -> Cells:
-    """Rows of cells as an array, shape (rows, cells)."""
-    if not instance.wide:
-        return np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), instance.width)  # type: ignore[arg-type]
-    try:
-        return np.array(rows, dtype=np.int64).reshape(len(rows), instance.width)
-    except OverflowError:
-        raise InstanceError(
-            f"{instance.spec.name}: an integer of the initial state needs more than the {_WIDTHS[-1]} bits that "
-            "compiled code has for one: explore without --compiled"
-        ) from None
+        seen = [*seen, *integers(instance, search.out)]  # the successors at which it stopped are among these
+        loaded = None
 
 
 def _found(instance: Instance, search: Search, symmetry: Symmetry | None, initial: int) -> Found:
@@ -127,41 +88,4 @@ def _trace(instance: Instance, search: Search, symmetry: Symmetry | None, last: 
         chain.append(int(search.parents[chain[-1]]))
     packing = search.kernel.packing
     kept = [tuple(int(v) for v in row) for row in packing.unpack(search.states[chain[::-1]])]
-
-    def same(row: State, wanted: tuple[int, ...]) -> bool:
-        return tuple(row) == wanted or (symmetry is not None and wanted in symmetry.images(tuple(row)))
-
-    states, steps = [instance.freeze(kept[0])], list[Step]()
-
-    def follow(fits: Callable[[State], bool]) -> None:
-        found = next(((a, n) for a, n in successors(instance, states[-1]) if fits(n)), None)
-        if found is None:
-            raise InstanceError(
-                f"{instance.spec.name}: the compiled code took a step that the spec does not have; that is a mistake "
-                "in mtpo, please report it; explore without --compiled"
-            )
-        steps.append(found[0])
-        states.append(found[1])
-
-    for wanted in kept[1:]:
-        follow(functools.partial(same, wanted=wanted))
-    if step:
-        follow(lambda after: bool(instance.violated_step(states[-1], after)))
-    return Trace(instance, tuple(states), tuple(steps))
-
-
-def successors(instance: Instance, state: State) -> Iterator[tuple[Step, State]]:
-    """Every step from a state, by trying all arguments: for a state here and there."""
-    for action in instance.spec.actions.values():
-        domains: list[Iterable[Any]] = [
-            range(instance.size(p.sort))
-            if isinstance(p, Term)
-            else itertools.product(range(instance.size(p.range)), repeat=instance.cells(p))
-            for p in action.params
-        ]
-        for args in itertools.product(*domains):
-            step = Step(action.name, args)
-            if instance.enabled(state, step):
-                after = list(state)
-                instance.perform(after, step)
-                yield step, instance.freeze(after)
+    return run_through(instance, kept, symmetry, step=step)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import attrs
 
@@ -18,9 +18,14 @@ from mtpo.proofs.verdicts import Status, Trace, Verdict
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.terms import conj
 
+if TYPE_CHECKING:
+    from mtpo.proofs.checkpoint import Checkpoint
+
 DEFAULT_LIMIT = 5_000_000
 
-Engine = Literal["python", "compiled"]
+Engine = Literal["python", "compiled", "numpy", "torch", "cupy"]
+
+ENGINES: Final = get_args(Engine)
 
 
 @attrs.frozen
@@ -38,11 +43,13 @@ class Exploration:
     verdicts: list[Verdict]
     symmetry: bool = False
     bytes_per_state: float | None = None
+    engine: Engine = "python"
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
         return {
             "sizes": {sort.__name__: n for sort, n in self.instance.sizes.items()},
+            "engine": self.engine,
             "initial_states": self.initial,
             "states": self.states,
             "transitions": self.transitions,
@@ -57,7 +64,7 @@ class Exploration:
         }
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen
 class Found:
     """What a search found, before it is judged.
 
@@ -84,25 +91,44 @@ def explore(
     limit: int = DEFAULT_LIMIT,
     engine: Engine = "python",
     symmetry: bool = False,
+    checkpoint: Checkpoint | None = None,
     progress: Callable[[int, int], None] = lambda states, frontier: None,
 ) -> Exploration:
     """Explore from the initial states (by default the one initial state) to the end, the limit or a violation.
 
-    ``engine`` compiled makes machine code of the spec first (half a minute for a large one, kept for the next time) and
-    is then ten times as fast and needs a tenth of the memory; ``symmetry``, which needs it, looks at one of all states
-    that differ by a renaming of unordered sorts. Initial states count against the limit as they are made.
+    ``engine`` numpy explores in columns: many states at once, by a program on arrays that is generated from the spec in
+    a second; torch and cupy run the same program, on a GPU. compiled makes machine code of the spec first (a minute for
+    a large one, kept for the next time). All of these need a tenth of the memory of python. With ``symmetry``, which
+    python lacks, one of all states that differ by a renaming of unordered sorts is looked at. Initial states count
+    against the limit as they are made. ``checkpoint``, for all engines but python: see :mod:`mtpo.proofs.checkpoint`;
+    the seconds are then those of all processes that had a part.
     """
     start = time.perf_counter()
     roots: Iterable[State] = [instance.freeze(instance.initial())] if initial is None else initial
     if engine == "compiled":
         from mtpo.proofs.compiled import search_compiled
 
-        found = search_compiled(instance, roots, limit=limit, symmetry=symmetry, progress=progress)
-    elif symmetry:
-        raise ValueError("symmetry needs the compiled engine")
+        found = search_compiled(
+            instance, roots, limit=limit, symmetry=symmetry, checkpoint=checkpoint, progress=progress
+        )
+    elif engine != "python":
+        from mtpo.proofs.arrays import arrays_of
+        from mtpo.proofs.columnar import search_columns
+
+        found = search_columns(
+            instance,
+            roots,
+            limit=limit,
+            arrays=arrays_of(engine),
+            symmetry=symmetry,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+    elif symmetry or checkpoint is not None:
+        raise ValueError(f"{'symmetry' if symmetry else 'a checkpoint'} needs another engine than python")
     else:
         found = _search(instance, roots, limit, progress)
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start + (0.0 if checkpoint is None else checkpoint.spent)
     choice = initial.choice if isinstance(initial, Roots) else ""
     verdicts = _verdicts(instance, found, limit, symmetry, choice)
     return Exploration(
@@ -117,6 +143,7 @@ def explore(
         verdicts,
         symmetry,
         found.bytes_per_state,
+        engine,
     )
 
 

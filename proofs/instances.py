@@ -1,7 +1,7 @@
 """The finite instances that are explored.
 
-For MTPO every footprint of a few calls; for FairBatching, whose constants are times and lengths, and for recovery,
-whose states are many, a few choices of them; for other specs every choice of constants.
+For MTPO every footprint of a few calls; for FairBatching and batches of a bounded gap, whose constants are times and
+lengths, and for recovery, whose states are many, a few choices of them; for other specs every choice of constants.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Final
 
 import attrs
 
+from mtpo.spec.bounded_gap import Request as GapRequest
+from mtpo.spec.bounded_gap import gap
 from mtpo.spec.concrete import Instance, State
 from mtpo.spec.fairbatching import Request, fair
 from mtpo.spec.language import Sort, Spec
@@ -178,6 +180,47 @@ def fair_instance(requests: int, spec: Spec = fair) -> tuple[Instance, Roots]:
     return instance, Roots(make, f"{len(OTHER_TIMES)} choices of times: {'; '.join(name for name, _ in OTHER_TIMES)}")
 
 
+GAP_TIMES: Final[tuple[tuple[str, Mapping[str, tuple[int, ...]]], ...]] = (
+    (
+        "shares for two at a time",
+        {
+            "a": (1,),
+            "b": (1,),
+            "c": (1,),
+            "bound": (12,),
+            "prompt": (3, 1, 2),
+            "output": (2, 3, 1),
+            "ddl": (5, 7, 9),
+        },
+    ),
+    (
+        "context free of charge, and one deadline for all",
+        {"a": (0,), "b": (2,), "c": (0,), "bound": (4,), "prompt": (4, 2, 3), "output": (1, 2, 2), "ddl": (0,)},
+    ),
+)
+"""Times and lengths for batches of a bounded gap; past three requests they repeat."""
+
+
+def is_gap(spec: Spec) -> bool:
+    """Whether a spec is the built-in gap or one made of it by changing rules."""
+    return spec.constants.get("bound") is gap.constants["bound"]
+
+
+def gap_instance(requests: int, spec: Spec = gap) -> tuple[Instance, Roots]:
+    """``requests`` requests with each of the choices of times."""
+    instance = Instance(spec, {GapRequest: requests}, {}, open=tuple(spec.constants))
+
+    def make() -> Iterator[State]:
+        for _, given in GAP_TIMES:
+            tables = {
+                name: [given[name][place % len(given[name])] for place in range(instance.cells(symbol))]
+                for name, symbol in spec.constants.items()
+            }
+            yield instance.freeze(instance.initial(tables))
+
+    return instance, Roots(make, f"{len(GAP_TIMES)} choices of times: {'; '.join(name for name, _ in GAP_TIMES)}")
+
+
 LOGGED_CALLS: Final[tuple[tuple[str, tuple[tuple[str, bool], ...]], ...]] = (
     ("one with an inverse on all objects, one without on the last", (("all", True), ("last", False))),
     ("one on all objects, one on the last, both with inverses", (("all", True), ("last", True))),
@@ -222,18 +265,20 @@ def recovery_instance(sizes: dict[type[Sort], int], spec: Spec = recovery) -> tu
 def sizes_for(spec: Spec, size: int | None = None) -> dict[type[Sort], int]:
     """Elements of each sort of a spec other than mtpo: ``size``, or the least that will do.
 
-    That is two, but for fair three requests, since of two none is ever put off, and for recovery two calls beside the
-    origin.
+    That is two, but for fair three requests, since of two none is ever put off, for gap three, since two leave a third
+    waiting, and for recovery two calls beside the origin.
     """
     if size is None and is_recovery(spec):
         return {sort: 3 if sort is LoggedCall else 2 for sort in spec.sorts}
-    return dict.fromkeys(spec.sorts, size or (3 if is_fair(spec) else 2))
+    return dict.fromkeys(spec.sorts, size or (3 if is_fair(spec) or is_gap(spec) else 2))
 
 
 def small_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, Roots]:
     """The instance of a spec, other than mtpo, that is explored with so many elements of each sort."""
     if is_fair(spec):
         return fair_instance(sizes[Request], spec)
+    if is_gap(spec):
+        return gap_instance(sizes[GapRequest], spec)
     return recovery_instance(sizes, spec) if is_recovery(spec) else every_instance(spec, sizes)
 
 

@@ -25,7 +25,9 @@ _EXPLORE = (
     *LANGUAGE,
     "spec/concrete.py",
     *(f"proofs/{name}.py" for name in ("explore", "instances", "compiled", "bounds", "kernel", "kernelcache")),
-    *(f"proofs/{name}.py" for name in ("packing", "search", "symmetry")),
+    *(f"proofs/{name}.py" for name in ("packing", "rows", "search", "symmetry", "checkpoint", "digests")),
+    *(f"proofs/{name}.py" for name in ("circuit", "grounding", "gatecode", "columns", "batches", "columnar", "arrays")),
+    *(f"proofs/{name}.py" for name in ("devices", "cuda")),
 )
 METHODS: Mapping[str, tuple[str, ...]] = {
     "inductive": _PROVE,
@@ -35,7 +37,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 }
 """The sources on which a method rests, besides the spec's own module."""
 
-MODULES: Mapping[str, str] = {"kv": "paged_kv", "fair": "fairbatching"}
+MODULES: Mapping[str, str] = {"kv": "paged_kv", "fair": "fairbatching", "gap": "bounded_gap"}
 """The modules of the specs whose name is another one."""
 
 LEDGER = "ledger.json"

@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from mtpo.proofs.checkpoint import Checkpoint, Loaded, Standing
 from mtpo.proofs.kernel import (
     COUNT,
     CROWDED,
@@ -28,6 +29,7 @@ from mtpo.proofs.kernel import (
     Kernel,
 )
 from mtpo.proofs.packing import Cells, TooWide, Words
+from mtpo.proofs.rows import Progress
 
 _CHUNK: Final = 1 << 15
 _LOAD: Final = 0.6
@@ -88,14 +90,54 @@ def new_search(kernel: Kernel, roots: Cells) -> Search:
     return search
 
 
-def run(search: Search, limit: int, progress: Callable[[int, int], None]) -> None:
-    """Search on until nothing is left, the limit is passed, or something is violated."""
+def resumed(kernel: Kernel, loaded: Loaded) -> Search:
+    """The search that a checkpoint is of."""
+    at, control = loaded.standing, np.full(REACHED + max(1, len(kernel.goals)), -1, dtype=np.int64)
+    capacity = max(1 << 12, at.count)
+    control[[COUNT, KIND, TRANSITIONS, STOP]] = at.count, 0, at.transitions, RUNNING
+    for number, goal in enumerate(kernel.goals):
+        if goal in at.reached:
+            control[REACHED + number] = 0
+    states = np.zeros((capacity, kernel.packing.words), dtype=np.uint64)
+    states[: at.count] = loaded.states
+    parents = np.zeros(capacity, dtype=np.uint32)
+    parents[: at.count] = loaded.parents
+    taken = np.zeros(max(1, len(kernel.packing.instance.spec.actions)), dtype=np.int64)
+    taken[: len(at.taken)] = at.taken
+    out = np.zeros((1 << 10, len(kernel.packing.cells)), dtype=kernel.packing.dtype)
+    search = Search(kernel, states, parents, _table(capacity), control, taken, out, at.done, list(at.levels))
+    kernel.code.rehash(search.table, states, at.count)
+    return search
+
+
+def save(search: Search, checkpoint: Checkpoint, initial: int) -> None:
+    """Save how far the search is."""
+    new = slice(checkpoint.saved, search.count)
+    standing = Standing(
+        initial,
+        search.count,
+        search.done,
+        search.count,
+        int(search.control[TRANSITIONS]),
+        tuple(search.levels),
+        tuple(map(int, search.taken)),
+        tuple(goal for n, goal in enumerate(search.kernel.goals) if search.control[REACHED + n] >= 0),
+    )
+    checkpoint.save(standing, search.states[new], search.parents[new])
+
+
+def run(search: Search, limit: int, progress: Progress, boundary: Callable[[], None] = lambda: None) -> None:
+    """Search on until nothing is left, the limit is passed, or something is violated.
+
+    ``boundary`` is called at the end of each level.
+    """
     control = search.control
     scratch = np.zeros(search.states.shape[1], dtype=np.uint64)
     by = np.zeros(len(search.out), dtype=np.int64)
     while search.done < search.count and control[STOP] != VIOLATED and search.count <= limit:
         end = search.levels[-1]
         if search.done == end:
+            boundary()
             search.levels.append(search.count)
             end = search.count
         upto = min(end, search.done + _CHUNK)

@@ -15,8 +15,10 @@ from mtpo.schedulers.admission.caps import AgentCap, NoLimit, RequestCap
 from mtpo.schedulers.admission.concur import Concur
 from mtpo.schedulers.admission.footprint import Footprint
 from mtpo.schedulers.placement.conserve import Ampd, ConServe
+from mtpo.schedulers.placement.failover import Failover
 from mtpo.schedulers.placement.pab import PrefillBudgetRouting
 from mtpo.schedulers.placement.simple import Collocated, FullDisaggregation, OneWorker
+from mtpo.schedulers.step.bounded_gap import BoundedGap
 from mtpo.schedulers.step.calibrator import Calibrator
 from mtpo.schedulers.step.deadlines import Objectives
 from mtpo.schedulers.step.fairbatching import FairBatching
@@ -49,6 +51,22 @@ def _fairbatching(
     return FairBatching(calibrator, Objectives(ttft, tpot, reanchor), idle, cap, learns)
 
 
+def _bounded_gap(
+    gap: float = 0.2,
+    a: float = 8e-3,
+    b: float = 0.095e-3,
+    c: float = 0.13e-6,
+    floor: float = 0.0,
+    learns: bool = True,
+    forgetting: float = 0.995,
+    ttft: float = 1.0,
+    tpot: float = 0.05,
+    reanchor: bool = False,
+) -> BoundedGap:
+    calibrator = Calibrator(StepModel(a, b, c, floor), forgetting)
+    return BoundedGap(gap, calibrator, Objectives(ttft, tpot, reanchor), learns)
+
+
 def _ampd(
     error: float = 0.1, seed: int = 0, oracle: bool = False, poll: float | None = None, first: bool = False
 ) -> Ampd:
@@ -73,6 +91,7 @@ NAMED: Final[Mapping[Layer, Mapping[str, Callable[..., Any]]]] = MappingProxyTyp
             "vllm_v1": VllmV1,
             "sarathi": Sarathi,
             "fairbatching": _fairbatching,
+            "bounded_gap": _bounded_gap,
         },
         "admission": {
             "none": NoLimit,
@@ -87,6 +106,7 @@ NAMED: Final[Mapping[Layer, Mapping[str, Callable[..., Any]]]] = MappingProxyTyp
             "full_disaggregation": FullDisaggregation,
             "ampd": _ampd,
             "conserve": ConServe,
+            "failover": Failover,
             "pab": _pab,
         },
     }

@@ -25,7 +25,8 @@ class RequestView:
     are held already, ``shared`` of them by somebody else too: a preemption gives back the rest. A waiting request holds
     none: its ``blocks`` and ``computed`` are what the prefix cache has for it, and ``cached`` of these blocks count as
     free until it is admitted. ``ttft_slo`` and ``tpot_slo`` in seconds, None where there is no objective. ``first``:
-    when its first output token was there, None while it was not, or where that is not told.
+    when its first output token was there, None while it was not, or where that is not told. ``most``: tokens that its
+    sequence will have at most, prompt and output, where that is told: a cap, not a prediction.
     """
 
     id: int
@@ -39,6 +40,7 @@ class RequestView:
     ttft_slo: float | None = None
     tpot_slo: float | None = None
     first: float | None = None
+    most: int | None = None
 
     @property
     def remaining(self) -> int:
@@ -245,6 +247,10 @@ class PlacementObservation:
     ``reserved``: tokens promised to the conversation so far. ``peak``: the largest sequence that it will ever have;
     only an oracle sees it, so it is None but for policies that ask for it (``oracle``). ``ahead``: turns that have been
     held for longer than this one, in the same state (``prefilled`` or not). ``arrival``: when it was first asked for.
+    ``line``: turns that are held, prefilled, and whose place in the line for decoders is before this one's. A turn gets
+    its place when it is prefilled or placed first, and keeps it when a worker is lost; until then it comes last. A
+    worker that was lost is not among ``workers``; ``bound`` may still name it. Then, as for a turn whose KV cache was
+    lost otherwise, ``prompt`` and ``output`` are what is to be computed anew and what is left to generate.
     """
 
     now: float
@@ -262,6 +268,7 @@ class PlacementObservation:
     ttft_slo: float | None = None
     tpot_slo: float | None = None
     arrival: float = 0.0
+    line: int = 0
 
 
 @attrs.frozen

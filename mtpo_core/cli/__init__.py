@@ -22,6 +22,7 @@ VERBS = (
     "explain",
     "certificate",
     "simulate",
+    "calibrate",
     "paper",
     "bench",
 )

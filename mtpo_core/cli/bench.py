@@ -30,7 +30,7 @@ def bench_command(
     """See the module's docstring."""
     if not FOLDER.is_dir():
         raise usage("benchmarks run from a checkout of the project; this installation has none")
-    known = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "measure")
+    known = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("measure", "spin"))
     if name not in known:
         raise usage(f"unknown benchmark {name!r}; known: {', '.join(known)}")
     measure = _load("measure")

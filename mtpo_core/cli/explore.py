@@ -6,9 +6,15 @@ specs every sort has SIZE elements and every choice of constants is tried (for f
 them). Whole states are compared, not fingerprints. A property that fails is shown with a shortest run; something that
 must be reachable and is never reached is a failure too.
 
-Beyond a million states use --compiled: the spec is made into machine code (half a minute for mtpo, kept for the next
-time), ten times as fast and with a tenth of the memory. --symmetry then looks at one of all states that differ only by
-a renaming of elements of unordered sorts.
+--engine says what runs it. python takes each state by itself: for small instances. numpy goes on in columns: a program
+on arrays is made from the spec in a second and takes many thousand states at once, a million a second. torch runs the
+same program with PyTorch, cupy with CuPy: for a GPU. compiled makes machine code, which takes a minute for mtpo and is
+kept for the next time: for specs with very many choices of arguments. All but python need about 30 bytes a state, and
+take --symmetry: one state for all that differ only by a renaming of elements of unordered sorts. Beyond a million
+states use numpy.
+
+--checkpoint DIR saves now and then, at the end of a level, what was found so far, in a folder of the spec's name; the
+same command with --resume goes on from there, with any engine but python, and with a higher --limit too.
 
 --picture draws a shortest run to each violation: who took which step, what each state holds, and for which elements the
 property is false. --coverage tells what was exercised: each action taken, each conjunct of a guard true and false, each
@@ -25,6 +31,7 @@ import typer
 
 from mtpo_core.cli.common import (
     drawn,
+    err,
     frontier,
     out,
     plural,
@@ -59,10 +66,21 @@ def explore_command(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="stop at this many states, initial ones included")] = 5_000_000,
-    compiled: Annotated[bool, typer.Option("--compiled", help="machine code: for large instances")] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="python, compiled, numpy, torch or cupy  [default: python]", metavar="ENGINE"),
+    ] = None,
+    compiled: Annotated[bool, typer.Option("--compiled", help="the same as --engine compiled")] = False,
     symmetry: Annotated[
-        bool, typer.Option("--symmetry", help="one state for all its renamings (implies --compiled)")
+        bool, typer.Option("--symmetry", help="one state for all its renamings (compiled, unless --engine says other)")
     ] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="save what was found so far under this folder", metavar="DIR")
+    ] = None,
+    every: Annotated[
+        float, typer.Option("--checkpoint-every", min=0.0, help="seconds between two savings, at least")
+    ] = 10.0,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from what --checkpoint holds")] = False,
     itf: Annotated[
         Path | None, typer.Option(help="write each violating run to this folder, in ITF (Apalache, Quint)")
     ] = None,
@@ -83,8 +101,18 @@ def explore_command(
     from mtpo.proofs.verdicts import EXIT_CODES, Status, exit_code
 
     check_ledger(record, spec)
-    if coverage and (compiled or symmetry):
-        raise usage("--coverage looks at every state with the python engine: leave out --compiled and --symmetry")
+    chosen = _engine(engine, compiled, symmetry)
+    if resume and checkpoint is None:
+        raise usage("--resume goes on from a checkpoint: give its folder, --checkpoint DIR")
+    if checkpoint is not None and chosen == "python":
+        raise usage("--checkpoint is not for --engine python: choose numpy, torch, cupy or compiled")
+    if coverage and chosen != "python":
+        raise usage("--coverage looks at every state with the python engine: leave out --engine and --symmetry")
+    if chosen not in ("python", "compiled"):
+        from mtpo.proofs.arrays import arrays_of
+
+        if note := arrays_of(chosen).note:
+            err.print(note)
     of_mtpo = {"--agents": agents, "--calls": calls, "--objects": objects, "--faults": faults or None}
     own = {"--size": size or None} if spec == "mtpo" else of_mtpo
     for option, given in own.items():
@@ -110,8 +138,9 @@ def explore_command(
                 instance,
                 initial,
                 limit=limit,
-                engine="compiled" if compiled or symmetry else "python",
+                engine=chosen,
                 symmetry=symmetry,
+                checkpoint=None if checkpoint is None else _checkpoint(checkpoint / one.name, resume, every),
                 progress=frontier(tell),
             )
         found.append(result)
@@ -153,3 +182,22 @@ def explore_command(
     for one in covered:
         show_coverage(one)
     raise typer.Exit(code)
+
+
+def _checkpoint(folder: Path, resume: bool, every: float) -> Any:
+    from mtpo.proofs.checkpoint import Checkpoint
+
+    return Checkpoint(folder, resume, every)
+
+
+def _engine(name: str | None, compiled: bool, symmetry: bool) -> Any:
+    """The engine that the options mean."""
+    from mtpo.proofs.explore import ENGINES
+
+    if name is not None and name not in ENGINES:
+        raise usage(f"--engine {name}: unknown; known: {', '.join(ENGINES)}")
+    if compiled and name not in (None, "compiled"):
+        raise usage(f"--compiled is --engine compiled: leave it out with --engine {name}")
+    if symmetry and name == "python":
+        raise usage("--symmetry is not for --engine python: choose compiled, numpy, torch or cupy")
+    return name or ("compiled" if compiled or symmetry else "python")

@@ -1,10 +1,10 @@
 """Prove a spec's properties inductive with z3, for any number of agents, objects and calls.
 
-SPEC is a built-in spec (mtpo, kv, fair, concur, conserve, recovery, delivery), a Python file that declares one, or left
-out for all built-in ones. Every invariant is shown to hold initially and to be preserved by every action; every step
-property to hold of every action; every variant to decrease. A property that fails is shown with a state that satisfies
-all properties and the step that breaks it (--picture draws it). Assumptions that contradict each other, and actions
-that can never be taken, fail: nothing is proven of nothing.
+SPEC is a built-in spec (mtpo, kv, fair, concur, conserve, gap, failover, footprint, recovery, delivery), a Python file
+that declares one, or left out for all built-in ones. Every invariant is shown to hold initially and to be preserved by
+every action; every step property to hold of every action; every variant to decrease. A property that fails is shown
+with a state that satisfies all properties and the step that breaks it (--picture draws it). Assumptions that contradict
+each other, and actions that can never be taken, fail: nothing is proven of nothing.
 """
 
 from __future__ import annotations

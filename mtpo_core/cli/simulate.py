@@ -5,6 +5,10 @@ generated: poisson:rate=5,n=1000 · gamma:rate=5,cv=2 · bursts:rate=5,fano=13 �
 named with their arguments, separated by commas: --step sarathi:512,fairbatching --admission
 none,concur:alpha=2,beta=0.5. A turn is in violation when any of its tokens is later than arrival + TTFT + TPOT * j.
 With --capacity the highest rate is searched at which at most so many percent of the turns are in violation.
+
+Combinations run side by side, one a core. --hardware takes a preset; --steptime FILE the step times of your own
+machine, which mtpo calibrate --out FILE measures. --plot OUT.html (or .svg) draws latencies, KV cache, hits and step
+times.
 """
 
 from __future__ import annotations
@@ -15,12 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import out, print_json, progress, usage, verb
+from mtpo_core.cli.common import out, plural, print_json, progress, usage, verb, writable
+from mtpo_core.cli.simulated import Found, Study, drawn, several
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Sequence
 
-    from mtpo.schedulers.simulator.cluster import Setup, WorkerSetup
+    from mtpo.schedulers.simulator.cluster import WorkerSetup
+    from mtpo.schedulers.simulator.loss import Loss
+    from mtpo.schedulers.simulator.steptime import Hardware
     from mtpo.schedulers.traces.workload import Workload
 
 NEEDS_ARGUMENTS = True
@@ -33,7 +40,10 @@ def simulate_command(
     step: Annotated[str, typer.Option(help="step policies")] = "sarathi:512",
     admission: Annotated[str, typer.Option(help="admission policies")] = "none",
     placement: Annotated[str, typer.Option(help="placement policies")] = "one_worker",
-    hardware: Annotated[str, typer.Option(help="accelerator and model of each worker")] = "a100-llama3-8b",
+    hardware: Annotated[
+        str, typer.Option(help="each worker: a100-llama3-8b, a40-qwen3-0.6b, a40-qwen3-0.6b-200w, h200-8b")
+    ] = "a100-llama3-8b",
+    steptime: Annotated[Path | None, typer.Option(help="step times that mtpo calibrate wrote, for --hardware")] = None,
     workers: Annotated[str, typer.Option(help="how many, for both; or PREFILLERS+DECODERS, as in 1+3")] = "1",
     kv: Annotated[int | None, typer.Option(min=16, help="tokens in a worker's KV cache, if not the hardware's")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="tokens in a step at most")] = 8192,
@@ -44,47 +54,73 @@ def simulate_command(
     first: Annotated[int | None, typer.Option(min=1, help="only so many conversations")] = None,
     turns: Annotated[int | None, typer.Option(min=1, help="only so many turns of each")] = None,
     capacity: Annotated[str, typer.Option(help="search the capacity at these percentages, as in 1,5,10")] = "",
-    window: Annotated[float, typer.Option(min=0.001, help="seconds that usage is averaged over in --json")] = 10.0,
+    window: Annotated[float, typer.Option(min=0.001, help="seconds that figures over time are averaged over")] = 10.0,
+    lose: Annotated[str, typer.Option(help="workers that are lost: WORKER@SECONDS, as in 1@30,3@60")] = "",
     seed: Annotated[int, typer.Option(help="of arrivals that are drawn for a trace")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="draw to this file, .html or .svg")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes side by side; as many as cores by default")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
-    from mtpo.schedulers.load import load_policy
-    from mtpo.schedulers.simulator.cluster import Setup
+    from mtpo.schedulers.papers.side import cores
+    from mtpo.schedulers.simulator.report import table
 
     for what, value in (("--ttft", ttft), ("--tpot", tpot)):
         if value <= 0:
             raise usage(f"{what} must be above 0 seconds, got {value:g}")
+    if plot is not None:
+        _drawable(plot)
     # Everything that was named is looked up before anything long begins.
-    cluster = _cluster(hardware, workers, kv, max_tokens, max_requests)
+    chosen = _hardware(hardware, steptime)
+    cluster = _cluster(chosen, workers, kv, max_tokens, max_requests)
     shares = _percentages(capacity)
-    setups = [
-        (
-            (one, gate, place),
-            Setup(
-                load_policy(one),
-                cluster,
-                load_policy(gate, "admission"),
-                load_policy(place, "placement"),
-                ttft,
-                tpot,
-                window,
-            ),
-        )
+    every = [
+        (one, gate, place)
         for one in _names(step, "step")
         for gate in _names(admission, "admission")
         for place in _names(placement, "placement")
     ]
     workload = _workload(trace, format, rate, first, turns, seed)
-    rows: list[tuple[tuple[str, ...], dict[str, Any], list[str]]] = []
-    for at, (names, setup) in enumerate(setups, 1):
-        what = f"simulating {at} of {len(setups)}, {' '.join(names)}"
-        with progress(what, json) as tell:
-            rows.append((names, *_run(workload, setup, shares, seed, tell)))
+    study = Study(workload, cluster, ttft, tpot, window, tuple(shares), seed, _losses(lose, len(cluster)))
+    for names in every:
+        study.setup(names)
+    with progress(f"simulating {plural(len(every), 'combination')}", json) as tell:
+        found = several(study, every, jobs or cores(), tell)
+    if plot is not None:
+        _draw(plot, study, chosen.name, workers, every, found)
     if json:
-        print_json({"workload": _about(workload), "results": [_named(names) | found for names, found, _ in rows]})
+        results = [_named(names) | one.data for names, one in zip(every, found, strict=True)]
+        print_json({"workload": _about(workload), "hardware": _machine(chosen), "results": results})
         return
-    _show(workload, hardware, workers, rows, shares, ttft, tpot)
+    for line in _lines(study, chosen.name, workers):
+        out.print(line)
+    rows = [(*names, *one.cells) for names, one in zip(every, found, strict=True)]
+    for line in table(_heads(shares), rows, names=3):
+        out.print(line)
+    if plot is not None:
+        out.print(f"plots: {plot}")
+
+
+def _drawable(path: Path) -> None:
+    import importlib.util
+
+    if path.suffix.lower() not in (".html", ".svg"):
+        raise usage(f"--plot {path}: expected a file that ends in .html or .svg")
+    if path.is_dir() or not path.parent.is_dir():
+        raise usage(f"--plot {path}: {'is a folder' if path.is_dir() else 'its folder does not exist'}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise usage("--plot needs matplotlib: pip install 'mtpo[verify]'")
+    writable(path)
+
+
+def _draw(
+    path: Path, study: Study, hardware: str, workers: str, every: list[tuple[str, str, str]], found: list[Found]
+) -> None:
+    title, *notes, setting = _lines(study, hardware, workers)
+    settings = (("workload", title), ("workers", setting), ("step times", study.cluster[0].hardware.source))
+    heads = _heads(study.shares)
+    name = f"Simulated: {study.workload.name}"
+    path.write_text(drawn(path, name, settings, heads, every, found, (study.ttft, study.tpot), notes), encoding="utf-8")
 
 
 def _names(text: str, layer: str) -> list[str]:
@@ -115,14 +151,47 @@ def _percentages(text: str) -> list[float]:
     return found
 
 
-def _cluster(name: str, workers: str, kv: int | None, max_tokens: int, max_requests: int) -> tuple[WorkerSetup, ...]:
-    from mtpo.schedulers.simulator.cluster import WorkerSetup
-    from mtpo.schedulers.simulator.steptime import PRESETS
-    from mtpo.schedulers.simulator.worker import Caps
+def _losses(text: str, workers: int) -> tuple[Loss, ...]:
+    from mtpo.schedulers.simulator.loss import Loss
 
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        worker, _, at = part.partition("@")
+        try:
+            loss = Loss(int(worker), float(at))
+            if not (loss.worker < workers and loss.at < float("inf")):
+                raise ValueError
+        except ValueError:
+            raise usage(
+                f"--lose is {text!r}, expected WORKER@SECONDS, as in 1@30,3@60, with workers from 0 to {workers - 1}"
+            ) from None
+        found.append(loss)
+    return tuple(found)
+
+
+def _hardware(name: str, steptime: Path | None) -> Hardware:
+    from mtpo.schedulers.simulator.measured import read_hardware
+    from mtpo.schedulers.simulator.steptime import PRESETS
+
+    if steptime is not None:
+        return read_hardware(steptime)
     if name not in PRESETS:
         raise usage(f"--hardware {name!r} is not known; known: {', '.join(PRESETS)}")
-    hardware = PRESETS[name]
+    return PRESETS[name]
+
+
+def _machine(hardware: Hardware) -> dict[str, Any]:
+    import attrs
+
+    return {"name": hardware.name, "source": hardware.source, "step": attrs.asdict(hardware.step)}
+
+
+def _cluster(
+    hardware: Hardware, workers: str, kv: int | None, max_tokens: int, max_requests: int
+) -> tuple[WorkerSetup, ...]:
+    from mtpo.schedulers.simulator.cluster import WorkerSetup
+    from mtpo.schedulers.simulator.worker import Caps
+
     caps = Caps((kv or hardware.kv_tokens) // 16, 16, max_tokens, max_requests)
     prefillers, plus, decoders = workers.partition("+")
     try:
@@ -149,28 +218,6 @@ def _workload(
     return found if rate is None else found.at_rate(rate, seed)
 
 
-def _run(
-    workload: Workload, setup: Setup, shares: Iterable[float], seed: int, tell: Callable[[str], None]
-) -> tuple[dict[str, Any], list[str]]:
-    """What was found, for --json; and the cells of its row."""
-    import attrs
-
-    from mtpo.schedulers.simulator.capacity import Search
-    from mtpo.schedulers.simulator.cluster import simulate
-    from mtpo.schedulers.simulator.report import as_json, cells, summarise
-
-    def telling(prefix: str) -> Callable[[int, int, float], None]:
-        return lambda done, total, now: tell(f"{prefix}{done:,} of {total:,} turns, {now:,.0f} s")
-
-    outcome = simulate(workload, setup, telling(""))
-    summary = summarise(outcome, len(setup.workers), setup.ttft_slo, setup.tpot_slo)
-    search = Search(workload, setup, seed)
-    found = [search.capacity(share, tell=lambda rate: telling(f"at {rate:.2f}/s: ")) for share in shares]
-    windows = [attrs.asdict(one) for one in outcome.windows]
-    data = {"summary": as_json(summary), "windows": windows, "capacity": [attrs.asdict(one) for one in found]}
-    return data, [*cells(summary), *(f"{'>=' if one.bounded else ''}{one.rate:.2f}" for one in found)]
-
-
 def _about(workload: Workload) -> dict[str, Any]:
     return {
         "name": workload.name,
@@ -185,22 +232,16 @@ def _named(names: tuple[str, ...]) -> dict[str, Any]:
     return dict(zip(("step", "admission", "placement"), names, strict=True))
 
 
-def _show(
-    workload: Workload,
-    hardware: str,
-    workers: str,
-    rows: list[tuple[tuple[str, ...], dict[str, Any], list[str]]],
-    shares: list[float],
-    ttft: float,
-    tpot: float,
-) -> None:
-    from mtpo.schedulers.simulator.report import COLUMNS, table
+def _heads(shares: Sequence[float]) -> list[str]:
+    from mtpo.schedulers.simulator.report import COLUMNS
 
+    return ["step", "admission", "placement", *COLUMNS, *(f"/s at {100 * share:g} %" for share in shares)]
+
+
+def _lines(study: Study, hardware: str, workers: str) -> list[str]:
+    """What was simulated: the workload, its notes, the workers."""
+    workload = study.workload
     rate = f", {workload.rate:.2f} conversations/s" if workload.rate else ", all at once"
-    out.print(f"{workload.name}: {workload.requests:,} turns of {len(workload.conversations):,} conversations{rate}")
-    for note in workload.notes:
-        out.print(note)
-    out.print(f"{workers} x {hardware}; objectives: TTFT {ttft:g} s, TPOT {1000 * tpot:g} ms")
-    heads = ["step", "admission", "placement", *COLUMNS, *(f"/s at {100 * share:g} %" for share in shares)]
-    for line in table(heads, [[*names, *figures] for names, _, figures in rows], names=3):
-        out.print(line)
+    title = f"{workload.name}: {workload.requests:,} turns of {len(workload.conversations):,} conversations{rate}"
+    setting = f"{workers} x {hardware}; objectives: TTFT {study.ttft:g} s, TPOT {1000 * study.tpot:g} ms"
+    return [title, *workload.notes, setting]

@@ -20,6 +20,9 @@ BUILT_IN = {
     "fair": "mtpo.spec.fairbatching:fair",
     "concur": "mtpo.spec.concur:concur",
     "conserve": "mtpo.spec.conserve:conserve",
+    "gap": "mtpo.spec.bounded_gap:gap",
+    "failover": "mtpo.spec.failover:failover",
+    "footprint": "mtpo.spec.footprint:footprint",
     "recovery": "mtpo.spec.recovery:recovery",
     "delivery": "mtpo.spec.delivery:delivery",
 }

@@ -21,7 +21,8 @@ from mtpo.schedulers.admission.caps import NoLimit
 from mtpo.schedulers.admission.gate import Gate
 from mtpo.schedulers.placement.simple import OneWorker
 from mtpo.schedulers.simulator.energy import Load
-from mtpo.schedulers.simulator.metrics import Meter, TurnRecord, Window, windows
+from mtpo.schedulers.simulator.loss import Loss, lose
+from mtpo.schedulers.simulator.metrics import Meter, TurnRecord, Window, step_times, windows
 from mtpo.schedulers.simulator.router import Router, Site, Talk
 from mtpo.schedulers.simulator.steptime import Hardware
 from mtpo.schedulers.simulator.worker import (
@@ -60,7 +61,7 @@ class WorkerSetup:
 class Setup:
     """A cluster under three policies. ``ttft_slo`` and ``tpot_slo`` in seconds, None where there is no objective;
     ``window``: the width in seconds of the windows that usage is reported in; ``gaps``: whether all times between two
-    tokens are kept."""
+    tokens are kept; ``losses``: workers that are lost on the way."""
 
     step: StepPolicy
     workers: tuple[WorkerSetup, ...] = attrs.field(validator=attrs.validators.min_len(1))
@@ -70,6 +71,7 @@ class Setup:
     tpot_slo: float | None = 0.05
     window: float = 10.0
     gaps: bool = False
+    losses: tuple[Loss, ...] = ()
 
 
 @attrs.frozen
@@ -80,7 +82,10 @@ class Outcome:
     conversations never asked for. ``windows`` of ``window`` seconds. ``end`` in seconds; ``busy`` seconds, ``steps``,
     ``tokens`` computed, ``joules`` of all workers; ``prompt`` tokens looked up in the caches and ``hits`` found;
     ``peak``: the largest share of a worker's KV cache that was held. ``evicted`` blocks. ``transfers`` of KV cache,
-    the tokens ``moved`` by them, and the most of one conversation. ``loads``: what each worker did.
+    the tokens ``moved`` by them, and the most of one conversation. ``loads``: what each worker did. ``step_times``: see
+    :func:`~mtpo.schedulers.simulator.metrics.step_times`. ``replaced``: turns that lost what they had with a worker and
+    were asked about again; ``abandoned``: conversations given up because they were placed on a lost worker; their turns
+    are among ``shed`` and ``lost``.
     """
 
     turns: tuple[TurnRecord, ...]
@@ -102,6 +107,9 @@ class Outcome:
     moved: int
     most_transfers: int
     loads: tuple[Load, ...]
+    step_times: tuple[tuple[float, int], ...] = ()
+    replaced: int = 0
+    abandoned: int = 0
 
 
 def simulate(workload: Workload, setup: Setup, progress: Progress | None = None) -> Outcome:
@@ -109,7 +117,7 @@ def simulate(workload: Workload, setup: Setup, progress: Progress | None = None)
     return Simulation(workload, setup, progress).run()
 
 
-_STEP, _LAND, _FETCHED, _READY, _RETRY, _TICK = range(6)
+_STEP, _LAND, _FETCHED, _READY, _RETRY, _TICK, _LOSS = range(7)
 _PATIENCE: Final = 10_000
 """Ticks without anything else before a simulation is given up."""
 
@@ -136,7 +144,13 @@ class Simulation:
         self.events: list[tuple[float, int, int, Talk | Worker | None]] = [
             (talk.conversation.arrival, _READY, next(self.order), talk) for talk in self.talks
         ]
+        for loss in setup.losses:
+            if loss.worker >= len(self.sites):
+                raise SimulationError(f"worker {loss.worker} can't be lost: there are {len(self.sites)}, from 0 on")
+            self.events.append((loss.at, _LOSS, next(self.order), self.sites[loss.worker].worker))
         heapq.heapify(self.events)
+        self.void: set[int] = set()
+        """Events that will not happen: transfers from or to a worker that was lost."""
         self.ids = itertools.count()
         self.by_request: dict[int, Talk] = {}
         self.turns: list[TurnRecord] = []
@@ -158,15 +172,18 @@ class Simulation:
                 raise self._stuck()
             self.now = events[0][0]
             while events and events[0][0] == self.now:
-                _, kind, _, what = heapq.heappop(events)
+                _, kind, order, what = heapq.heappop(events)
                 ticks = ticks + 1 if kind == _TICK else 0
-                self._handle(kind, what)
+                if not self.void or order not in self.void:
+                    self._handle(kind, what)
             if self.touched and self.router.holding:
                 for talk, decision in self.router.again(self.now):
                     self._placed(talk, decision)
             self.touched = False
             for worker in workers:
-                if not worker.stepping and (seconds := worker.begin(self.now)) is not None:
+                if worker.stepping or (self.setup.losses and self.sites[worker.id].lost is not None):
+                    continue
+                if (seconds := worker.begin(self.now)) is not None:
                     heapq.heappush(events, (self.now + seconds, _STEP, next(self.order), worker))
             if self.progress is not None and len(self.turns) >= told + 100:
                 told = len(self.turns)
@@ -174,7 +191,12 @@ class Simulation:
         return self._outcome(workers)
 
     def _handle(self, kind: int, what: Talk | Worker | None) -> None:
-        if isinstance(what, Worker):
+        if kind == _LOSS:
+            assert isinstance(what, Worker)
+            self._lose(what)
+        elif isinstance(what, Worker):
+            if self.sites[what.id].lost is not None:
+                return
             self.touched = True
             for request in what.finish(self.now):
                 self._left_worker(self.by_request[request.id], request, what)
@@ -195,8 +217,22 @@ class Simulation:
         else:
             self._tick()
 
-    def _later(self, seconds: float, kind: int, what: Talk | None) -> None:
-        heapq.heappush(self.events, (self.now + seconds, kind, next(self.order), what))
+    def _later(self, seconds: float, kind: int, what: Talk | None) -> int:
+        order = next(self.order)
+        heapq.heappush(self.events, (self.now + seconds, kind, order, what))
+        return order
+
+    def _lose(self, worker: Worker) -> None:
+        """A worker is gone; whoever had something there is placed again."""
+        self.touched = True
+
+        def under_way(talk: Talk) -> bool:
+            return talk.turn < len(talk.conversation.turns)
+
+        for talk in lose(worker.id, self.now, self.sites, self.talks, self.router, self.void, under_way):
+            if talk.request is not None:
+                self.visits.discard(talk.request.id)
+            self._place(talk)
 
     def _retry_later(self, seconds: float, talk: Talk) -> None:
         self._later(seconds, _RETRY, talk)
@@ -216,7 +252,7 @@ class Simulation:
         prompt, found = sum(meter.prompt for meter in meters), sum(meter.hits for meter in meters)
         looked_up, hits = prompt - self.looked_up, found - self.found
         self.looked_up, self.found = prompt, found
-        caches = [site.worker.kv for site in self.sites]
+        caches = [site.worker.kv for site in self.sites if site.lost is None] or [self.sites[0].worker.kv]
         observation = AdmissionObservation(
             self.now,
             self.gate.active,
@@ -256,13 +292,14 @@ class Simulation:
             turn = talk.conversation.turns[talk.turn]
             worker = self.sites[talk.prefiller or 0].worker
             slos = self.setup.ttft_slo, self.setup.tpot_slo
-            request = request_of(next(self.ids), turn, talk.asked, *slos, worker.caps.block_size)
-            if talk.decoder != talk.prefiller:
-                request.until, request.moves = 1, True
-            if self.setup.gaps:
-                request.gaps = []
-            talk.request, talk.reached, talk.held = request, self.now, 0.0
-            self.by_request[request.id] = talk
+            request = talk.request
+            if request is None:
+                request = request_of(next(self.ids), turn, talk.asked, *slos, worker.caps.block_size)
+                request.gaps = [] if self.setup.gaps else None
+                talk.request, talk.reached, talk.held = request, self.now, 0.0
+                self.by_request[request.id] = talk
+            request.moves = talk.decoder != talk.prefiller
+            request.until = request.emitted + 1 if request.moves else request.output
             if not (decision.fetch and self._fetch(talk, request, worker)):
                 self._queue(talk, request, worker)
 
@@ -288,6 +325,7 @@ class Simulation:
         self.touched = True
         request, worker = talk.request, self.sites[talk.prefiller or 0].worker
         assert request is not None
+        talk.moving = -1
         worker.received(request)
         self.visits.add(request.id)
         self._queue(talk, request, worker)
@@ -296,13 +334,14 @@ class Simulation:
         talk.transfers += 1
         self.transfers += 1
         self.moved += tokens
-        self._later(to.hardware.transfer.seconds(tokens), then, talk)
+        talk.moving = self._later(to.hardware.transfer.seconds(tokens), then, talk)
 
     def _left_worker(self, talk: Talk, request: Request, worker: Worker) -> None:
         """A request has emitted what it was to emit here."""
         if request.id in self.visits:
             self.visits.remove(request.id)
             worker.unpin(brought(request.id))
+        talk.anew = False
         if worker.id == talk.decoder:
             self._turn_ended(talk)
             return
@@ -331,6 +370,7 @@ class Simulation:
         self.touched = True
         request, decoder = talk.request, self.sites[talk.decoder or 0].worker
         assert request is not None and talk.prefiller is not None
+        talk.moving = -1
         if decoder.id != talk.prefiller:
             self.sites[talk.prefiller].worker.unpin(request.id)
         decoder.land(request)
@@ -381,10 +421,12 @@ class Simulation:
         """A turn is refused: its conversation is over."""
         self.touched = True
         self.lost += len(talk.conversation.turns) - talk.turn - 1
-        if talk.request is not None and talk.prefiller is not None:
-            self.sites[talk.prefiller].worker.unpin(talk.request.id)
+        if talk.request is not None:
+            if talk.prefiller is not None:
+                self.sites[talk.prefiller].worker.unpin(talk.request.id)
             del self.by_request[talk.request.id]
         self._talk_ended(talk)
+        talk.turn = len(talk.conversation.turns)
 
     def _outcome(self, workers: Sequence[Worker]) -> Outcome:
         meters = [worker.meter for worker in workers]
@@ -399,7 +441,10 @@ class Simulation:
             sum(meter.busy for meter in meters),
             sum(worker.steps for worker in workers),
             sum(meter.tokens for meter in meters),
-            sum(worker.hardware.power.joules(worker.meter.busy, end) for worker in workers),
+            sum(
+                site.worker.hardware.power.joules(site.worker.meter.busy, end if site.lost is None else site.lost)
+                for site in self.sites
+            ),
             sum(meter.prompt for meter in meters),
             sum(meter.hits for meter in meters),
             max(meter.peak for meter in meters),
@@ -409,4 +454,7 @@ class Simulation:
             self.moved,
             max((talk.transfers for talk in self.talks), default=0),
             tuple(Load(meter.busy, meter.arithmetic) for meter in meters),
+            step_times(meters),
+            sum(talk.replaced for talk in self.talks),
+            self.router.abandoned,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import attrs
 
@@ -53,7 +54,8 @@ class TurnRecord:
 
 @attrs.frozen
 class Window:
-    """A stretch of time, beginning at ``start``: means over it, of all workers, and its counts."""
+    """A stretch of time, beginning at ``start``: means over it, of all workers, and its counts. ``steps`` began in it,
+    and took ``busy`` seconds together."""
 
     start: float
     kv_usage: float
@@ -62,6 +64,8 @@ class Window:
     tokens: int
     prompt: int
     hits: int
+    steps: int = 0
+    busy: float = 0.0
 
     @property
     def hit_rate(self) -> float | None:
@@ -77,6 +81,13 @@ class _Sums:
     tokens: int = 0
     prompt: int = 0
     hits: int = 0
+    steps: int = 0
+    busy: float = 0.0
+
+
+FINE: Final = 1.02
+"""Step times are counted by their logarithm to this base: to within 2 %."""
+_PER_BIN: Final = 1.0 / math.log(FINE)
 
 
 class Meter:
@@ -92,6 +103,7 @@ class Meter:
         self.tokens = self.prompt = self.hits = 0
         self.peak = 0.0
         self._sums: dict[int, _Sums] = {}
+        self._lengths: dict[int, int] = {}
 
     def _at(self, now: float) -> _Sums:
         index = int(now / self.width)
@@ -110,6 +122,11 @@ class Meter:
         sums.running += running * seconds
         sums.waiting += waiting * seconds
         sums.tokens += tokens
+        sums.steps += 1
+        sums.busy += seconds
+        if seconds > 0:
+            length = math.floor(math.log(seconds) * _PER_BIN)
+            self._lengths[length] = self._lengths.get(length, 0) + 1
         self.busy += seconds
         self.arithmetic += arithmetic
         self.tokens += tokens
@@ -140,9 +157,20 @@ def windows(meters: Sequence[Meter]) -> tuple[Window, ...]:
                 sum(one.tokens for one in sums),
                 sum(one.prompt for one in sums),
                 sum(one.hits for one in sums),
+                sum(one.steps for one in sums),
+                sum(one.busy for one in sums),
             )
         )
     return tuple(found)
+
+
+def step_times(meters: Sequence[Meter]) -> tuple[tuple[float, int], ...]:
+    """Seconds and how many steps took at most so long but longer than the entry before, in order; to within 2 %."""
+    counts: dict[int, int] = {}
+    for meter in meters:
+        for length, count in meter._lengths.items():
+            counts[length] = counts.get(length, 0) + count
+    return tuple((FINE ** (length + 1), count) for length, count in sorted(counts.items()))
 
 
 @attrs.frozen

@@ -22,7 +22,8 @@ class Summary:
     of turns whose first token, and whose mean, kept their objective; None without one. ``ttfet``: from asking for a
     conversation's first turn to the first token of its last (ConServe), of those with several turns. ``hit_rate``:
     token-weighted, None when nothing was looked up. ``kv_mean`` and ``kv_peak``: the share of the KV cache that is
-    held. ``throughput``: output tokens per second; ``tokens_per_joule``: prompt and output tokens of turns that ended.
+    held. ``replaced``, ``abandoned``: see :class:`~mtpo.schedulers.simulator.cluster.Outcome`. ``throughput``: output
+    tokens per second; ``tokens_per_joule``: prompt and output tokens of turns that ended.
     """
 
     requests: int
@@ -54,6 +55,8 @@ class Summary:
     transfers: int
     most_transfers: int
     moved_tokens: int
+    replaced: int = 0
+    abandoned: int = 0
 
 
 def summarise(outcome: Outcome, workers: int, ttft_slo: float | None, tpot_slo: float | None) -> Summary:
@@ -95,6 +98,8 @@ def summarise(outcome: Outcome, workers: int, ttft_slo: float | None, tpot_slo: 
         transfers=outcome.transfers,
         most_transfers=outcome.most_transfers,
         moved_tokens=outcome.moved,
+        replaced=outcome.replaced,
+        abandoned=outcome.abandoned,
     )
 
 

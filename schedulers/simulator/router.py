@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -22,7 +23,10 @@ from mtpo.schedulers.types import (
 class Talk:
     """A conversation under way. ``turn`` counts from 0; ``asked`` when that turn was asked for, ``reached`` when it
     reached a worker; ``transfers`` of KV cache so far; ``request`` its present turn on ``prefiller``, then on
-    ``decoder``; ``left`` when it was prefilled there, ``held`` seconds for which it then waited for a decoder."""
+    ``decoder``; ``left`` when it was prefilled there, ``held`` seconds for which it then waited for a decoder.
+
+    ``rank``: its place in the line for decoders; ``moving``: the event at which a transfer ends, -1 without one;
+    ``anew``: its prompt has to be computed again, since a worker was lost; ``replaced``: how often it lost a worker."""
 
     conversation: Conversation
     turn: int = 0
@@ -37,21 +41,27 @@ class Talk:
     bound: int | None = None
     reserved: int = 0
     reserved_on: int | None = None
+    rank: int | None = None
+    moving: int = -1
+    anew: bool = False
+    replaced: int = 0
 
     @property
     def prefilled(self) -> bool:
         """Whether the prompt of its present turn is computed, elsewhere than where it decodes."""
-        return self.request is not None and self.request.emitted > 0
+        return self.request is not None and self.request.emitted > 0 and not self.anew
 
 
 @attrs.define(eq=False)
 class Site:
-    """A worker of a cluster: what it is there for, and the tokens that are promised on it."""
+    """A worker of a cluster: what it is there for, and the tokens that are promised on it. ``lost``: since when it is
+    gone, None while it is there."""
 
     worker: Worker
     prefills: bool = True
     decodes: bool = True
     held: int = 0
+    lost: float | None = None
 
 
 class Router:
@@ -66,7 +76,8 @@ class Router:
         retry: Callable[[float, Talk], None],
     ) -> None:
         self.policy, self.sites = policy, sites
-        self.shed = 0
+        self.shed = self.abandoned = 0
+        self._ranks = itertools.count()
         self._slos = ttft_slo, tpot_slo
         self._oracle = is_oracle(policy)
         self._retry = retry
@@ -82,7 +93,12 @@ class Router:
         """Where a turn goes now, None when it is held. What was decided is done when this returns, but for the work
         itself. Raises :class:`SimulationError` for a decision that can't be carried out."""
         line = self._lines[talk.prefilled]
-        ahead = next(at for at, other in enumerate(line) if other is talk) if talk in line else len(line)
+        if talk.prefilled and talk.rank is None:
+            talk.rank = next(self._ranks)
+        if talk in line:
+            ahead = next(at for at, other in enumerate(line) if other is talk)
+        else:
+            ahead = self._before(talk) if talk.prefilled else len(line)
         seen = self._observe(talk, now, ahead)
         try:
             decision = self.policy.decide(seen)
@@ -90,16 +106,21 @@ class Router:
             raise policy_failed(self.policy, error) from error
         held = decision.decode is None if talk.prefilled else decision.prefill is None
         if held and not decision.shed:
-            line[talk] = decision.retry is not None
+            self._hold(line, talk, decision.retry is not None, ahead)
             if decision.retry is not None:
                 self._retry(decision.retry, talk)
             return None
         line.pop(talk, None)
+        if not decision.shed and self._gone(talk, decision):
+            self.abandoned += 1
+            decision = attrs.evolve(decision, shed=True)
         if decision.shed:
             self.shed += 1
             return decision
         self._check(talk, decision)
         if decision.decode is not None:
+            if talk.rank is None:
+                talk.rank = next(self._ranks)
             self._reserve(talk, decision.reserve, decision.decode)
             talk.decoder = decision.decode
             if decision.bind:
@@ -107,6 +128,33 @@ class Router:
         if not talk.prefilled:
             talk.prefiller = decision.prefill
         return decision
+
+    def _before(self, talk: Talk) -> int:
+        """How many prefilled turns are held whose place is before that of a turn; all where it has none yet."""
+        line = self._lines[True]
+        return len(line) if talk.rank is None else sum(_rank(other) < talk.rank for other in line)
+
+    def _hold(self, line: dict[Talk, bool], talk: Talk, timed: bool, ahead: int) -> None:
+        behind = [] if talk in line else list(line.items())[ahead:]
+        line[talk] = timed
+        # One that had a place before is back at it.
+        for other, its in behind:
+            del line[other]
+            line[other] = its
+
+    def _gone(self, talk: Talk, decision: PlacementDecision) -> bool:
+        """Whether a decision names a worker that was lost."""
+        named = (decision.decode, None if talk.prefilled else decision.prefill)
+        return any(id is not None and 0 <= id < len(self.sites) and self.sites[id].lost is not None for id in named)
+
+    def forget(self, talk: Talk) -> None:
+        """A turn is no longer held: it is to be asked about anew."""
+        for line in self._lines.values():
+            line.pop(talk, None)
+
+    def release(self, talk: Talk) -> None:
+        """What a conversation had reserved is free."""
+        self._reserve(talk, 0, None)
 
     def again(self, now: float) -> list[tuple[Talk, PlacementDecision]]:
         """Something has changed: ask about held turns, longest first, until one is held again."""
@@ -129,6 +177,7 @@ class Router:
         """A turn is over: what a conversation that is not bound had reserved is free."""
         if talk.bound is None:
             self._reserve(talk, 0, talk.reserved_on)
+            talk.rank = None
         talk.request = talk.prefiller = talk.decoder = None
 
     def ended(self, talk: Talk) -> None:
@@ -148,13 +197,16 @@ class Router:
         turn = conversation.turns[talk.turn]
         # Every cache of a cluster has blocks of one size.
         runs = runs_of(turn.content, self.sites[0].worker.caps.block_size) if turn.content else ()
+        prompt, output = turn.prompt, turn.output
+        if talk.anew and talk.request is not None:
+            prompt, output = talk.request.known, output - talk.request.emitted
         return PlacementObservation(
             now,
             conversation.name,
             talk.turn + 1,
-            turn.prompt,
-            tuple(self._view(site, runs, turn.prompt) for site in self.sites),
-            turn.output,
+            prompt,
+            tuple(self._view(site, runs, prompt) for site in self.sites if site.lost is None),
+            output,
             talk.prefilled,
             talk.prefiller if talk.prefilled else None,
             talk.bound,
@@ -163,6 +215,7 @@ class Router:
             ahead,
             *self._slos,
             talk.asked,
+            self._before(talk),
         )
 
     def _view(self, site: Site, runs: Runs, prompt: int) -> WorkerView:
@@ -197,3 +250,9 @@ class Router:
                 raise SimulationError(
                     f"{name} of conversation {talk.conversation.name} on worker {id}, which does not {what}"
                 )
+
+
+def _rank(talk: Talk) -> int:
+    """The place of a turn in the line for decoders, which it has."""
+    assert talk.rank is not None
+    return talk.rank

@@ -85,13 +85,15 @@ class Power:
 
 @attrs.frozen
 class Hardware:
-    """One kind of worker: an accelerator with a model on it. ``kv_tokens`` fit into its KV cache."""
+    """One kind of worker: an accelerator with a model on it. ``kv_tokens`` fit into its KV cache. ``source``: where the
+    step times are from."""
 
     name: str
     step: StepTime
     kv_tokens: int
     power: Power
     transfer: Transfer = attrs.field(factory=Transfer)
+    source: str = ""
 
 
 A100_LLAMA_8B: Final = Hardware(
@@ -100,6 +102,7 @@ A100_LLAMA_8B: Final = Hardware(
     StepTime(a=8e-3, b=0.095e-3, c=0.13e-6),
     kv_tokens=427_000,
     power=Power(400.0, 60.0),
+    source="stand-in coefficients for FairBatching's fit (arXiv 2510.14392), not measured",
 )
 A40_QWEN_06B: Final = Hardware(
     "a40-qwen3-0.6b",
@@ -108,6 +111,7 @@ A40_QWEN_06B: Final = Hardware(
     StepTime(a=6.6e-3, b=2.0e-5, c=1.96e-7, d=2.66e-9, floor=14.4e-3),
     kv_tokens=308_448,
     power=Power(300.0, 35.0),
+    source="fitted to the cost model and cold prefills of ConServe's artifact (arXiv 2606.01839)",
 )
 A40_QWEN_06B_200W: Final = Hardware(
     "a40-qwen3-0.6b-200w",
@@ -115,6 +119,7 @@ A40_QWEN_06B_200W: Final = Hardware(
     StepTime(a=6.77e-3, b=1.5e-5, c=2.01e-7, d=4.25e-9, floor=14.76e-3),
     kv_tokens=308_448,
     power=Power(200.0, 35.0),
+    source="fitted to the 200 W figures of ConServe's artifact (arXiv 2606.01839)",
 )
 H200_8B: Final = Hardware(
     "h200-8b",
@@ -122,6 +127,7 @@ H200_8B: Final = Hardware(
     StepTime(a=6.5e-3, b=0.032e-3, c=0.035e-6),
     kv_tokens=800_000,
     power=Power(700.0, 75.0),
+    source="an expectation from memory bandwidth and arithmetic rate, not measured",
 )
 
 PRESETS: Final[Mapping[str, Hardware]] = MappingProxyType(

@@ -115,6 +115,7 @@ class Worker:
         self._line: tuple[RequestView, ...] | None = ()
         self._batch: list[tuple[Request, int]] = []
         self._pinned: dict[int, Holding] = {}
+        self._dropped: set[int] = set()
         self._began = 0.0
         self._measured = StepMeasured(0, 0, 0.0)
         self._learns = isinstance(policy, LearningPolicy)
@@ -153,6 +154,26 @@ class Worker:
     def unpin(self, id: int) -> None:
         """Give up the blocks of a request that left, now that its KV cache has been moved."""
         self.kv.release(self._pinned.pop(id))
+
+    def has(self, request: Request) -> bool:
+        """Whether a request, or some of its KV cache, is here."""
+        return any(request.id in one for one in (self._running, self._waiting, self._pinned)) or (
+            brought(request.id) in self._pinned
+        )
+
+    def drop(self, request: Request) -> None:
+        """Forget a request, and all that is here of it; a step that computes some of it goes on without it."""
+        for id in (request.id, brought(request.id)):
+            if id in self._pinned:
+                self.unpin(id)
+        if request.id in self._running:
+            del self._running[request.id], self._views[request.id]
+            self.kv.release(request.holding)
+            self._dropped.update(one.id for one, _ in self._batch if one is request)
+        elif request.id in self._waiting:
+            self.kv.unwatch(request.holding)
+            del self._waiting[request.id], self._queue[request.id]
+            self._line = None
 
     def prefix(self, runs: Runs, prompt: int) -> int:
         """Blocks at the beginning of a prompt that the cache has."""
@@ -230,6 +251,7 @@ class Worker:
             ttft_slo=request.ttft_slo,
             tpot_slo=request.tpot_slo,
             first=request.first,
+            most=request.prompt + request.until,
         )
 
     def _view(self, request: Request) -> RequestView:
@@ -246,6 +268,7 @@ class Worker:
             request.ttft_slo,
             request.tpot_slo,
             request.first,
+            request.prompt + request.until,
         )
 
     def views(self) -> tuple[tuple[RequestView, ...], tuple[RequestView, ...]]:
@@ -391,6 +414,8 @@ class Worker:
         ended: list[Request] = []
         size, kv, views = self.caps.block_size, self.kv, self._views
         for request, tokens in self._batch:
+            if self._dropped and request.id in self._dropped:
+                continue
             computed = request.computed = request.computed + tokens
             holding = request.holding
             if holding.runs and holding.publishing and computed // size > holding.tree:
@@ -425,8 +450,10 @@ class Worker:
                 request.ttft_slo,
                 request.tpot_slo,
                 request.first,
+                request.prompt + request.until,
             )
         self._batch.clear()
+        self._dropped.clear()
         if self._learns and isinstance(self.policy, LearningPolicy):
             self.policy = self.policy.learn(self._measured)
         for request in ended:

@@ -12,59 +12,17 @@ from __future__ import annotations
 import bisect
 import heapq
 import math
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator
 
 import attrs
 
 from mtpo.schedulers.step.batch import Batch
 from mtpo.schedulers.step.calibrator import Calibrator
 from mtpo.schedulers.step.deadlines import Objectives
+from mtpo.schedulers.step.line import Key, Line, running
 from mtpo.schedulers.types import RequestView, StepDecision, StepMeasured, StepModel, StepObservation
 
 _optional_positive = attrs.validators.optional(attrs.validators.gt(0.0))
-
-
-_Key = tuple[float, float, int, RequestView]
-"""When the next token is due, arrival, id: slack has the same order as deadlines, at any time."""
-
-
-@attrs.define(eq=False)
-class _Line:
-    """The waiting requests seen last, by deadline: most steps see the same ones, and sorting them costs most."""
-
-    waiting: tuple[RequestView, ...] = ()
-    objectives: Objectives | None = None
-    ordered: list[_Key] = attrs.field(factory=list)
-
-    def sort(self, waiting: tuple[RequestView, ...], objectives: Objectives) -> list[_Key]:
-        """Those that wait now, by deadline."""
-        old, same = self.waiting, self.objectives == objectives
-        if same and old is waiting:
-            return self.ordered
-        self.waiting, self.objectives = waiting, objectives
-        # As a rule some left in front and some came at the end; found by comparing whole tuples, which is fast.
-        gone = next((at for at, r in enumerate(old[:_FEW]) if waiting and r is waiting[0]), -1)
-        kept = len(old) - gone
-        if not same or gone < 0 or len(waiting) - kept > _FEW or old[gone:] != waiting[:kept]:
-            self.ordered = sorted(_keys(waiting, objectives))
-            return self.ordered
-        # Another list, since somebody may still go through the one before.
-        self.ordered = self.ordered.copy()
-        for key in _keys(old[:gone], objectives):
-            del self.ordered[bisect.bisect_left(self.ordered, key[:3])]
-        for key in _keys(waiting[kept:], objectives):
-            bisect.insort(self.ordered, key)
-        return self.ordered
-
-
-_FEW: Final = 32
-"""So many changes of the waiting line are cheaper to follow than sorting it anew."""
-
-
-def _keys(requests: Sequence[RequestView], objectives: Objectives) -> Iterator[_Key]:
-    for due, r in zip(objectives.dues(requests), requests, strict=True):
-        yield due, r.arrival, r.id, r
 
 
 @attrs.frozen
@@ -80,7 +38,7 @@ class FairBatching:
     idle: float = attrs.field(default=0.25, validator=attrs.validators.gt(0.0))
     cap: float | None = attrs.field(default=None, validator=_optional_positive)
     learns: bool = True
-    _line: _Line = attrs.field(factory=_Line, kw_only=True, eq=False, repr=False)
+    _line: Line = attrs.field(factory=Line, kw_only=True, eq=False, repr=False)
 
     def learn(self, measured: StepMeasured) -> FairBatching:
         """See :class:`~mtpo.schedulers.types.LearningPolicy`."""
@@ -94,7 +52,7 @@ class FairBatching:
 
     def budget(self, observation: StepObservation) -> float:
         """B, in seconds."""
-        return self._budget(observation, self.tightest(observation), self._running(observation)[0])
+        return self._budget(observation, self.tightest(observation), running(observation.running, self.objectives)[0])
 
     def groups(
         self, observation: StepObservation
@@ -103,20 +61,7 @@ class FairBatching:
         _, urgent, prefills, others = self._groups(observation)
         return urgent, prefills, others
 
-    def _running(self, observation: StepObservation) -> tuple[list[_Key], list[_Key]]:
-        """The running decodes and the running prefills, by deadline."""
-        decodes: list[_Key] = []
-        prefills: list[_Key] = []
-        for key in _keys(observation.running, self.objectives):
-            r = key[3]
-            # As r.decoding, which takes two calls.
-            kind = decodes if r.emitted > 0 and r.known - r.computed == 1 else prefills
-            kind.append(key)
-        decodes.sort()
-        prefills.sort()
-        return decodes, prefills
-
-    def _budget(self, observation: StepObservation, tightest: float | None, decodes: list[_Key]) -> float:
+    def _budget(self, observation: StepObservation, tightest: float | None, decodes: list[Key]) -> float:
         budget = self.idle if tightest is None else max(decodes[0][0] - observation.now, tightest)
         return budget if self.cap is None else min(budget, self.cap)
 
@@ -124,7 +69,7 @@ class FairBatching:
         self, observation: StepObservation
     ) -> tuple[float, list[RequestView], Iterator[RequestView], list[RequestView]]:
         """The budget, and the groups."""
-        decodes, prefills = self._running(observation)
+        decodes, prefills = running(observation.running, self.objectives)
         own = self.objectives.tpot
         tpots = {own if key[3].tpot_slo is None else key[3].tpot_slo for key in decodes}
         tightest = min(tpots, default=None)

@@ -5,14 +5,29 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import attrs
 import pytest
 
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import SIZES, mutants, try_mutant
+from mtpo.schedulers.admission.concur import Concur
+from mtpo.schedulers.admission.footprint import Footprint
+from mtpo.schedulers.load import load_policy
+from mtpo.schedulers.simulator.cluster import Setup, WorkerSetup, simulate
+from mtpo.schedulers.simulator.loss import Loss
+from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, A100_LLAMA_8B
+from mtpo.schedulers.simulator.worker import Caps
+from mtpo.schedulers.step.sarathi import Sarathi
+from mtpo.schedulers.traces.workload import Conversation, Turn, Workload, linear
+from mtpo.schedulers.types import AdmissionObservation, RequestView, StepObservation
+from mtpo.spec.bounded_gap import gap
 from mtpo.spec.concrete import Instance
+from mtpo.spec.concur import concur
 from mtpo.spec.delivery import delivery
+from mtpo.spec.failover import failover
+from mtpo.spec.footprint import footprint
 from mtpo.spec.language import forall, implies
 from mtpo.spec.mtpo import Call, mtpo
 from mtpo.spec.mtpo.model import author, note, opened
@@ -27,7 +42,9 @@ TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding
 
 
 def mutant_of(id: str):
-    spec = next(spec for spec in (mtpo, recovery, delivery) if spec.name == id.partition(".")[0])
+    spec = next(
+        spec for spec in (mtpo, recovery, delivery, gap, failover, footprint) if spec.name == id.partition(".")[0]
+    )
     return next(mutant for mutant in mutants(spec) if mutant.id == id)
 
 
@@ -261,14 +278,117 @@ def test_f18_a_bounce_that_hands_over_nothing_may_come_for_ever():
     assert fate("delivery.bounce.arrived:=").killed_by == ("delivery.gets-through",)
 
 
-NAMED = sorted(set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery)\.[a-z_.:=-]+)`", TEXT)))
+def test_f19_fairbatching_pauses_a_decode_for_as_long_as_what_arrives_takes():
+    def longest(step, prompts):
+        talks = (Conversation("decode", 0.0, (Turn(10, 300),)),)
+        talks += tuple(Conversation(str(n), 0.5, (Turn(4000, 1),)) for n in range(prompts))
+        outcome = simulate(Workload("burst", talks), one_worker(load_policy(step)))
+        (decode,) = (turn for turn in outcome.turns if turn.conversation == "decode")
+        assert decode.late == 0
+        return decode.gap
+
+    slow = "ttft=10,tpot=1,learns=no"
+    assert [longest(f"fairbatching:{slow}", n) for n in (3, 6, 12)] == pytest.approx([1.15, 2.29, 4.57], abs=0.01)
+    assert longest(f"fairbatching:{slow},cap=0.1", 12) > 4.0
+    assert max(longest(f"bounded_gap:0.2,{slow}", n) for n in (3, 6, 12)) <= 0.2
+    assert fate("gap.admit.reserved").killed_by
+
+
+def test_f20_under_sarathi_a_decode_may_never_get_on_and_a_step_is_as_long_as_its_contexts():
+    talks = tuple(Conversation(str(n), 0.0, (Turn(10, 100),)) for n in range(3))
+    ended = [turn.end for turn in simulate(Workload("three", talks), one_worker(Sarathi(2))).turns]
+    assert ended[2] > 1.8 * ended[1], "the third one has hardly begun when the others end"
+    seconds = []
+    for n in (1, 8, 64):
+        held = tuple(RequestView(id, 0.0, 50_001, 50_000, 1, 3_126) for id in range(n))
+        work = Sarathi(512).decide(StepObservation(1.0, held, (), 1_000, 16, 8192, 64)).work
+        assert [w.tokens for w in work] == [1] * n
+        seconds.append(A100_LLAMA_8B.step.seconds(n, n * 50_001, 0.0))
+    assert seconds == pytest.approx([0.0146, 0.0608, 0.43], rel=0.01)
+
+
+def one_worker(step):
+    hardware = attrs.evolve(A100_LLAMA_8B, kv_tokens=4_000_000)
+    return Setup(
+        step, (WorkerSetup(hardware, Caps(hardware.kv_tokens // 16, max_tokens=100_000)),), ttft_slo=10.0, tpot_slo=1.0
+    )
+
+
+def placed(placement, losses=()):
+    """How many small conversations have ended before a large one among them, and the outcome."""
+    talks = [Conversation(f"small {n}", 0.05 * n, (Turn(500, 60),)) for n in range(60)]
+    talks.insert(7, Conversation("large", 0.3, (Turn(1900, 20),)))
+    decoder = WorkerSetup(A40_QWEN_06B, Caps(128), prefills=False)
+    workers = (WorkerSetup(A40_QWEN_06B, Caps(10_000), decodes=False), decoder, decoder)
+    policy = load_policy(placement, "placement")
+    outcome = simulate(Workload("w", tuple(talks)), Setup(Sarathi(512), workers, placement=policy, losses=losses))
+    order = [turn.conversation for turn in sorted(outcome.turns, key=lambda turn: turn.end)]
+    return order.index("large"), outcome
+
+
+def test_f21_small_conversations_that_poll_for_room_starve_a_large_one():
+    assert (placed("conserve:poll=0.05")[0], placed("failover:none")[0]) == (60, 6)
+    assert "failover.first-come-first-served" in fate("failover.bind.first-in-line").killed_by
+
+
+def test_f22_a_lost_decoder_takes_neither_conversations_nor_places():
+    before, outcome = placed("failover:none", (Loss(1, 1.2),))
+    assert before < 12 and outcome.replaced > 0 and len(outcome.turns) == 61
+    assert "failover.none-lost" in fate("failover.crash.prefilled:=").killed_by
+    later = tuple(Conversation(str(n), 0.1 * n, linear(n, [(50, 20, 0.0), (50, 20, 1.0)])) for n in range(10))
+    decoder = WorkerSetup(A40_QWEN_06B, Caps(128), prefills=False)
+    workers = (WorkerSetup(A40_QWEN_06B, Caps(1000), decodes=False), decoder, decoder)
+    setup = Setup(Sarathi(512), workers, losses=(Loss(1, 1.0),))
+    given_up = [
+        simulate(Workload("w", later), attrs.evolve(setup, placement=load_policy(name, "placement"))).abandoned
+        for name in ("conserve", "failover")
+    ]
+    assert given_up[0] > 0 and given_up[1] == 0
+
+
+def test_f23_concurs_window_is_stuck_by_one_large_agent_and_cut_after_the_collapse():
+    def windows(policy, start, ticks, share):
+        """The window of each tick, when an agent takes ``share(tick)`` of the cache and prefixes are lost beyond it."""
+        window, found = start, []
+        for tick in range(ticks):
+            active = max(1, int(window))
+            wanted = active * share(tick)
+            hits = 0.95 if wanted <= 1 else 0.1
+            seen = AdmissionObservation(tick, active, 9, min(1.0, wanted), hits, window, active, 100)
+            window = policy.decide(seen).window
+            found.append((int(window), wanted))
+        return found
+
+    control = {"concur": Concur(), "footprint": Footprint(0.8, least=1)}
+    stuck = {name: windows(policy, 1.0, 100, lambda tick: 0.25)[-1][0] for name, policy in control.items()}
+    assert stuck == {"concur": 1, "footprint": 3}
+    late = {name: windows(policy, 8.0, 60, lambda tick: 0.04 + 0.01 * tick) for name, policy in control.items()}
+    assert max(wanted for _, wanted in late["concur"]) > 1 >= max(wanted for _, wanted in late["footprint"])
+    for id, property in (
+        ("grow.some", "never-stuck"),
+        ("grow.fits", "cut-in-time"),
+        ("pause.over", "oldest-goes-on"),
+    ):
+        assert f"footprint.{property}" in fate(f"footprint.{id}").killed_by
+
+
+NAMED = sorted(
+    set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery|concur|gap|failover|footprint)\.[a-z_.:=-]+)`", TEXT))
+)
 
 
 @pytest.mark.parametrize("id", NAMED)
 def test_everything_that_the_findings_name_exists(id):
     from mtpo.proofs.checker import CHECKS
 
-    assert id in {*CHECKS, *(known for spec in (mtpo, kv, recovery, delivery) for known in clauses_of(spec))}
+    assert id in {
+        *CHECKS,
+        *(
+            known
+            for spec in (mtpo, kv, recovery, delivery, concur, gap, failover, footprint)
+            for known in clauses_of(spec)
+        ),
+    }
 
 
 def test_every_finding_has_a_test():

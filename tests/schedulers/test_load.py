@@ -87,7 +87,7 @@ def test_a_users_class(own):
         ("fairbatching:cap=-1", "'cap' must be > 0"),
         ("fairbatching:b=0", "must be positive"),
         ("fairbatching:reanchor=maybe", "must be yes or no"),
-        ("orca", "known: prefill_first, vllm_v1, sarathi, fairbatching, or module:Class"),
+        ("orca", "known: prefill_first, vllm_v1, sarathi, fairbatching, bounded_gap, or module:Class"),
         ("concur", "concur is a policy of the layer admission"),
         (":X", "known: prefill_first"),
         ("", "known: prefill_first"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,41 @@ def test_what_was_exercised_is_told(mtpo: Mtpo, lock_path: Path, tmp_path: Path)
     assert mtpo("explore", path, "--coverage").err.startswith("mtpo: UNREACHABLE names nothing of lock: x; write ")
     said = mtpo("explore", lock_path, "--coverage", "--symmetry")
     assert (said.code, said.err[:33]) == (2, "mtpo: --coverage looks at every s")
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_every_engine_says_the_same(mtpo: Mtpo, lock_path: Path, broken: Path, engine: str) -> None:
+    pytest.importorskip(engine)
+    for path, code in ((lock_path, 0), (broken, 1)):
+        plain, said = (mtpo("explore", path, *more, "--json") for more in ((), ("--engine", engine)))
+        assert said.code == code
+        (one,), (other,) = plain.json["explorations"], said.json["explorations"]
+        assert (one["engine"], other["engine"]) == ("python", engine)
+        assert other["bytes_per_state"] > 0
+        if not code:
+            same = ("states", "transitions", "depth", "complete", "actions", "verdicts")
+            assert [one[k] for k in same] == [other[k] for k in same]
+        else:
+            traced = [v["trace"] for found in (one, other) for v in found["verdicts"] if v["status"] == "FAILED"]
+            assert traced
+            assert len({len([line for line in t if line.startswith("step")]) for t in traced}) == 1
+
+
+def test_an_engine_that_can_not_run_says_why(mtpo: Mtpo, lock_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for options, text in (
+        (("--engine", "fast"), "--engine fast: unknown; known: python, compiled, numpy, torch, cupy"),
+        (("--engine", "numpy", "--compiled"), "--compiled is --engine compiled: leave it out with --engine numpy"),
+        (("--engine", "python", "--symmetry"), "--symmetry is not for --engine python: choose compiled, numpy"),
+        (("--resume",), "--resume goes on from a checkpoint: give its folder, --checkpoint DIR"),
+        (("--checkpoint", "x"), "--checkpoint is not for --engine python: choose numpy"),
+        (("--engine", "numpy", "--checkpoint", "nowhere", "--resume"), "nowhere/lock: holds no checkpoint to resume"),
+        (("--engine", "numpy", "--coverage"), "--coverage looks at every state with the python engine"),
+    ):
+        said = mtpo("explore", lock_path, *options)
+        assert said.code == 2
+        assert said.err.startswith(f"mtpo: {text}")
+        assert said.err.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    said = mtpo("explore", lock_path, "--engine", "cupy")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "choose --engine numpy" in said.err

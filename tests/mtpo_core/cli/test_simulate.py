@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
+
+from mtpo.schedulers.simulator.steptime import PRESETS
 
 Mtpo = Callable[..., Any]
 
@@ -42,6 +46,70 @@ def test_the_same_as_json(mtpo: Mtpo) -> None:
     assert capacity["rate"] == max(rate for rate, share in capacity["tried"] if share <= 0.1) > 0.25
 
 
+def test_presets_are_told_and_say_where_they_are_from(mtpo: Mtpo) -> None:
+    said = " ".join(mtpo("simulate", "--help").out.split())
+    for name, hardware in PRESETS.items():
+        assert name in said
+        assert any(word in hardware.source for word in ("arXiv", "not measured"))
+
+
+def test_side_by_side_is_the_same_as_one_after_the_other(mtpo: Mtpo) -> None:
+    options = ("simulate", *SMALL, "--step", "sarathi:64,vllm_v1", "--json")
+    alone, together = mtpo(*options, "--jobs", "1"), mtpo(*options, "--jobs", "2")
+    assert together.json == alone.json and len(alone.json["results"]) == 2
+
+
+def test_policies_that_fail_side_by_side_end_with_one_line(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "import os\nclass Dies:\n    def decide(self, seen):\n        os._exit(7)\n"
+    module += "class Fails:\n    def decide(self, seen):\n        raise KeyError('x')\n"
+    (tmp_path / "users_policies.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, why in (("Dies", "a process that simulated was ended"), ("Fails", "policy Fails: KeyError: 'x'")):
+        said = mtpo("simulate", *SMALL, "--step", f"users_policies:{name},sarathi:64", "--jobs", 2)
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1) and why in said.err
+
+
+def test_step_times_of_a_machine_of_ones_own(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    step = {"a": 0.5, "b": 1e-4, "floor": 0.6}
+    known = {"mtpo": "steptime", "version": 1, "name": "mine", "machine": "an abacus", "step": step}
+    path.write_text(json.dumps(known))
+    said = mtpo("simulate", "--trace", "poisson:rate=0.01,n=5,prompt=100,output=3", "--steptime", path, "--json")
+    assert (said.code, said.json["hardware"]["source"]) == (0, "measured on an abacus")
+    summary = said.json["results"][0]["summary"]
+    assert summary["tpot"]["p50"] == summary["ttft"]["p50"] == pytest.approx(0.6)
+    path.write_text(json.dumps(known | {"step": {"a": 1}}))
+    said = mtpo("simulate", *SMALL, "--steptime", path)
+    assert (said.code, said.err) == (2, f"mtpo: {path}: step.b is None, expected seconds of at least 0\n")
+
+
+@pytest.mark.parametrize("suffix", ["html", "svg"])
+def test_plots_show_latencies_cache_and_steps_with_their_units(mtpo: Mtpo, tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / f"out.{suffix}"
+    options = ("--trace", "agents:n=4,turns=3,first=64,append=32,output=8,system=64", "--plot", path)
+    said = mtpo("simulate", *options, "--step", "sarathi:64,vllm_v1", "--jobs", "1")
+    assert (said.code, said.out.splitlines()[-1]) == (0, f"plots: {path}")
+    text = path.read_text()
+    if suffix == "svg":
+        ET.fromstring(text.encode())
+    for label in (
+        "TTFT (s), logarithmic",
+        "TPOT (ms), logarithmic",
+        "turns, cumulative (%)",
+        "blocks held (%)",
+        "prompt tokens found (%)",
+        "step (ms), logarithmic",
+        "time (s)",
+        "sarathi:64",
+        "vllm_v1",
+    ):
+        assert label in text, label
+    assert text.count("</svg>") == (9 if suffix == "html" else 10) and 'href="http' not in text
+
+
 def test_a_trace_from_the_folder_of_traces(mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["conv_id,iter_id,appended_input,total_input,out_token_size,carried_over"]
     lines += [
@@ -72,6 +140,9 @@ def test_a_trace_from_the_folder_of_traces(mtpo: Mtpo, tmp_path: Path, monkeypat
         (("--kv", "320"), "the KV cache of a100-llama3-8b has 20"),
         (("--trace", "poisson:n=0"), "n is 0, expected at least 1"),
         (("--trace", "nosuch.csv", "--format", "azure"), "nosuch.csv"),
+        (("--steptime", "nosuch.json"), "nosuch.json: No such file"),
+        (("--plot", "x.png"), "--plot x.png: expected a file that ends in .html or .svg"),
+        (("--plot", "nosuch/x.svg"), "--plot nosuch/x.svg: its folder does not exist"),
         (("--trace", "nosuch.csv"), "name the format of this file"),
     ],
 )

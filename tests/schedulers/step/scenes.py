@@ -89,6 +89,7 @@ class Job:
             ttft_slo=self.ttft,
             tpot_slo=self.tpot,
             first=first,
+            most=self.prompt + self.output,
         )
 
 

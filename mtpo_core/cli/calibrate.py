@@ -1,0 +1,204 @@
+"""Measure how long the engine's steps take on this machine, and fit the model that the simulator uses.
+
+Steps of many kinds are run on the real engine (decodes of small and large batches, chunks of short and long prompts),
+in another order each round, and the medians of their times are fitted by max(floor, a + b * new + c * context):
+seconds of a step that computes so many new tokens, of requests that have so many tokens of context together. A few
+disturbed steps don't bend the fit, and steps in which the processor was taken away are left out; but a machine that is
+busy all the time does bend it: measure on a quiet one. A fourth term, d * pairs, for the
+attention within long prompts, is fitted with --terms 4.
+
+The model is SmolLM2-135M-Instruct, or --model FOLDER (config.json and safetensors of a Llama); --device cuda measures a
+GPU. With --check a workload is then served by the engine and by the simulator, and it is said how far the two are
+apart. Takes some minutes; --quick one or two.
+
+\b
+    mtpo calibrate --out here.json
+    mtpo simulate --trace poisson:rate=0.5,n=100,prompt=300,output=50 --steptime here.json
+
+Exit code 3 when the steps never held still: the figures are shown and written, and are worth little.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mtpo_core.cli.common import err, out, print_json, progress, usage, verb, writable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mtpo.engine.calibration import Measurement
+    from mtpo.schedulers.simulator.measured import Measured
+    from mtpo.schedulers.simulator.validity import Validity
+
+UNSTEADY, TAKEN = 0.15, 0.4
+"""A fit to steps half of which were further than this from their medians is none; nor is one on a machine that took the
+processor away in so many."""
+
+
+@verb
+def calibrate_command(
+    output: Annotated[Path | None, typer.Option("--out", help="write the step times here, for simulate")] = None,
+    model: Annotated[Path | None, typer.Option(help="a model's folder; SmolLM2-135M-Instruct if not given")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
+    threads: Annotated[int | None, typer.Option(min=1, help="of the CPU; the fastest if not given")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="fewer kinds of steps, a minute or two")] = False,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="at least; more while unsteady")] = 3,
+    terms: Annotated[int, typer.Option(min=3, max=4, help="3: a, b, c and floor; 4: with d")] = 3,
+    check: Annotated[bool, typer.Option("--check", help="serve a workload, compare with the simulator")] = False,
+    json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
+) -> None:
+    """See the module's docstring."""
+    if device not in ("cpu", "cuda"):
+        raise usage(f"--device {device!r} is not known; known: cpu, cuda")
+    if dtype not in ("float32", "bfloat16"):
+        raise usage(f"--dtype {dtype!r} is not known; known: float32, bfloat16")
+    if output is not None:
+        if output.is_dir() or not output.parent.is_dir():
+            raise usage(f"--out {output}: {'is a folder' if output.is_dir() else 'its folder does not exist'}")
+        writable(output)
+    import mtpo.engine  # noqa: F401 - before torch: it sets how threads wait
+
+    # isort: split
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise usage("--device cuda: PyTorch finds no GPU here; --device cpu measures the processor")
+    loaded, name = _model(model, getattr(torch, dtype), device)
+    _threads(loaded, threads)
+    before = _load()
+    if before > 0.5 and not json:
+        err.print(f"the machine is busy with something else (load {before:.1f}); measurements will suffer from it")
+    if not (json or sys.stderr.isatty()):
+        err.print(f"measuring steps: {'a minute or two' if quick else 'some minutes; --quick is shorter'}")
+    with progress("measuring steps", json) as tell:
+        measured, found = _measure(loaded, name, quick, rounds, terms, tell)
+    validity = None
+    if check:
+        with progress("serving a workload", json) as tell:
+            validity = _check(loaded, measured, tell)
+    data = measured.as_json() | {"rounds": found.rounds, "noise": found.noise}
+    data |= {"disturbed": found.disturbed, "load": before}
+    if validity is not None:
+        data["check"] = validity.as_json()
+    if output is not None:
+        import json as module
+
+        output.write_text(module.dumps(data, indent=1) + "\n", encoding="utf-8")
+    if json:
+        print_json(data)
+    else:
+        _show(measured, found, validity, output)
+    raise typer.Exit(3 if _unsteady(found) else 0)
+
+
+def _model(folder: Path | None, dtype: Any, device: str) -> tuple[Any, str]:
+    from mtpo.engine.model import Llama
+    from mtpo.engine.weights import find_smollm2, load_folder, load_gguf
+
+    files = load_gguf(find_smollm2()) if folder is None else load_folder(folder)
+    name = "SmolLM2-135M-Instruct" if folder is None else folder.resolve().name
+    return Llama(files, dtype, device), f"{name}, {str(dtype).removeprefix('torch.')}"
+
+
+def _threads(model: Any, given: int | None) -> None:
+    import torch
+
+    from mtpo.engine.threads import choose_threads
+
+    if given is None:
+        choose_threads(model)
+    else:
+        torch.set_num_threads(given)
+
+
+def _load() -> float:
+    """Processes that were running in the last minute, a core: what measurements suffer from."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
+
+
+def _machine(device: str) -> str:
+    import torch
+
+    if device != "cpu":
+        return str(torch.cuda.get_device_name(device))
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _measure(
+    model: Any, name: str, quick: bool, rounds: int, terms: int, tell: Callable[[str], None]
+) -> tuple[Measured, Measurement]:
+    from mtpo.engine.calibration import FULL, QUICK, measure
+    from mtpo.schedulers.simulator.fit import fit
+    from mtpo.schedulers.simulator.measured import Measured
+
+    found = measure(model, QUICK if quick else FULL, rounds, rounds + 2, tell)
+    fitted = fit(found.points, _terms(terms))
+    measured = Measured(
+        f"{name} on {model.device}",
+        _machine(model.device),
+        name,
+        model.device,
+        fitted.step,
+        KV,
+        fitted.errors,
+        found.points,
+    )
+    return measured, found
+
+
+def _unsteady(found: Measurement) -> bool:
+    return found.noise > UNSTEADY or found.disturbed > TAKEN
+
+
+def _terms(terms: int) -> Literal[3, 4]:
+    return 4 if terms == 4 else 3
+
+
+KV = 16_384
+"""Tokens of KV cache that the file states; the engine has as much as it is told to, and simulate takes --kv."""
+
+
+def _check(model: Any, measured: Measured, tell: Callable[[str], None]) -> Validity:
+    from mtpo.engine.calibration import compare_on
+
+    return compare_on(model, measured.step, lambda done, total: tell(f"{done} of {total} turns"))
+
+
+def _show(measured: Measured, found: Measurement, validity: Validity | None, output: Path | None) -> None:
+    from mtpo.schedulers.simulator.measured import lines
+    from mtpo.schedulers.simulator.validity import lines as compared
+
+    for line in lines(measured):
+        out.print(line)
+    steady = "" if not _unsteady(found) else ": NOT STEADY, the machine is busy; measure again"
+    out.print(
+        f"  {found.rounds} rounds, {100 * found.disturbed:.0f} % of the steps disturbed; half of the others within "
+        f"{100 * found.noise:.1f} % of their median{steady}"
+    )
+    predicted = {p: measured.step.seconds(p.new, p.context, p.pairs) for p in measured.points}
+    worst = sorted(predicted, key=lambda p: -abs(predicted[p] / p.seconds - 1))
+    for p in worst[:3]:
+        fitted = predicted[p]
+        residual = f"{1e3 * p.seconds:.1f} ms, fitted {1e3 * fitted:.1f} ({100 * (fitted / p.seconds - 1):+.0f} %)"
+        out.print(f"  furthest off: {p.new} new tokens, {p.context} of context: {residual}")
+    if validity is not None:
+        out.print("beside the simulator, on the same workload:")
+        for line in compared(validity):
+            out.print(line)
+    if output is not None:
+        out.print(f"written: {output}; mtpo simulate --steptime {output} simulates with it")

@@ -1,0 +1,114 @@
+"""Hardware as measured: the JSON file that ``mtpo calibrate`` writes and ``mtpo simulate --steptime`` takes.
+
+::
+
+    {"mtpo": "steptime", "version": 1, "name": "...", "machine": "...", "model": "...", "device": "cpu",
+     "step": {"a": s, "b": s/token, "c": s/token, "d": s/pair, "floor": s}, "kv_tokens": tokens,
+     "fit": {"n": ..., "mape": ..., "bias": ..., "p95": ..., "r2": ...}, "points": [...]}
+
+Only ``mtpo``, ``version``, ``name`` and ``step.a``, ``step.b`` are needed; the rest says where the figures are from.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from mtpo.schedulers.simulator.fit import Errors, Point
+from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime
+
+KIND: Final = "steptime"
+VERSION: Final = 1
+_STEP: Final = ("a", "b", "c", "d", "floor")
+KV_TOKENS: Final = 65_536
+"""Of a worker whose file does not say how much its KV cache holds."""
+
+
+class SteptimeError(ValueError):
+    """A file that is none of step times; one line: the file, the field, what was expected."""
+
+
+@attrs.frozen
+class Measured:
+    """A machine with a model on it, as measured. ``errors`` of the fit over ``points``."""
+
+    name: str
+    machine: str
+    model: str
+    device: str
+    step: StepTime
+    kv_tokens: int
+    errors: Errors
+    points: tuple[Point, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """What the file holds."""
+        about = {"name": self.name, "machine": self.machine, "model": self.model, "device": self.device}
+        return {
+            "mtpo": KIND,
+            "version": VERSION,
+            **about,
+            "step": attrs.asdict(self.step),
+            "kv_tokens": self.kv_tokens,
+            "fit": attrs.asdict(self.errors),
+            "points": [attrs.asdict(one) for one in self.points],
+        }
+
+
+def read_hardware(path: Path) -> Hardware:
+    """The worker that a file describes; its power is unknown, 0 W. Raises :class:`SteptimeError`, OSError."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise SteptimeError(f"{path}: not JSON ({error})") from None
+    if not isinstance(data, dict) or data.get("mtpo") != KIND:
+        raise SteptimeError(f'{path}: no file of step times; mtpo calibrate --out FILE writes one ("mtpo": "{KIND}")')
+    if data.get("version") != VERSION:
+        raise SteptimeError(f"{path}: version is {data.get('version')!r}, this reads {VERSION}; calibrate again")
+    name, step, kv = data.get("name"), data.get("step"), data.get("kv_tokens", KV_TOKENS)
+    if not isinstance(name, str) or not name:
+        raise SteptimeError(f"{path}: name is {name!r}, expected a text")
+    if not isinstance(step, dict):
+        raise SteptimeError(f"{path}: step is {step!r}, expected an object with a, b, c, d, floor")
+    if unknown := [key for key in step if key not in _STEP]:
+        raise SteptimeError(f"{path}: step.{unknown[0]} is not known; known: {', '.join(_STEP)}")
+    if type(kv) is not int or kv < 16:
+        raise SteptimeError(f"{path}: kv_tokens is {kv!r}, expected a whole number of at least 16")
+    machine = data.get("machine")
+    source = f"measured on {machine}" if isinstance(machine, str) else "measured"
+    return Hardware(name, _step_of(path, step), kv, Power(0.0, 0.0), source=source)
+
+
+def _step_of(path: Path, step: Mapping[str, Any]) -> StepTime:
+    values = {}
+    for key in _STEP:
+        value = step.get(key, None if key in "ab" else 0.0)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            raise SteptimeError(f"{path}: step.{key} is {value!r}, expected seconds of at least 0")
+        values[key] = float(value)
+    made = StepTime(**values)
+    # A step without any duration would be repeated at one instant for ever.
+    if max(made.a + made.b, made.floor) <= 0:
+        raise SteptimeError(f"{path}: step.a, step.b and step.floor are all 0; a step takes time")
+    return made
+
+
+def lines(measured: Measured) -> Iterable[str]:
+    """For who reads: coefficients with their units, the fit, the machine."""
+    step, found = measured.step, measured.errors
+    yield f"{measured.model} on {measured.machine} ({measured.device})"
+    yield f"  a      {1e3 * step.a:10.4f} ms           a step without tokens"
+    yield f"  b      {1e3 * step.b:10.4f} ms/token     of new tokens"
+    yield f"  c      {1e6 * step.c:10.4f} us/token     of context"
+    if step.d:
+        yield f"  d      {1e9 * step.d:10.4f} ns/pair      of attention within prompts"
+    yield f"  floor  {1e3 * step.floor:10.4f} ms" + ("           no step is shorter" if step.floor else "")
+    yield (
+        f"  {found.n} kinds of steps: R2 {found.r2:.4f}, mean absolute error {100 * found.mape:.1f} %, "
+        f"95 % within {100 * found.p95:.1f} %, bias {100 * found.bias:+.1f} %"
+    )

@@ -1,0 +1,94 @@
+"""The verb ``calibrate``: a model of our own is measured, and what is written is what ``simulate`` takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("mtpo.engine")  # before torch: it sets how threads wait
+torch = pytest.importorskip("torch", reason="needs the extra `engine`")
+save_file = pytest.importorskip("safetensors.torch").save_file
+
+Mtpo = Callable[..., Any]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A Llama of one small layer, with a context of 256 tokens."""
+    hidden, ffn, vocab = 32, 48, 97
+    shape = {
+        "model_type": "llama",
+        "num_hidden_layers": 1,
+        "hidden_size": hidden,
+        "intermediate_size": ffn,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": vocab,
+        "max_position_embeddings": 256,
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": True,
+    }
+    at = "model.layers.0."
+    sizes = {
+        "model.embed_tokens": (vocab, hidden),
+        f"{at}self_attn.q_proj": (hidden, hidden),
+        f"{at}self_attn.k_proj": (hidden // 2, hidden),
+        f"{at}self_attn.v_proj": (hidden // 2, hidden),
+        f"{at}self_attn.o_proj": (hidden, hidden),
+        f"{at}mlp.gate_proj": (ffn, hidden),
+        f"{at}mlp.up_proj": (ffn, hidden),
+        f"{at}mlp.down_proj": (hidden, ffn),
+    }
+    norms = ("model.norm", f"{at}input_layernorm", f"{at}post_attention_layernorm")
+    source = torch.Generator().manual_seed(1)
+    weights = {f"{name}.weight": torch.randn(size, generator=source) * 0.3 for name, size in sizes.items()}
+    weights |= {f"{name}.weight": torch.ones(hidden) for name in norms}
+    made = tmp_path / "tiny"
+    made.mkdir()
+    (made / "config.json").write_text(json.dumps(shape))
+    save_file(weights, made / "model.safetensors")
+    return made
+
+
+def test_what_is_measured_is_written_shown_and_simulated(mtpo: Mtpo, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "here.json"
+    said = mtpo("calibrate", "--model", folder, "--quick", "--rounds", 1, "--threads", 1, "--check", "--out", path)
+    # How steady the machine is, nobody knows here.
+    assert said.code in (0, 3)
+    first, *lines = said.out.splitlines()
+    assert first.startswith("tiny, float32 on ") and first.endswith("(cpu)")
+    assert [line.split()[0] for line in lines[:4]] == ["a", "b", "c", "floor"]
+    assert [line.split()[2] for line in lines[:4]] == ["ms", "ms/token", "us/token", "ms"]
+    assert "R2" in lines[4] and "mean absolute error" in lines[4] and "rounds" in lines[5]
+    assert "beside the simulator, on the same workload:" in lines and f"written: {path}" in lines[-1]
+    data = json.loads(path.read_text())
+    assert (data["model"], data["device"]) == ("tiny, float32", "cpu") and len(data["points"]) == data["fit"]["n"] > 20
+    assert data["check"]["steps"][0] > 10 and data["check"]["ttft"]["errors"]["n"] == 16
+    options = ("--trace", "poisson:rate=1,n=20,prompt=100,output=5", "--kv", 4096)
+    said = mtpo("simulate", *options, "--steptime", path, "--json")
+    assert (said.code, said.json["hardware"]["step"]) == (0, data["step"])
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--device", "abacus"), "--device 'abacus' is not known; known: cpu, cuda"),
+        (("--dtype", "int3"), "--dtype 'int3' is not known"),
+        (("--out", "nosuch/x.json"), "--out nosuch/x.json: its folder does not exist"),
+        (("--model", "nosuch"), "nosuch/config.json: no such file"),
+    ],
+)
+def test_a_mistake_is_one_line(mtpo: Mtpo, options: tuple[str, ...], why: str) -> None:
+    said = mtpo("calibrate", *options)
+    assert (said.code, said.out) == (2, "")
+    assert why in said.err and said.err.startswith("mtpo: ") and said.err.count("\n") == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there(mtpo: Mtpo) -> None:
+    said = mtpo("calibrate", "--device", "cuda")
+    assert said.code == 2 and "PyTorch finds no GPU here" in said.err
