@@ -41,7 +41,6 @@ class Obligation:
     source: Goal | None = None
     """The goal as a formula of the spec; None where it is none, for a variant, or of no action."""
 
-    @property
     def whole(self) -> Argument:
         """The goal from all hypotheses."""
         return Argument(self.hypotheses, self.goal)
@@ -116,7 +115,7 @@ class Prover:
         return Outcome(obligation, status, time.perf_counter() - start, trace, tuple(proof))
 
     def _proof(self, obligation: Obligation) -> tuple[list[Argument], Trace | None]:
-        whole = obligation.whole
+        whole = obligation.whole()
         answer = self._solve(whole, min(self.timeout_ms, FIRST_MS))
         if answer == z3.unsat:
             return [whole], None
@@ -205,7 +204,7 @@ def prove(
         outcome = prover.discharge(obligation)
         if keep_smt2 is not None:
             name = f"{obligation.property}-{place}-{number}"
-            for i, argument in enumerate(outcome.proof or (obligation.whole,)):
+            for i, argument in enumerate(outcome.proof or (obligation.whole(),)):
                 keep_smt2(f"{name}-{i + 1}" if len(outcome.proof) > 1 else name, prover.smt2(argument))
         if confirm is not None and outcome.status is Status.PROVED:
             outcome = _confirmed(outcome, [confirm.ask(prover.smt2(argument)) for argument in outcome.proof])

@@ -16,11 +16,10 @@
 bit replay;
 bit reads[C * O], writes[C * O], invertible[C];
 bit launched[2], finished[2], committed[2];
-bit issued[C], live[C], pending[C], withdrawn[C], sighted[C], note[C], member[C];
+bit issued[C], live[C], pending[C], withdrawn[C], sighted[C], note[C], member[C], opened[C], landed[C];
 byte top[O], base[C * O], source[C * O];
 bit value[C * O], saw[C * O];
-bit busy, landed;
-byte acting;
+byte holder[O];
 hidden byte o, p, below, out0, out1, old;
 hidden byte told;
 
@@ -30,10 +29,12 @@ hidden byte told;
 #define APART(c, o) (!CONFLICT(c, o))
 #define ON_TOP(c, o) (!writes[AT(c, o)] || top[o] == c)
 #define WRITES_NOT(c, o) (!writes[AT(c, o)])
-#define IS_NEXT(c) (!issued[c] && launched[(c) - 1] && !finished[(c) - 1] && QUIET((c) - 1) && !busy)
+#define IS_NEXT(c) (!issued[c] && launched[(c) - 1] && !finished[(c) - 1] && QUIET((c) - 1))
+#define TOUCHES(c, o) (reads[AT(c, o)] || writes[AT(c, o)])
+#define FREE(c, o) (!holder[o] || !TOUCHES(c, o))
+#define FREE_READ(c, o) (!holder[o] || !reads[AT(c, o)])
 #define GATE(c) (invertible[c] || c == 1 || committed[0])
-#define NONE_LIVE (!(member[1] && live[1]) && !(member[2] && live[2]))
-#define ITS_TURN(c) (busy && !landed && acting == c && NONE_LIVE)
+#define ITS_TURN(c) (opened[c] && !landed[c] && (c == 2 || !(member[2] && live[2])))
 #define MATERIALIZED (live[top[0]] && writes[AT(top[0], 0)] && !(live[2] && writes[AT(2, 0)] && top[0] < 2))
 
 /* c takes effect on top of all it writes */
@@ -53,7 +54,7 @@ inline push(c) {
 }
 
 inline applied(c, x, y) {
-  d_step { out0 = x; out1 = y; push(c); sighted[c] = 1; landed = 1; assert(MATERIALIZED) }
+  d_step { out0 = x; out1 = y; push(c); sighted[c] = 1; landed[c] = 1; assert(MATERIALIZED) }
 }
 
 inline redone(w, x, y) {
@@ -95,7 +96,7 @@ inline read(c) {
 
 inline failed(c) {
   d_step {
-    withdrawn[c] = 1; sighted[c] = 1; landed = 1;
+    withdrawn[c] = 1; sighted[c] = 1; landed[c] = 1;
     for (o : 0 .. O - 1) {
       if :: reads[AT(c, o)] -> source[AT(c, o)] = top[o]; saw[AT(c, o)] = value[AT(top[o], o)] :: else fi
     }
@@ -110,18 +111,27 @@ inline deliver(c) {
   }
 }
 
-inline settle() {
+/* the repair of c opens; it undoes call 2 too or not, and locks what it and that touch */
+inline begin(c, two) {
+  d_step {
+    issued[c] = 1; opened[c] = 1; member[2] = member[2] | two;
+    for (o : 0 .. O - 1) { if :: TOUCHES(c, o) || (two && TOUCHES(2, o)) -> holder[o] = c :: else fi }
+  }
+}
+
+inline settle(c) {
   d_step {
     for (p : 0 .. C - 1) {
       for (o : 0 .. O - 1) {
         if
-        :: sighted[p] && reads[AT(p, o)] && saw[AT(p, o)] != value[AT(source[AT(p, o)], o)] -> note[p] = 1
+        :: holder[o] == c && sighted[p] && reads[AT(p, o)] && saw[AT(p, o)] != value[AT(source[AT(p, o)], o)] -> note[p] = 1
         :: else
         fi
       }
-      member[p] = 0
     }
-    busy = 0; landed = 0; acting = 0
+    for (o : 0 .. O - 1) { if :: holder[o] == c -> holder[o] = 0 :: else fi }
+    if :: c == 1 -> member[2] = 0 :: else fi;
+    opened[c] = 0; landed[c] = 0
   }
 }
 
@@ -158,20 +168,20 @@ active proctype protocol() {
   do
   :: atomic { !launched[0] -> launched[0] = 1 }
   :: atomic { launched[0] && !launched[1] -> launched[1] = 1 }
-  :: atomic { launched[0] && !finished[0] && QUIET(0) && !busy -> finished[0] = 1 }
-  :: atomic { launched[1] && !finished[1] && QUIET(1) && !busy -> finished[1] = 1 }
-  :: atomic { finished[0] && !QUIET(0) && !busy -> finished[0] = 0 }
-  :: atomic { finished[1] && !QUIET(1) && !busy -> finished[1] = 0 }
-  :: atomic { !finished[0] && !QUIET(0) && !busy -> deliver(1) }
-  :: atomic { !finished[1] && !QUIET(1) && !busy -> deliver(2) }
-  :: atomic { finished[0] && !committed[0] && QUIET(0) && !busy -> committed[0] = 1 }
-  :: atomic { finished[1] && !committed[1] && QUIET(1) && !busy && committed[0] -> committed[1] = 1 }
-  :: atomic { IS_NEXT(1) && EACH(WRITES_NOT, 1) -> read(1) }
-  :: atomic { IS_NEXT(2) && EACH(WRITES_NOT, 2) -> read(2) }
-  :: atomic { IS_NEXT(1) && GATE(1) && (!live[2] || EACH(APART, 1)) -> issued[1] = 1; busy = 1; acting = 1 }
-  :: atomic { IS_NEXT(1) && GATE(1) && live[2] -> issued[1] = 1; busy = 1; acting = 1; member[2] = 1 }
-  :: atomic { IS_NEXT(2) && GATE(2) -> issued[2] = 1; busy = 1; acting = 2 }
-  :: atomic { !landed && member[2] && live[2] && EACH(ON_TOP, 2) -> undone(2) }
+  :: atomic { launched[0] && !finished[0] && QUIET(0) && !opened[1] -> finished[0] = 1 }
+  :: atomic { launched[1] && !finished[1] && QUIET(1) && !opened[2] -> finished[1] = 1 }
+  :: atomic { finished[0] && !QUIET(0) -> finished[0] = 0 }
+  :: atomic { finished[1] && !QUIET(1) -> finished[1] = 0 }
+  :: atomic { !finished[0] && !QUIET(0) && (!sighted[1] || EACH(FREE_READ, 1)) -> deliver(1) }
+  :: atomic { !finished[1] && !QUIET(1) && (!sighted[2] || EACH(FREE_READ, 2)) -> deliver(2) }
+  :: atomic { finished[0] && !committed[0] && QUIET(0) && !opened[1] && !pending[1] -> committed[0] = 1 }
+  :: atomic { finished[1] && !committed[1] && QUIET(1) && !opened[2] && !pending[2] && committed[0] -> committed[1] = 1 }
+  :: atomic { IS_NEXT(1) && EACH(WRITES_NOT, 1) && EACH(FREE, 1) -> read(1) }
+  :: atomic { IS_NEXT(2) && EACH(WRITES_NOT, 2) && EACH(FREE, 2) -> read(2) }
+  :: atomic { IS_NEXT(1) && GATE(1) && (!live[2] || EACH(APART, 1)) && EACH(FREE, 1) -> begin(1, 0) }
+  :: atomic { IS_NEXT(1) && GATE(1) && live[2] && !opened[2] && EACH(FREE, 1) && EACH(FREE, 2) -> begin(1, 1) }
+  :: atomic { IS_NEXT(2) && GATE(2) && EACH(FREE, 2) -> begin(2, 0) }
+  :: atomic { !landed[1] && member[2] && live[2] && EACH(ON_TOP, 2) -> undone(2) }
   :: atomic { ITS_TURN(1) -> applied(1, 0, 0) }
   :: atomic { ITS_TURN(1) -> applied(1, 1, 0) }
   :: atomic { ITS_TURN(2) -> applied(2, 0, 0) }
@@ -181,15 +191,16 @@ active proctype protocol() {
   :: atomic { ITS_TURN(1) -> applied(1, 1, 1) }
   :: atomic { ITS_TURN(2) -> applied(2, 0, 1) }
   :: atomic { ITS_TURN(2) -> applied(2, 1, 1) }
-  :: atomic { landed && replay && pending[2] -> redone(2, 0, 1) }
-  :: atomic { landed && replay && pending[2] -> redone(2, 1, 1) }
+  :: atomic { landed[1] && replay && pending[2] -> redone(2, 0, 1) }
+  :: atomic { landed[1] && replay && pending[2] -> redone(2, 1, 1) }
 #endif
   :: atomic { ITS_TURN(1) -> failed(1) }
   :: atomic { ITS_TURN(2) -> failed(2) }
-  :: atomic { landed && replay && pending[2] -> redone(2, 0, 0) }
-  :: atomic { landed && replay && pending[2] -> redone(2, 1, 0) }
-  :: atomic { landed && !replay && pending[2] -> pending[2] = 0; withdrawn[2] = 1; sighted[2] = 0; note[2] = 1 }
-  :: atomic { landed && pending[2] -> pending[2] = 0; withdrawn[2] = 1; sighted[2] = 0; note[2] = 1 }
-  :: atomic { landed && !pending[1] && !pending[2] -> settle() }
+  :: atomic { landed[1] && replay && pending[2] -> redone(2, 0, 0) }
+  :: atomic { landed[1] && replay && pending[2] -> redone(2, 1, 0) }
+  :: atomic { landed[1] && !replay && pending[2] -> pending[2] = 0; withdrawn[2] = 1; sighted[2] = 0; note[2] = 1 }
+  :: atomic { landed[1] && pending[2] -> pending[2] = 0; withdrawn[2] = 1; sighted[2] = 0; note[2] = 1 }
+  :: atomic { landed[1] && !pending[2] -> settle(1) }
+  :: atomic { landed[2] -> settle(2) }
   od
 }

@@ -438,7 +438,7 @@ def test_a_quantifier_captures_no_name_of_a_spec(name: str | int) -> None:
     prover = Prover(named(name if isinstance(name, str) else f"n_{number + name}"))
     for obligation in prover.obligations():
         if obligation.action is None:
-            assert prover._solve(obligation.whole, 1000) != z3.unsat, obligation.clause
+            assert prover._solve(obligation.whole(), 1000) != z3.unsat, obligation.clause
 
 
 def test_a_relation_that_is_named_like_an_order_is_none() -> None:

@@ -39,13 +39,13 @@ def test_what_does_not_follow_is_refuted(lock: Spec) -> None:
     prover = Prover(lock)
     (one, *_) = prover.obligations(lambda p, action: action == "acquire")
     with SecondSolver(10) as solver:
-        assert solver.ask(prover.smt2(one.whole)) == ("unsat", "")
-        answer, why = solver.ask(prover.smt2(attrs.evolve(one.whole, hypotheses=[])))
+        assert solver.ask(prover.smt2(one.whole())) == ("unsat", "")
+        answer, why = solver.ask(prover.smt2(attrs.evolve(one.whole(), hypotheses=[])))
         assert (answer, why) in (("sat", ""), ("unknown", "cvc5 can't tell in time"))
         answer, why = solver.ask("(check-sat")
         assert answer == "unknown"
         assert why.startswith("cvc5: ")
-        assert solver.ask(prover.smt2(one.whole)) == ("unsat", ""), "the child goes on after an error"
+        assert solver.ask(prover.smt2(one.whole())) == ("unsat", ""), "the child goes on after an error"
 
 
 @attrs.define
