@@ -114,8 +114,8 @@ inline deliver(c) {
 /* the repair of c opens; it undoes call 2 too or not, and locks what it and that touch */
 inline begin(c, two) {
   d_step {
-    issued[c] = 1; opened[c] = 1; member[2] = member[2] | two;
     for (o : 0 .. O - 1) { if :: TOUCHES(c, o) || (two && TOUCHES(2, o)) -> holder[o] = c :: else fi }
+    issued[c] = 1; opened[c] = 1; member[2] = member[2] | two
   }
 }
 
