@@ -26,12 +26,23 @@ class NoDevice(ValueError):
 
 
 class Arrays(Protocol):
-    """What the search asks of a library beside operators and indexing. ``note`` is what a user is to know of it."""
+    """What the search asks of a library beside operators and indexing."""
 
-    name: str
-    device: str
-    lanes: int
-    note: str
+    @property
+    def name(self) -> str:
+        """The library's."""
+
+    @property
+    def device(self) -> str:
+        """``cpu``, or which GPU."""
+
+    @property
+    def lanes(self) -> int:
+        """States to be expanded at once."""
+
+    @property
+    def note(self) -> str:
+        """What to tell a user, or nothing."""
 
     def fused(self, columns: Columns) -> Columns:
         """The program in the form that suits the library best."""

@@ -250,10 +250,14 @@ def _enabled(search: Batches, planes: Any, count: int) -> tuple[Any, npt.NDArray
 def _pieces(by: npt.NDArray[np.int64], most: int) -> list[tuple[int, int, npt.NDArray[np.int64]]]:
     """The steps cut into pieces of at most ``most``: where each begins and ends, and how many of each step it has."""
     ends = np.cumsum(by)
-    found = []
+    found: list[tuple[int, int, npt.NDArray[np.int64]]] = []
     for start in range(0, int(ends[-1]) if len(ends) else 0, most):
         stop = min(int(ends[-1]), start + most)
-        found.append((start, stop, np.diff(np.clip(ends, start, stop), prepend=start)))
+        upto = np.clip(ends, start, stop)
+        counts = upto.copy()
+        counts[1:] -= upto[:-1]
+        counts[0] -= start
+        found.append((start, stop, counts))
     return found
 
 

@@ -177,12 +177,9 @@ class Checkpoint:
         self.restart(packing)
         self._segments = body["segments"]
         self.spent = body["seconds"]
-        standing = Standing(
-            **{
-                a.name: tuple(body[a.name]) if isinstance(body[a.name], list) else body[a.name]
-                for a in attrs.fields(Standing)
-            }
-        )
+        fields: dict[str, Any] = {a.name: body[a.name] for a in attrs.fields(Standing)}
+        fields = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
+        standing = Standing(**fields)
         return Loaded(standing, np.concatenate(states), np.concatenate(parents), body["bits"], body["signed"])
 
 

@@ -13,7 +13,7 @@ from mtpo.proofs.packing import Packing
 from mtpo.proofs.rows import Progress, integers, layout, roots_of, run_through, successors
 from mtpo.proofs.symmetry import Symmetry, symmetry_of
 from mtpo.proofs.verdicts import Trace
-from mtpo.spec.concrete import Instance, State
+from mtpo.spec.concrete import Instance, InstanceError, State
 
 
 def search_columns(
@@ -61,6 +61,12 @@ def search_columns(
                 (state,) = packing.unpack(search.kept([wide.position]))
                 row = instance.freeze([int(v) for v in state])
                 seen = [*seen, *integers(instance, [after for _, after in successors(instance, row)])]
+                if layout(instance, seen) == (bits, signed):
+                    raise InstanceError(
+                        f"{instance.spec.name}: the generated program finds an integer of more than {bits} bits that "
+                        "the spec does not have; that is a mistake in mtpo, please report it; explore with --engine "
+                        "python"
+                    ) from None
                 loaded = None
                 continue
         if kept is not None and search.bad is None:

@@ -76,11 +76,12 @@ def lines(circuit: Circuit, outputs: Sequence[Output], inputs: Mapping[str, str]
             idle.append(name)
 
     for gate in gates:
-        op, needed = circuit.op[gate], _needs(circuit, gate)
-        for each in needed:
+        op = circuit.op[gate]
+        needs = _needs(circuit, gate)
+        for each in needs:
             uses[each] -= 1
         if op in _SIGN:
-            a, b = sorted(needed, key=lambda g: bool(uses[g] or g not in owned))
+            a, b = sorted(needs, key=lambda g: bool(uses[g] or g not in owned))
             if a in owned and not uses[a]:
                 out.append(f"{place[a]} {_SIGN[op]}= {place[b]}")
                 place[gate] = place.pop(a)
@@ -95,7 +96,7 @@ def lines(circuit: Circuit, outputs: Sequence[Output], inputs: Mapping[str, str]
                 done(b)
             owned.add(gate)
         elif op == "not":
-            (a,) = needed
+            (a,) = needs
             name = fresh()
             out.append(f"{name} = ~{place[a]}")
             place[gate] = name

@@ -346,33 +346,32 @@ class Grounding:
 
     def _changes(self, action: Action, env: Env) -> tuple[tuple[tuple[int, Gate], ...], Gate]:
         after: dict[int, Gate] = {}
-        room = TRUE
+        fits: dict[int, Gate] = {}
         for update in action.updates:
             variable = update.variable
             offset = self.instance.offsets[variable.name]
             if update.whole:
                 for place, point in enumerate(self.instance.points(variable)):
                     inner = {**env, **dict(zip(update.args, point, strict=True))}
-                    value = self.value(update.value, inner)
-                    room = self._write(after, offset + place, TRUE, value, variable.range, room)
+                    self._write(after, fits, offset + place, TRUE, self.value(update.value, inner), variable.range)
             else:
                 value = self.value(update.value, env)
                 for chosen, place in self._places(variable, update.args, env):
-                    room = self._write(after, offset + place, chosen, value, variable.range, room)
+                    self._write(after, fits, offset + place, chosen, value, variable.range)
         changed = ((plane, gate) for plane, gate in after.items() if gate != self.circuit.input("s", plane))
-        return tuple(changed), room
+        return tuple(changed), self.circuit.all(fits.values())
 
     def _write(
-        self, after: dict[int, Gate], cell: int, chosen: Gate, value: Value, sort: type[Term], room: Gate
-    ) -> Gate:
+        self, after: dict[int, Gate], fits: dict[int, Gate], cell: int, chosen: Gate, value: Value, sort: type[Term]
+    ) -> None:
+        """Write a cell where that one is ``chosen``; what is written over need not fit."""
         if chosen == FALSE:
-            return room
+            return
         circuit = self.circuit
-        bits, fits = self.written(value, sort, cell)
+        bits, fit = self.written(value, sort, cell)
         for plane, bit in zip(self.planes(cell), bits, strict=True):
-            old = after.get(plane, circuit.input("s", plane))
-            after[plane] = circuit.choose(chosen, bit, old)
-        return circuit.both(room, circuit.either(circuit.inv(chosen), fits))
+            after[plane] = circuit.choose(chosen, bit, after.get(plane, circuit.input("s", plane)))
+        fits[cell] = circuit.choose(chosen, fit, fits.get(cell, TRUE))
 
     # -- properties --------------------------------------------------------------------------------------------
 

@@ -305,6 +305,22 @@ def counting(first: int, by: int, until: int, guard: Any = lambda x: x) -> Insta
     return Instance(spec, {})
 
 
+def test_what_is_written_over_need_not_fit() -> None:
+    """All cells get a number that is too large, then one of them another: only what is left counts."""
+    spec = Spec("over")
+    first = spec.const("first", to=Process)
+    x = spec.var("x", Process, to=Int, init=lambda p: 0)
+    at = spec.var("at", to=Process, init=lambda: first())
+
+    @spec.action
+    def go() -> None:
+        x.becomes(lambda p: x(p) + (1 << 70))
+        x[at()] = 7
+
+    found = search_columns(Instance(spec, {Process: 1}, {"first": [0]}), limit=9, arrays=arrays_of("numpy"))
+    assert (found.complete, found.states, found.transitions) == (True, 2, 2)
+
+
 def test_what_a_guard_computes_may_leave_64_bits() -> None:
     """Only what a cell keeps must fit: this product does not fit anywhere else."""
     found = search_columns(counting(1 << 40, 1, 1 << 41, lambda x: x * (1 << 40)), limit=9, arrays=arrays_of("numpy"))
