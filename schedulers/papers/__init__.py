@@ -14,6 +14,7 @@ STUDIES: Final = MappingProxyType(
         "fairbatching": "mtpo.schedulers.papers.fairbatching",
         "concur": "mtpo.schedulers.papers.concur",
         "conserve": "mtpo.schedulers.papers.conserve",
+        "composed": "mtpo.schedulers.papers.composed",
     }
 )
 """Modules of the studies by the paper's name."""

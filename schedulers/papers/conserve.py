@@ -191,6 +191,11 @@ def _rows(found: _Found) -> tuple[Row, ...]:
         rows.append(_row(f"violations, {name}", ours, paper[index + 3], late, "%", True))
     late = found.each("ConServe", "ttfet_all_late")
     rows.append(_row("violations, TTFET", f"{ours}, all waits", None, late, "%", True))
+    pairs = zip(found.each("ConServe", "ttfet_all"), found.each("failover", "ttfet_all"), strict=True)
+    gain = [100 * (1 - ours / theirs) for theirs, ours in pairs]
+    rows.append(_row("p95 TTFET less by, failover", "against ConServe, 1.634/s, all waits", None, gain, "%"))
+    gaps = [b / a for a, b in zip(found.each("ConServe", "gap"), found.each("failover", "gap"), strict=True)]
+    rows.append(_row("p95 last-turn TBT, failover", "over ConServe's, 1.634/s", None, gaps, "x", True))
     most = [float(cell.figures["ConServe"].most_transfers) for cells in found.cells.values() for cell in cells]
     rows.append(Row("transfers of a conversation", "ConServe, every run", 1.0, max(most), "", True, "at most"))
     return tuple(rows)

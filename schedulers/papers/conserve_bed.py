@@ -16,6 +16,7 @@ from typing import Final
 import attrs
 
 from mtpo.schedulers.placement.conserve import Ampd, ConServe
+from mtpo.schedulers.placement.failover import Failover
 from mtpo.schedulers.placement.simple import Collocated, FullDisaggregation
 from mtpo.schedulers.simulator.cluster import Outcome, Setup, WorkerSetup, simulate
 from mtpo.schedulers.simulator.energy import Load
@@ -42,9 +43,11 @@ SYSTEMS: Final[Mapping[str, PlacementPolicy]] = MappingProxyType(
         "AMPD": Ampd(0.1),
         "ConServe": ConServe(),
         "ConServe, oracle": ConServe(oracle=True),
+        "failover": Failover(),
     }
 )
-"""Collocated as in the artifact: a conversation waits until its peak fits, which an oracle tells."""
+"""Collocated as in the artifact: a conversation waits until its peak fits, which an oracle tells. Failover is this
+project's own."""
 
 SHARES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99, 0.997, 1.0)
 FIRST: Final = (8700, 11644, 14616, 15709, 16412, 16739, 17546, 18201, 18703, 20085)

@@ -12,6 +12,7 @@ from typing import Final
 
 from mtpo.schedulers.papers.fairbatching_bed import (
     BEST,
+    BOUNDED,
     FULL,
     OURS,
     POLICIES,
@@ -110,7 +111,7 @@ def _study(
     reference: float,
 ) -> Study:
     ours, first = single[OURS], size.shares[0]
-    others = [name for name in single if name != OURS]
+    others = [name for name in single if name not in (OURS, BOUNDED)]
     our_cluster = cluster[OURS, "PAB"].capacity[first]
     rows = [tail_row(name, ours, single[name], rates) for name in others]
     for share in size.shares:
@@ -129,6 +130,7 @@ def _study(
         for (name, place), made in cluster.items()
         if (name, place) != (OURS, "PAB")
     ]
+    rows += _bounded(single, size.shares, reference)
     named = f"Sarathi {best.partition(':')[2]}"
     budgets = sorted({256, 512, 2048, *size.candidates})
     hardware = A100_LLAMA_8B
@@ -168,6 +170,34 @@ def _study(
         _plots(single, cluster, rates, size.shares),
         tuple(_notes(rows, options, named)),
     )
+
+
+def _bounded(single: Mapping[str, Found], shares: Sequence[float], rate: float) -> list[Row]:
+    """The policy with a bound on any gap, beside FairBatching: what the bound costs."""
+    ours, theirs = single[BOUNDED], single[OURS]
+    rows = [
+        gain_row(
+            f"capacity at {100 * share:g} %, bounded gap", OURS, None, ours.capacity[share], theirs.capacity[share]
+        )
+        for share in shares
+    ]
+    a, b = theirs.known[rate], ours.known[rate]
+    at = f"at {rate:.2f}/s"
+    rows += [
+        Row(
+            f"{what}, bounded gap",
+            OURS,
+            None,
+            high / low if low else None,
+            "x",
+            note=f"{high:.2f} s, {low:.2f} s, {at}",
+        )
+        for what, high, low in (
+            ("largest gap, times lower", a.gap.max, b.gap.max),
+            ("P99 TTFT, times lower", a.ttft.p99, b.ttft.p99),
+        )
+    ]
+    return rows
 
 
 def _figures(single: Mapping[str, Found], rate: float) -> Grid:
@@ -223,6 +253,8 @@ def _notes(rows: Sequence[Row], options: Options, best: str) -> list[str]:
     found = []
     for name in dict.fromkeys(row.measure for row in rows):
         judged = [row for row in rows if row.measure == name and row.holds is not None]
+        if all(row.paper is None for row in rows if row.measure == name):
+            continue
         holds, fails = ([row.setting for row in judged if row.holds is one] for one in (True, False))
         held, failed = ("; ".join(one) or "none" for one in (holds, fails))
         found.append(f"{name}: the paper's figure holds against {held}; not against {failed}.")

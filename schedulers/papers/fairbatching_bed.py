@@ -28,9 +28,11 @@ TTFT, TPOT = 1.0, 0.05
 SHARES: Final = (0.01, 0.05, 0.10)
 """Of requests in violation, at which capacity is measured."""
 OURS: Final = "FairBatching"
+BOUNDED: Final = "bounded gap (this project)"
 BEST: Final = "Sarathi, best budget"
 POLICIES: Final[Mapping[str, str]] = {
     OURS: "fairbatching",
+    BOUNDED: "bounded_gap:0.2",
     "Sarathi 256": "sarathi:256",
     "Sarathi 512": "sarathi:512",
     "Sarathi 2048": "sarathi:2048",

@@ -29,6 +29,7 @@ from mtpo.schedulers.simulator.worker import (
     Caps,
     Request,
     SimulationError,
+    StuckError,
     Worker,
     brought,
     policy_failed,
@@ -239,7 +240,7 @@ class Simulation:
 
     def _stuck(self) -> SimulationError:
         what = f"{self.router.holding} turns are held by {type(self.setup.placement).__name__}"
-        return SimulationError(
+        return StuckError(
             f"nothing can go on at {self.now:.3f} s though {self.left} conversations are left: {what}, "
             f"{self.gate.waiting} agents wait for admission by {type(self.setup.admission).__name__}"
         )

@@ -30,6 +30,10 @@ class SimulationError(ValueError):
     """A simulation that can't go on: what asked for what, and why that can't be done; one line."""
 
 
+class StuckError(SimulationError):
+    """Nothing can go on though there is work: policies wait for each other."""
+
+
 def policy_failed(policy: object, error: Exception) -> SimulationError:
     """What a policy raised, as one line."""
     return SimulationError(" ".join(f"policy {type(policy).__name__}: {type(error).__name__}: {error}".split()))

@@ -36,6 +36,8 @@ def test_it_admits_as_many_as_fit_by_what_one_takes_now() -> None:
     # Nothing to measure: as before.
     assert policy.decide(seen(60.0, 0, 0.0)).limit == 60
     assert load_policy("footprint:0.7,period=2", "admission") == Footprint(0.7, 2.0)
+    by_request = load_policy("footprint:per_request=yes", "admission").decide(seen(20.0, 20, 0.2))
+    assert (by_request.limit, by_request.per_request, by_request.youngest_first) == (25, True, False)
 
 
 @given(st.floats(1.0, 300.0), st.integers(0, 300), st.floats(0.0, 1.0), st.integers(1, 300))

@@ -247,6 +247,18 @@ def test_what_fits_nowhere_is_refused_and_holds_up_nobody():
     assert outcome.shed == 1 and sorted(turn.conversation for turn in outcome.turns) == ["0", "2"]
 
 
+def test_more_may_be_promised_than_a_decoder_holds():
+    shapes = [(0.01 * n, [(600, 30, 0.0), (10, 5, 5.0)]) for n in range(12)]
+    workers = (WorkerSetup(A40_QWEN_06B, CAPS),) * 2
+    setup = Setup(load_policy("bounded_gap:0.1"), workers, ttft_slo=5.0)
+    waits = {}
+    for promise in (1.0, 4.0):
+        outcome = simulate(talks(shapes), attrs.evolve(setup, placement=Failover(1.0, promise)))
+        assert len(outcome.turns) == 24 and outcome.preemptions == 0 and outcome.transfers == 0
+        waits[promise] = max(turn.ttft for turn in outcome.turns)
+    assert waits[1.0] > 5.0 > waits[4.0], "those that wait for their tools hold up nobody"
+
+
 def test_it_is_named():
     assert load_policy("failover", "placement") == Failover(1.0)
     assert load_policy("failover:none", "placement") == Failover(None)

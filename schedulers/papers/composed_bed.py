@@ -1,0 +1,156 @@
+"""Three layers together: coding agents on a cluster, under combinations of step, admission and placement policies.
+
+Sessions of coding agents: long first prompts, short turns, tools between them. Useful tokens are the output tokens of
+turns whose every token was on time; a combination is judged at the highest rate at which enough turns are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from mtpo.schedulers.load import load_policy
+from mtpo.schedulers.papers.table import Options, StudyError
+from mtpo.schedulers.simulator.cluster import Outcome, Setup, WorkerSetup, simulate
+from mtpo.schedulers.simulator.loss import Loss
+from mtpo.schedulers.simulator.metrics import spread
+from mtpo.schedulers.simulator.steptime import H200_8B
+from mtpo.schedulers.simulator.worker import Caps, StuckError
+from mtpo.schedulers.traces.generate import Lengths, agents
+from mtpo.schedulers.traces.load import load_workload
+from mtpo.schedulers.traces.workload import Workload
+
+TTFT, TPOT = 10.0, 0.05
+"""Objectives in seconds: a first prompt of 260,000 tokens takes 8 s alone."""
+ATTAINED: Final = 0.9
+"""The share of turns that have to be on time throughout."""
+CAPS: Final = Caps(H200_8B.kv_tokens // 16, 16, 16384, 256)
+_MODEL: Final = "a=0.0065,b=0.000032,c=0.000000035,ttft=10,tpot=0.05"
+FAIR: Final = f"fairbatching:{_MODEL}"
+BOUNDED: Final = f"bounded_gap:0.2,{_MODEL}"
+LARGEST: Final = 400_000
+"""Tokens: longer sessions are left out; half of a worker's KV cache."""
+
+
+@attrs.frozen
+class Combination:
+    """Policies of the three layers; ``split``: one prefiller and the rest decoders, else every worker does both."""
+
+    step: str
+    admission: str
+    placement: str
+    split: bool = False
+
+
+OURS: Final = "bounded gap, footprint, failover"
+COMBINATIONS: Final[Mapping[str, Combination]] = {
+    OURS: Combination(BOUNDED, "footprint:0.9,per_request=yes", "failover:1,promise=16"),
+    "Sarathi 512, none, collocated": Combination("sarathi:512", "none", "collocated"),
+    "FairBatching, none, collocated": Combination(FAIR, "none", "collocated"),
+    "FairBatching, CONCUR, collocated": Combination(FAIR, "concur:period=1", "collocated"),
+    "FairBatching, none, ConServe": Combination(FAIR, "none", "conserve", True),
+    "FairBatching, CONCUR, ConServe": Combination(FAIR, "concur:period=1", "conserve", True),
+    "bounded gap, none, failover": Combination(BOUNDED, "none", "failover:1,promise=16"),
+    "bounded gap, footprint by agents, failover": Combination(BOUNDED, "footprint", "failover"),
+    "FairBatching, footprint, collocated": Combination(FAIR, "footprint", "collocated"),
+}
+"""Ours, then five of published ones only, then others with some of ours."""
+MIXED: Final = frozenset([*COMBINATIONS][6:])
+
+
+@attrs.frozen
+class Size:
+    """``sessions`` of at most ``turns`` turns on ``workers``, at each of ``rates`` per second."""
+
+    sessions: int
+    turns: int
+    workers: int
+    rates: tuple[float, ...]
+
+
+FULL: Final = Size(60, 6, 4, (0.05, 0.1, 0.2, 0.4))
+QUICK: Final = Size(24, 4, 2, (0.1, 0.2, 0.4))
+
+
+def read(options: Options, size: Size) -> Workload:
+    """The first sessions of a trace, or generated ones of the same shape; turns and sessions cut to the size. Raises
+    :class:`StudyError` for a trace with too few of them."""
+    if options.trace is None:
+        # Medians and tails like those of published sessions: first prompts, what a turn adds, outputs.
+        found = agents(
+            "sessions like those of a coding agent",
+            size.sessions,
+            size.turns,
+            Lengths(25_000, 300_000),
+            Lengths(700, 12_000),
+            Lengths(220, 3_000),
+            20.0,
+        )
+    else:
+        found = load_workload(options.trace, options.format or "sessions")
+    kept = tuple(one for one in found.first(None, size.turns).conversations if one.peak <= LARGEST)[: size.sessions]
+    if len(kept) < min(size.sessions, 8):
+        raise StudyError(
+            f"{options.trace or 'generator'}: {len(kept)} sessions of at most {LARGEST:,} tokens; 8 needed"
+        )
+    return attrs.evolve(found, conversations=kept, timed=False)
+
+
+@attrs.frozen
+class Figures:
+    """Of one combination at one rate. ``kept``: the share of turns with every token on time; ``useful``: their output
+    tokens per second of arrivals, as if sessions kept coming; ``ttft`` P95 and ``gap`` P99 in seconds; ``hits``: share
+    of prompt tokens; ``given_up``: turns that were refused or lost; ``stuck``: its policies waited for each other, and
+    nothing went on."""
+
+    kept: float
+    useful: float
+    ttft: float
+    gap: float
+    hits: float
+    preempted: int
+    given_up: int
+    replaced: int
+    stuck: bool = False
+
+
+def measure(workload: Workload, name: str, workers: int, rate: float, lost: float | None = None) -> Figures:
+    """One combination at one rate; ``lost``: when the last worker is lost, in seconds."""
+    one = COMBINATIONS[name]
+    both = WorkerSetup(H200_8B, CAPS)
+    cluster = (both,) * workers
+    if one.split:
+        decoder = attrs.evolve(both, prefills=False)
+        cluster = (attrs.evolve(both, decodes=False), *(decoder,) * (workers - 1))
+    setup = Setup(
+        load_policy(one.step),
+        cluster,
+        load_policy(one.admission, "admission"),
+        load_policy(one.placement, "placement"),
+        TTFT,
+        TPOT,
+        losses=() if lost is None else (Loss(workers - 1, lost),),
+    )
+    try:
+        outcome = simulate(workload.at_rate(rate), setup)
+    except StuckError:
+        return Figures(0.0, 0.0, 0.0, 0.0, 0.0, 0, workload.requests, 0, True)
+    return figures(outcome, len(workload.conversations) / rate)
+
+
+def figures(outcome: Outcome, seconds: float) -> Figures:
+    """What counts of an outcome; sessions arrived for so many seconds."""
+    asked = len(outcome.turns) + outcome.shed + outcome.lost
+    useful = [turn for turn in outcome.turns if not turn.late]
+    return Figures(
+        len(useful) / asked,
+        sum(turn.output for turn in useful) / seconds,
+        spread(turn.ttft for turn in outcome.turns).p95,
+        spread(turn.gap for turn in outcome.turns).p99,
+        outcome.hits / outcome.prompt if outcome.prompt else 0.0,
+        outcome.preemptions,
+        outcome.shed + outcome.lost,
+        outcome.replaced,
+    )
