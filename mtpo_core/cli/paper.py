@@ -1,6 +1,7 @@
 """Measure in the simulator what a paper claims, and set the paper's figures beside ours.
 
-NAME: fairbatching (tail of TTFT, capacity, cluster capacity), concur, conserve. Without --trace the workload is
+NAME: fairbatching (tail of TTFT, capacity, cluster capacity), concur, conserve, composed (three layers together, this
+project's beside published ones: an aim, not a paper's figure). Without --trace the workload is
 generated, with lengths like those of the traces that the papers use; --trace FILE takes the file (see mtpo simulate
 for --format), also looked for in $MTPO_TRACES. --quick takes about a minute: fewer requests, coarser searches; its
 figures are less certain. --out FILE writes a page with plots. Policies run side by side, one a core.
@@ -25,7 +26,7 @@ NEEDS_ARGUMENTS = True
 
 @verb
 def paper_command(
-    name: Annotated[str, typer.Argument(help="fairbatching, concur or conserve")],
+    name: Annotated[str, typer.Argument(help="fairbatching, concur, conserve or composed")],
     quick: Annotated[bool, typer.Option("--quick", help="about a minute")] = False,
     trace: Annotated[str | None, typer.Option(help="a trace file, or a generator as in mtpo simulate")] = None,
     format: Annotated[str | None, typer.Option(help="the format of the file, if not the one expected")] = None,
