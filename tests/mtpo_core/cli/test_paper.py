@@ -33,7 +33,7 @@ def test_text_and_page(mtpo: Mtpo, tmp_path: Path) -> None:
 def test_as_json(mtpo: Mtpo) -> None:
     said = mtpo("paper", "fairbatching", "--quick", *TRACE, "--json")
     rows = said.json["rows"]
-    assert said.json["name"] == "fairbatching" and {row["paper"] for row in rows} == {2.29, 20.0, 54.3}
+    assert said.json["name"] == "fairbatching" and {row["paper"] for row in rows} - {None} == {2.29, 20.0, 54.3}
     assert said.code == (0 if said.json["holds"] else 1)
 
 
