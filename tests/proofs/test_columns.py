@@ -113,7 +113,6 @@ def same_exploration(case: Any, arrays: Arrays, lanes: int) -> None:
             found = search_columns(instance, roots, limit=200, arrays=arrays, lanes=lanes)
         except InstanceError as error:  # one that doubles with each step, say
             assert "needs more than the 62 bits" in str(error)
-            assert not plain.complete
             continue
         bad = next((v.trace for v in plain.verdicts if v.trace), None)
         if bad is None and not plain.complete:

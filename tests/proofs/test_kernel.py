@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -81,7 +82,11 @@ def test_an_exploration_of_a_random_spec_ends_as_the_plain_one_does(case: Any) -
     for instance in (given_, bare):
         roots = [instance.freeze(instance.initial(case.chosen)), case.before, case.after]
         plain = explore(instance, roots, limit=200)
-        found = search_compiled(instance, roots, limit=200, jit=False)
+        try:
+            found = search_compiled(instance, roots, limit=200, jit=False)
+        except InstanceError as error:  # of a number that doubles with each step, say
+            assert re.search("needs more than the 62 bits|may leave 64 bits", str(error))
+            continue
         bad = next((v.trace for v in plain.verdicts if v.trace), None)
         assert (found.violated is None) == (bad is None)
         assert found.complete == plain.complete
