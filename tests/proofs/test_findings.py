@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from mtpo.proofs.ablate import all_broken
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
@@ -30,7 +31,8 @@ from mtpo.spec.failover import failover
 from mtpo.spec.footprint import footprint
 from mtpo.spec.language import forall, implies
 from mtpo.spec.mtpo import Call, mtpo
-from mtpo.spec.mtpo.model import author, note, opened
+from mtpo.spec.mtpo import Object as Piece
+from mtpo.spec.mtpo.model import author, note, opened, writes
 from mtpo.spec.paged_kv import kv
 from mtpo.spec.recovery import Call as LoggedCall
 from mtpo.spec.recovery import Object, Value, recovery
@@ -395,3 +397,22 @@ def test_every_finding_has_a_test():
     findings = re.findall(r"^## (F\d+)\.", TEXT, re.MULTILINE)
     tests = {name.split("_")[1].upper() for name in globals() if name.startswith("test_f")}
     assert findings and set(findings) == tests
+
+
+def test_f24_what_is_only_read_must_be_locked_too():
+    actions = dict(mtpo.actions)
+    for name in ("call", "retract"):
+        c, members, locks = actions[name].params
+
+        def of_writes(o, c=c, members=members, locks=locks):
+            of_members = forall(Call, lambda m: implies(members(m) & writes(m, o), locks(o)))
+            return implies(writes(c, o), locks(o)) & of_members
+
+        weaker = forall(Piece, of_writes)
+        guard = (attrs.evolve(g, formula=weaker) if g.id.endswith(".locks-all") else g for g in actions[name].guard)
+        actions[name] = attrs.evolve(actions[name], guard=tuple(guard))
+    broken, _, complete = all_broken(*mtpo_instance(2, 1, 2, spec=mtpo.without(actions=actions)), 10**6)
+    assert complete
+    assert {"mtpo.filtered-read", "mtpo.in-place", "mtpo.notified-serializable"} < broken.keys()
+    steps = [step.action for step in broken["mtpo.notified-serializable"].steps]
+    assert steps.count("applied") == 2 and "undone" not in steps and "deliver" not in steps
