@@ -7,7 +7,6 @@ sign, since PyTorch has no others that it shifts.
 from __future__ import annotations
 
 import contextlib
-import importlib
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
@@ -143,6 +142,6 @@ def arrays_of(name: str) -> Arrays:
     """The library of a name. Raises :class:`NoDevice` when it can't run here, ModuleNotFoundError where it lacks."""
     if name == "numpy":
         return Numpy()
-    module = importlib.import_module("mtpo.proofs.devices")
-    found: Arrays = module.torch_arrays() if name == "torch" else module.cupy_arrays()
-    return found
+    from mtpo.proofs.devices import cupy_arrays, torch_arrays
+
+    return torch_arrays() if name == "torch" else cupy_arrays()
