@@ -20,7 +20,14 @@ import attrs
 from mtpo.proofs.verdicts import Verdict
 
 LANGUAGE = ("spec/terms.py", "spec/language.py")
-_PROVE = (*LANGUAGE, "proofs/symbolic.py", "proofs/inductive.py", "proofs/vacuity.py", "proofs/second.py")
+_PROVE = (
+    *LANGUAGE,
+    "proofs/symbolic.py",
+    "proofs/inductive.py",
+    "proofs/relevant.py",
+    "proofs/vacuity.py",
+    "proofs/second.py",
+)
 _EXPLORE = (
     *LANGUAGE,
     "spec/concrete.py",

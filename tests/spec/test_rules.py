@@ -15,7 +15,7 @@ def test_every_clause_that_a_rule_names_exists() -> None:
 
 
 def test_every_action_and_property_is_for_some_rule() -> None:
-    assert unmapped(SPECS) == (), "name them in spec/rules.py, under the rule that they carry"
+    assert unmapped(SPECS) == (), "name them in spec/rules, under the rule that they carry"
 
 
 def test_a_rule_is_carried_or_says_why_not() -> None:
