@@ -98,14 +98,30 @@ def test_the_papers_that_it_names_are_measured():
     from mtpo.schedulers.papers import STUDIES
 
     assert {f"{name}.md" for name in STUDIES} == {path.name for path in (ROOT / "docs" / "papers").iterdir()}
-    assert "`mtpo paper\nfairbatching`, `concur` or `conserve`" in README
+    assert "`mtpo paper fairbatching`, `concur`, `conserve` or\n`composed`" in README
+
+
+def test_the_policies_and_options_that_it_names_exist(tmp_path):
+    from mtpo.schedulers.load import load_policy
+
+    for name, layer in {"bounded_gap": "step", "footprint": "admission", "failover": "placement"}.items():
+        assert f"`{name}`" in README
+        assert load_policy(name, layer)
+    for verb, options in {
+        "explore": ("--engine", "--checkpoint", "--resume", "--faults", "--picture", "--itf"),
+        "simulate": ("--lose",),
+        "calibrate": (),
+    }.items():
+        assert all(f"`{option}" in README or f"{option} " in README for option in options), verb
+        said = shell(f".venv/bin/mtpo {verb} --help", tmp_path)
+        assert said.returncode == 0 and all(option in said.stdout for option in options)
 
 
 def test_the_specs_that_its_table_names_are_in_the_ledger():
     from mtpo.proofs.ledger import read_ledger
 
     shown = {(e.property.partition(".")[0], e.method) for e in read_ledger()}
-    for spec in ("mtpo", "kv", "fair", "concur", "conserve", "recovery", "delivery"):
+    for spec in ("mtpo", "kv", "fair", "concur", "conserve", "gap", "failover", "footprint", "recovery", "delivery"):
         assert {(spec, method) for method in ("inductive", "exhaustive", "mutants")} <= shown
 
 
