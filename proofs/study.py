@@ -6,11 +6,11 @@ import abc
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
-from mtpo.proofs.explore import Exploration, explore
+from mtpo.proofs.explore import ENGINES, Engine, Exploration, explore
 from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.picture import Case, pictures_of, reasons_of, timeline_of, write_picture
 from mtpo.proofs.verdicts import Status, Verdict
@@ -169,12 +169,14 @@ def _english(spec: Spec, id: str) -> str:
 
 
 def explored(
-    spec: Spec, *, size: int | None, limit: int, compiled: bool, symmetry: bool, sizes: Mapping[str, int]
+    spec: Spec, *, size: int | None, limit: int, engine: str, symmetry: bool, sizes: Mapping[str, int]
 ) -> Explored:
     """See ``Spec.explore``."""
     instance, initial = instance_of(spec, size, sizes)
-    engine = "compiled" if compiled or symmetry else "python"
-    found = explore(instance, initial, limit=limit, engine=engine, symmetry=symmetry)  # type: ignore[arg-type]
+    engine = engine or ("numpy" if symmetry else "python")
+    if engine not in ENGINES:
+        raise StudyError(f"{spec.name}: no engine {engine!r}; there are {', '.join(ENGINES)}")
+    found = explore(instance, initial, limit=limit, engine=cast(Engine, engine), symmetry=symmetry)
     elements = ", ".join(f"{n} {sort.__name__}" for sort, n in instance.sizes.items())
     extent = "all states" if found.complete else "not all states"
     title = f"{spec.name}: {elements}; {found.states:,} states, {found.transitions:,} steps, {extent}"

@@ -36,17 +36,18 @@ class Studied:
         *,
         size: int | None = None,
         limit: int = 5_000_000,
-        compiled: bool = False,
+        engine: str = "",
         symmetry: bool = False,
         **sizes: int,
     ) -> Answer:
         """Every reachable state of a small instance, as ``mtpo explore`` does.
 
         ``sizes`` for mtpo are agents, calls (of each agent) and objects; for other specs elements by the name of the
-        sort, such as ``Process=3``; ``size`` is that of the sorts not named. Raises ValueError for a size that does
-        not fit.
+        sort, such as ``Process=3``; ``size`` is that of the sorts not named. ``engine`` python, compiled, numpy, torch
+        or cupy; python unless there is ``symmetry``. Raises ValueError for a size that does not fit, and for an engine
+        that is not there.
         """
-        given = {"size": size, "limit": limit, "compiled": compiled, "symmetry": symmetry, "sizes": sizes}
+        given = {"size": size, "limit": limit, "engine": engine, "symmetry": symmetry, "sizes": sizes}
         return cast(Answer, _ask("explored", self, **given))
 
     def prove(self, *properties: str, timeout: float = 10.0, cvc5: bool = False) -> Answer:

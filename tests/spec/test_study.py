@@ -15,6 +15,7 @@ from mtpo.spec.paged_kv import kv
 def test_an_exploration_that_holds() -> None:
     found = kv.explore(Block=2, Request=2)
     assert found.holds
+    assert kv.explore(Block=2, Request=2, engine="numpy").title == found.title
     text = repr(found)
     assert text.startswith("kv: 2 Request, 2 Block; ") and "all states\n" in text
     assert "CHECKED    kv.conservation" in text
@@ -52,6 +53,7 @@ def test_mutants(lock: Spec) -> None:
     [
         (lambda lock: lock.explore(Agent=2), "lock: no size 'Agent'; it has Process"),
         (lambda lock: lock.explore(size=0), "lock: size=0: a size is a number of at least 1"),
+        (lambda lock: lock.explore(engine="abacus"), "lock: no engine 'abacus'; there are python, compiled, numpy"),
         (lambda lock: lock.prove("lock.nothing"), "lock: 'lock.nothing' is nothing to prove; there are lock."),
         (lambda lock: lock.mutate("nothing"), "lock: no mutant's id contains 'nothing'"),
         (lambda lock: lock.mutate(equivalent={"x": "y"}), "lock: equivalent names no mutant: x"),
