@@ -6,8 +6,10 @@ import pytest
 
 from mtpo.proofs.ablate import RULES, ablate, all_broken, one_case, without
 from mtpo.proofs.explore import explore
-from mtpo.proofs.instances import mtpo_instance
+from mtpo.proofs.inductive import prove
+from mtpo.proofs.instances import mtpo_instance, small_instance
 from mtpo.spec.mtpo import mtpo
+from mtpo.spec.revisions import one_way
 
 
 def test_the_rules_are_carried_by_clauses_and_updates_that_exist() -> None:
@@ -51,6 +53,18 @@ def test_a_run_is_a_shortest_run_of_the_spec_without_the_rule() -> None:
         assert trace.instance.freeze(after) == trace.states[number + 1]
     assert [p.id for p in trace.instance.violated(trace.states[-1], ("invariant",))] == ["mtpo.undo-enabled"]
     assert not any(trace.instance.violated(state, ("invariant",)) for state in trace.states[:-1])
+
+
+def test_notifications_both_ways_never_end_and_one_way_they_do() -> None:
+    """SCCP 4.1: x := y/2 beside y := x/2. The one is proven of any run, the other by what decreases."""
+    (row,) = ablate("one-way")
+    assert row.complete
+    trace = row.broken["mtpo.notes-consumed"]
+    values = [[trace.instance.value(state, "halved", a) for a in (0, 1)] for state in trace.states]
+    assert values == [[0, 0], [1, 0], [1, 2], [3, 2], [3, 4], [5, 4], [5, 6]]
+    assert {v.property: str(v.status) for v in prove(one_way)}["one_way.ends"] == "PROVED"
+    found = explore(*small_instance(one_way, dict.fromkeys(one_way.sorts, 2)))
+    assert found.complete and {str(v.status) for v in found.verdicts} == {"CHECKED"}
 
 
 @pytest.mark.slow
