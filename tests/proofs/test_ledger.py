@@ -32,7 +32,9 @@ EQUIVALENT = {**BUILT_IN_EQUIVALENT, **find_source(None).equivalent}
 REFRESH = """show it again:
   mtpo prove --cvc5 --record proofs/ledger.json
   mtpo explore kv --size 3 --record proofs/ledger.json
-  mtpo explore mtpo --faults --objects 1 --record proofs/ledger.json
+  for sizes in "--objects 1" "--objects 2" "--agents 3 --objects 1"; do
+    mtpo explore mtpo --faults $sizes --engine numpy --limit 1000000000 --record proofs/ledger.json; done
+  mtpo explore mtpo --agents 3 --engine numpy --limit 1000000000 --record proofs/ledger.json
   for spec in mtpo fair concur conserve gap failover footprint recovery delivery; do
     mtpo explore $spec --record proofs/ledger.json; done
   for spec in mtpo kv fair concur conserve gap failover footprint recovery delivery; do
