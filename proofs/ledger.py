@@ -75,9 +75,14 @@ def sources_hash(spec: str, method: str) -> str:
     """SHA-256 over the syntax trees of the sources behind a method, for the spec of a module: ``paged_kv``, say."""
     found = hashlib.sha256()
     for name in (*_modules(spec), *METHODS[method]):
-        tree = ast.dump(_without_docstrings(ast.parse(_source(name))))
-        found.update(f"{name}\0{tree}\0".encode())
+        found.update(f"{name}\0{_tree(_source(name))}\0".encode())
     return found.hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _tree(source: str) -> str:
+    """What a source says, without layout and comments; many specs and methods rest on the same ones."""
+    return ast.dump(_without_docstrings(ast.parse(source)))
 
 
 def _modules(spec: str) -> list[str]:
