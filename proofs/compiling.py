@@ -191,7 +191,7 @@ class Compiler:
     ) -> list[str]:
         """The code of a search, not indented."""
         needs = list(needs)
-        prepared = self.catalogue.prepared(disjunct, needs)
+        prepared = self.catalogue.prepared(disjunct, {*needs, *known})
         return Search(self.catalogue, prepared, known, needs, step=step, static=static).lines(heart, 0)
 
     def _guard(self, action: Action) -> list[str]:

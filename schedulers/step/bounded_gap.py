@@ -119,14 +119,11 @@ class BoundedGap:
         return batch.fits(request) >= 1
 
     def _progress(self, observation: StepObservation, batch: Batch, prefills: list[Key]) -> None:
-        """Nobody finds a block: one item, and room for it."""
-        waiting = self._line.sort(observation.waiting, self.objectives)
-        line = prefills or waiting
-        if not line:
-            return
-        request = line[0][3]
-        self._make_room(observation, batch, request)
-        batch.take(request, 1)
+        """Nobody finds a block: one item, the first for which there is room once others give up theirs."""
+        for *_, request in prefills or self._line.sort(observation.waiting, self.objectives):
+            self._make_room(observation, batch, request)
+            if batch.take(request, 1):
+                return
 
 
 class _Reserve:

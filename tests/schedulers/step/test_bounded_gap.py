@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mtpo.schedulers.load import load_policy
@@ -54,6 +54,18 @@ def test_no_gap_is_longer_than_the_bound_and_every_running_request_is_in_every_b
 
 
 @given(scenes.observations(), st.floats(0.01, 0.5))
+@example(
+    StepObservation(
+        now=8.0,
+        running=(),
+        waiting=(RequestView(21, 0.0, 5, 4, 0, 1, cached=1), RequestView(20, 1.0, 1, 0, 0, 0)),
+        free_blocks=1,
+        block_size=4,
+        max_tokens=1,
+        max_requests=1,
+    ),
+    0.5,
+)
 def test_any_observation_gets_a_decision_that_can_be_carried_out(seen, g):
     """Also one that no policy of this kind would have led to, without the most tokens told."""
     decision = bounded(g).decide(seen)
