@@ -161,6 +161,12 @@ class Script:
     def close(self, final: Mapping[str, str | None], outcome: str = "complete", error: str | None = None) -> Line:
         return self.add("close", None, None, final=_values(final), outcome=outcome, error=error)
 
+    def ended(self, final: Mapping[str, str | None]) -> Script:
+        """The script, after every agent has finished and the run is closed."""
+        self.plain("finish", *range(sum(line.kind == "launch" for line in self.lines)))
+        self.close(final)
+        return self
+
 
 def _named(log: RunLog, node: Any) -> Any:
     if isinstance(node, Value):

@@ -27,7 +27,7 @@ from mtpo.proofs.instances import every_instance, mtpo_instance
 from mtpo.proofs.packing import Packing
 from mtpo.proofs.rows import integers, layout, successors
 from mtpo.spec.concrete import Instance, InstanceError, evaluate
-from mtpo.spec.language import Int, Sort, Spec, exists, forall, function, require
+from mtpo.spec.language import Int, Spec, forall, function, require
 from mtpo.spec.paged_kv import kv
 
 
@@ -43,6 +43,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # has
 
 random_specs: Any = load("random_specs")
 counter: Any = load("counter")
+_shaky = load("shaky")
+shaky, Process = _shaky.shaky, _shaky.Process
 lock: Any = load("lock")
 
 QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -191,28 +193,6 @@ def test_of_the_counter_one_state_in_21_is_left() -> None:
 
 
 # -- counterexamples -----------------------------------------------------------------------------------------------
-
-
-class Process(Sort):
-    "a process"
-
-
-def shaky(least: int) -> Spec:
-    """A counter that must stay below a bound, by processes that add 5 each, once."""
-    spec = Spec("shaky")
-    done = spec.var("done", Process, init=lambda p: False)
-    total = spec.var("total", to=Int, init=lambda: 0)
-
-    @spec.action
-    def add(p: Process) -> None:
-        require("fresh", ~done(p))
-        done[p] = True
-        total.becomes(total() + 5)
-
-    spec.invariant("shaky.small")(lambda: total() < least)
-    spec.step_property("shaky.stays")(lambda: forall(Process, lambda p: ~done(p) | done.next(p)))
-    spec.reachable("shaky.two")(lambda: exists(Process, Process, lambda p, q: (p != q) & done(p) & done(q)))
-    return spec
 
 
 @pytest.mark.parametrize("symmetry", [False, True])

@@ -39,6 +39,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # has
 
 random_specs: Any = load("random_specs")
 counter: Any = load("counter")
+_shaky = load("shaky")
+shaky, Process = _shaky.shaky, _shaky.Process
 
 
 def counters(processes: int) -> Instance:
@@ -185,29 +187,6 @@ def test_symmetry_leaves_one_state_of_each_orbit() -> None:
 
 
 # -- counterexamples -----------------------------------------------------------------------------------------------
-
-
-class Process(Sort):
-    "a process"
-
-
-def shaky(least: int) -> Spec:
-    """A counter that must stay below a bound, by three processes that can't be told apart."""
-
-    spec = Spec("shaky")
-    done = spec.var("done", Process, init=lambda p: False)
-    total = spec.var("total", to=Int, init=lambda: 0)
-
-    @spec.action
-    def add(p: Process) -> None:
-        require("fresh", ~done(p))
-        done[p] = True
-        total.becomes(total() + 5)
-
-    spec.invariant("shaky.small")(lambda: total() < least)
-    spec.step_property("shaky.stays")(lambda: forall(Process, lambda p: ~done(p) | done.next(p)))
-    spec.reachable("shaky.two")(lambda: exists(Process, Process, lambda p, q: (p != q) & done(p) & done(q)))
-    return spec
 
 
 @pytest.mark.parametrize("symmetry", [False, True])
