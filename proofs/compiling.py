@@ -1,11 +1,8 @@
 """A spec as a program that changes its state in place and looks only at what a step can have changed.
 
-From the text of the spec: of each action, a function that finds the first guard clause that is false, and one that
-takes the step; of each state variable, a function that changes one cell and keeps indexes and derived relations right;
-of the step properties, one function that looks at the cells that the last step changed; of the invariants, one that
-looks at the cells changed since it was last asked. A formula that was true can only have become false where a cell
-changed that one of its literals reads; that instance is evaluated, and no other. What an instance says of the whole
-state (``~busy``) is asked last: where the rest is false the instance is kept, and looked at again when that holds.
+From the text of the spec: of each action, a function that finds the first guard clause that is false, one that takes
+the step, and one that looks at the properties which the step can have violated (:mod:`mtpo.proofs.deltas`); of each
+state variable, a function that changes one cell and keeps indexes and derived relations right.
 """
 
 from __future__ import annotations
@@ -17,20 +14,18 @@ from typing import Any, Final
 
 import attrs
 
+from mtpo.proofs.deltas import Deltas
 from mtpo.proofs.disjuncts import (
     Atom,
-    Compare,
     Disjunct,
     Literal,
     Never,
     disjuncts,
-    free,
-    inner_atoms,
     name_of,
     names_in,
     symbol_of,
 )
-from mtpo.proofs.joins import TAB, Catalogue, Derived, Index, Search, code, merged, rename, without_idle
+from mtpo.proofs.joins import TAB, Catalogue, Derived, Index, Search, code, indented
 from mtpo.spec.language import TRUE, Action, Property, Spec, Term, Update, Variable, show
 from mtpo.spec.terms import Bool, walk
 
@@ -49,14 +44,11 @@ class Program:
     steps: tuple[Property, ...]
     invariants: tuple[Property, ...]
     kept: tuple[int, ...]
+    moved: Mapping[str, tuple[str, ...]]
+    """The variables and derived relations that an action can change."""
 
 
 _COMPARE: Final = {"eq": "==", "lt": "<", "le": "<=", "add": "+", "sub": "-", "mul": "*"}
-
-
-def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
-    """Lines at a depth."""
-    return [f"{TAB * depth}{line}" for line in lines]
 
 
 class Compiler:
@@ -64,7 +56,6 @@ class Compiler:
 
     def __init__(self, spec: Spec, sliced: tuple[tuple[str, str], ...], catalogue: Catalogue | None = None) -> None:
         self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced))
-        self.kept: list[int] = []
         self.starting = False
         """The first state is being made: indexes that change do not exist yet."""
 
@@ -75,8 +66,10 @@ class Compiler:
         out: list[str] = []
         for action in self.spec.actions.values():
             out += [*self._guard(action), *self._update(action)]
-        steps, invariants = self.spec.role("step"), self.spec.role("invariant", "lemma")
-        out += [*self._stepped(steps), *self._looked(invariants)]
+        deltas = Deltas(self)
+        for action in self.spec.actions.values():
+            out += deltas.after(action)
+        out += [*deltas.functions, *deltas.began()]
         self.starting = True
         for variable in self.spec.variables.values():
             out += self._first(variable)
@@ -111,14 +104,15 @@ class Compiler:
             filled |= {name: every[name] for name in new}
             out += [line for name in new for line in self._fill(every[name])]
         return Program(
-            "\n".join([*self.catalogue.source, *out, ""]),
+            "\n".join([*self._expanded([*self.catalogue.source, *out]), ""]),
             self.catalogue,
             (*filled, *inverses.values()),
             tuple(name for name, index in filled.items() if index.rigid),
             derived,
-            steps,
-            invariants,
-            tuple(self.kept),
+            deltas.steps,
+            deltas.invariants,
+            tuple(deltas.kept),
+            {name: deltas.moved(action) for name, action in self.spec.actions.items()},
         )
 
     # -- terms -------------------------------------------------------------------------------------------------
@@ -150,7 +144,7 @@ class Compiler:
                 found = disjuncts(term.args[0], term.op == "exists")
                 own = tuple((name_of(v), v.sort) for v in term.data)
                 never = Never(tuple(attrs.evolve(d, variables=(*own, *d.variables)) for d in found))
-                name, args = self.catalogue.function(never, False, static)
+                name, args = self.catalogue.function(never, frozenset(), static)
                 call = f"{name}({', '.join(names.get(arg, arg) for arg in args)})"
                 return call if term.op == "exists" else f"(not {call})"
         left, right = (self.expression(arg, names) for arg in term.args)
@@ -186,13 +180,13 @@ class Compiler:
         known: Iterable[str],
         heart: Callable[[], list[str]],
         needs: Iterable[str] = (),
-        step: bool = False,
+        moved: frozenset[str] = frozenset(),
         static: bool = False,
     ) -> list[str]:
         """The code of a search, not indented."""
         needs = list(needs)
         prepared = self.catalogue.prepared(disjunct, {*needs, *known})
-        return Search(self.catalogue, prepared, known, needs, step=step, static=static).lines(heart, 0)
+        return Search(self.catalogue, prepared, known, needs, moved=moved, static=static).lines(heart, 0)
 
     def _guard(self, action: Action) -> list[str]:
         """The place of the first clause that is false, or -1."""
@@ -215,7 +209,9 @@ class Compiler:
                 args = [] if update.whole else [self.value(arg, {}) for arg in update.args]
                 find.append(f"{TAB}z{number} = {self.catalogue.place(f's_{name}', args)}")
                 find.append(f"{TAB}y{number} = {self.value(update.value, {})}")
-                write.append(f"set_{name}(z{number}, y{number})")
+                relation = self.catalogue.sliced.get(f"s_{name}")
+                kept = "" if relation is None else f"if z{number} in {relation}: "
+                write.append(f"{kept}set_{name}(z{number}, y{number})")
         return [*find, *indented(write or ["pass"])]
 
     def _differences(self, update: Update, number: int, params: Sequence[str]) -> list[str]:
@@ -257,29 +253,31 @@ class Compiler:
             body = [f"old = k in {symbol}", "if old == new:", f"{TAB}return"]
             out += indented([*body, "if new:", f"{TAB}{symbol}.add(k)", "else:", f"{TAB}{symbol}.discard(k)"])
         else:
-            args = self.catalogue.unplace(symbol, "k")
-            named = [f"a{i} = {arg}" for i, arg in enumerate(args)]
-            default = self.catalogue.defaults[symbol]([f"a{i}" for i in range(len(args))])
-            body = [*named, f"old = {symbol}.get(k, {default})", "if old == new:", f"{TAB}return"]
+            default = self.catalogue.defaults[symbol](self.catalogue.unplace(symbol, "k"))
+            body = [f"old = {symbol}.get(k, {default})", "if old == new:", f"{TAB}return"]
             out += indented([*body, f"{symbol}[k] = new"])
-        for history in ("h", "a"):
-            out += indented([f"if k not in {history}_{name}:", f"{TAB}{history}_{name}[k] = old"])
+        out += indented([f"h_{name}.setdefault(k, old)"])
+        ways: dict[str, list[str]] = {"": [], "new": [], "old": []}
         for index in indexes:
             for atom in index.atoms:
                 if atom.symbol == symbol:
-                    out += indented(self._index_change(index, atom))
+                    for way, lines in self._index_change(index, atom):
+                        ways[way] += lines
         for (function, relation), inverse in inverses.items():
             if function == symbol:
                 add = f"{inverse}.setdefault(new, set()).add(k)"
-                out += indented([f"if k in {relation}:", f"{TAB}{inverse}[old].discard(k)", f"{TAB}{add}"])
-        return out + indented(derived)
+                ways[""] += [f"if k in {relation}:", f"{TAB}{inverse}[old].discard(k)", f"{TAB}{add}"]
+        for way in ("new", "old"):
+            if ways[way]:
+                out += indented([f"if {way}:", *indented(ways[way])])
+        return out + indented([*ways[""], *derived])
 
     def _fill_inverse(self, function: str, relation: str, name: str) -> list[str]:
         read = self.catalogue.read(function, self.catalogue.unplace(function, "k"))
         body = [f"for k in {relation}:", f"{TAB}{name}.setdefault({read}, set()).add(k)"]
         return [f"def fill_{name}():", *indented(body)]
 
-    def _bind(self, atom: Atom, place: str, value: str = "") -> tuple[list[str], list[str], set[str]]:
+    def bind(self, atom: Atom, place: str, value: str = "") -> tuple[list[str], list[str], set[str]]:
         """Names for the operands of an atom from the place of its cell: assignments, conditions, the names."""
         lines, tests, known = list[str](), list[str](), set[str]()
         given = self.catalogue.unplace(atom.symbol, place) if atom.args else []
@@ -290,27 +288,58 @@ class Compiler:
                 known.add(operand)
             elif {*names_in(operand)} <= known:
                 tests.append(f"{code(operand)} == {text}")  # type: ignore[arg-type]
+        self.catalogue.places = {}
+        if len(atom.args) > 1 and all(isinstance(arg, str) for arg in atom.args):
+            self.catalogue.places[self.catalogue.signatures[atom.symbol].domain, tuple(map(str, atom.args))] = place
         return lines, tests, known
 
-    def _index_change(self, index: Index, atom: Atom) -> list[str]:
+    def _index_change(self, index: Index, atom: Atom) -> list[tuple[str, list[str]]]:
+        """Code for a change of a cell of the atom, each with what must be true for it: ``new``, ``old`` or nothing."""
         rest = tuple(a for a in index.atoms if a is not atom)
         keys = [f"k{i}" for i in range(index.keys)]
         sorts = self._index_sorts(index)
-        add = [f"l = {index.name}.get({index.key})", "if l is None:", f"{TAB}{index.name}[{index.key}] = [x]"]
-        add += ["else:", f"{TAB}insort(l, x)"]
-        drop = [f"l = {index.name}[{index.key}]", "del l[bisect_left(l, x)]"]
+        rest = self.kept(atom, rest)
+        add, drop = [f"@add {index.name} {index.key}"], [f"@drop {index.name} {index.key}"]
 
         def block(value: str, body: list[str]) -> list[str]:
-            lines, tests, known = self._bind(atom, "k", value)
+            lines, tests, known = self.bind(atom, "k", value)
             found = Search(self.catalogue, Disjunct(sorts, rest), known, ["x", *keys], static=True)
             inner = found.lines(lambda: body, 0)
+            self.catalogue.places = {}
             return [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]
 
         # keys are called k0, k1, ...; `k` is the place
         if atom.value is not None:
-            return [*block("old", drop), *block("new", add)]
+            return [("", block("old", drop)), ("", block("new", add))]
         first, second = (add, drop) if atom.positive else (drop, add)
-        return ["if new:", *indented(block("", first)), "else:", *indented(block("", second))]
+        return [("new", block("", first)), ("old", block("", second))]
+
+    def kept(self, atom: Atom, literals: Iterable[Literal]) -> tuple[Literal, ...]:
+        """The literals without what is so of every cell of the atom that is kept, its relation if it is sliced."""
+        relation = self.catalogue.sliced.get(atom.symbol)
+        return tuple(x for x in literals if relation is None or x != Atom(relation, False, atom.args))
+
+    def _expanded(self, lines: Iterable[str]) -> list[str]:
+        """Lines with what it takes to add an element to an index, or to take it away."""
+        out: list[str] = []
+        for text in lines:
+            for line in text.split("\n"):
+                words = line.split(None, 2)
+                if not words or words[0] not in ("@add", "@drop"):
+                    out.append(line)
+                    continue
+                _, name, key = words
+                depth, ordered, several = line.index("@") // len(TAB), name in self.catalogue.ordered, "(" in key
+                if words[0] == "@add":
+                    made, more = ("[x]", "insort(l, x)") if ordered else ("{x}", "l.add(x)")
+                    body = [f"l = {name}.get({key})", "if l is None:", f"{TAB}{name}[{key}] = {made}"]
+                    body += ["else:", f"{TAB}{more}"]
+                else:
+                    less = "del l[bisect_left(l, x)]" if ordered else "l.discard(x)"
+                    gone = ["if not l:", f"{TAB}del {name}[{key}]"] if several else []  # there can be many such keys
+                    body = [f"l = {name}[{key}]", less, *gone]
+                out += indented(body, depth)
+        return out
 
     def _index_sorts(self, index: Index) -> tuple[tuple[str, type[Term]], ...]:
         sorts: dict[str, type[Term]] = {}
@@ -325,6 +354,9 @@ class Compiler:
     def _fill(self, index: Index) -> list[str]:
         keys = [f"k{i}" for i in range(index.keys)]
         found = Search(self.catalogue, Disjunct(self._index_sorts(index), index.atoms), (), ["x", *keys], static=True)
+        if not index.rigid and index.name not in self.catalogue.ordered:
+            body = found.lines(lambda: [f"{index.name}.setdefault({index.key}, set()).add(x)"], 1)
+            return [f"def fill_{index.name}():", *body]
         body = found.lines(lambda: [f"{index.name}.setdefault({index.key}, []).append(x)"], 1)
         done = [f"{TAB}for l in {index.name}.values():", f"{TAB * 2}l.sort()"]
         return [f"def fill_{index.name}():", *body, *done]
@@ -333,21 +365,18 @@ class Compiler:
         """For each symbol that a derived relation depends on, code for a change of its cell."""
         elements = [f"f{i}" for i in range(found.arity)]
         sorts = tuple(zip(elements, self.catalogue.signatures[found.symbol].domain, strict=True))
-        place = self.catalogue.place(found.symbol, elements)
-        whole = Disjunct(sorts, (*found.literals, found.differ))
-        name = f"d{len(self.catalogue.functions)}"
-        self.catalogue.functions[(found.symbol,)] = name
-        body = Search(self.catalogue, whole, elements).lines(lambda: ["return 1"], 1)
-        self.catalogue.source.append("\n".join([f"def {name}({', '.join(elements)}):", *body, f"{TAB}return 0"]))
+        left, right = code(found.differ.left), code(found.differ.right)
+        needs = [*elements, *(name for side in (found.differ.left, found.differ.right) for name in names_in(side))]
         out = []
-        atoms = [x for x in found.literals if isinstance(x, Atom) and not x.rigid]
-        for atom in atoms:
-            lines, tests, known = self._bind(atom, "k")
-            rest = [x for x in found.literals if x is not atom]
-            kept = tuple(without_idle(rest, [n for n in known if n[0] == "g"]))
-            inner = Search(self.catalogue, Disjunct(sorts, kept), known, elements).lines(
-                lambda: [f"set_{found.symbol[2:]}({place}, {name}({', '.join(elements)}))"], 0
-            )
+        for atom in (x for x in found.literals if isinstance(x, Atom) and not x.rigid):
+            lines, tests, known = self.bind(atom, "k", "new")
+            rest = tuple(x for x in self.kept(atom, found.literals) if x is not atom)
+            place = self.catalogue.place(found.symbol, elements)
+            heart = [f"f = {left} != {right}", f"if f != ({place} in {found.symbol}):"]
+            heart.append(f"{TAB}set_{found.symbol[2:]}({place}, f)")
+            search = Search(self.catalogue, Disjunct(sorts, rest), known, needs)
+            inner = search.lines(functools.partial(list[str], heart), 0)
+            self.catalogue.places = {}
             out.append((atom.symbol, [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]))
         return out
 
@@ -358,138 +387,6 @@ class Compiler:
         place = self.catalogue.place(found.symbol, elements)
         body = search.lines(lambda: [f"{found.symbol}.add({place})"], 1)
         return [f"def fill_{found.symbol}():", *body, f"{TAB}pass"]
-
-    # -- properties --------------------------------------------------------------------------------------------
-
-    def _loop(self, history: str, blocks: dict[str, list[list[str]]], clear: bool) -> list[str]:
-        """Each block for every changed cell of its symbol, its place in ``k``, with ``old`` and ``new``."""
-        out = []
-        for symbol, parts in blocks.items():
-            signature, name = self.catalogue.signatures[symbol], symbol[2:]
-            sparse_relation = signature.relation and len(signature.domain) > 1
-            now = f"k in {symbol}" if sparse_relation else f"{symbol}[k]"
-            head = [f"for k, old in {history}_{name}.items():", f"{TAB}new = {now}", f"{TAB}if new != old:"]
-            out += indented(
-                [f"if {history}_{name}:", *indented([*head, *indented(merged(self.catalogue.apart(parts)), 2)])]
-            )
-            if clear:
-                out += [f"{TAB * 2}{history}_{name}.clear()"]
-        return out
-
-    def _stepped(self, properties: Sequence[Property]) -> list[str]:
-        """``stepped(bad)``: adds the places of the step properties that are false of the step just taken."""
-        blocks: dict[str, list[list[str]]] = {}
-        always: list[str] = []
-        for place, property in enumerate(properties):
-            for found in disjuncts(property.formula, False):
-                heart = functools.partial(list[str], [f"bad.add({place})"])
-                pair = max(_pairs(found), key=lambda pair: len(pair[0].args), default=None)
-                if pair is None:
-                    always += self.search(found, (), heart, step=True)
-                    continue
-                atom, spent, sign = pair
-                lines, tests, known = self._bind(attrs.evolve(atom, value=None), "k")
-                tests += {True: ["new"], False: ["old"], None: []}[sign]
-                rest = attrs.evolve(found, literals=tuple(x for x in found.literals if x not in spent))
-                inner = self.search(rest, known, heart, step=True)
-                inner = [f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner
-                blocks.setdefault(atom.symbol, []).append([*lines, *inner])
-        return ["def stepped(bad):", f"{TAB}pass", *indented(always), *self._loop("h", blocks, False)]
-
-    def _looked(self, properties: Sequence[Property]) -> list[str]:
-        """``looked(bad)``: the same for invariants, after any number of steps; ``began(bad)``: in the first state."""
-        blocks: dict[str, list[list[str]]] = {}
-        closing, began, functions = list[str](), list[str](), list[str]()
-        number = 0
-        for place, property in enumerate(properties):
-            for found in disjuncts(property.formula, False):
-                number += 1
-                found = self.catalogue.prepared(found)
-                bad = [f"bad.add({place})"]
-                closed, opened = _parted(found)
-                elements = [n for n, _ in opened.variables if any(n in free(x) for x in opened.literals)]
-                if not elements:
-                    closing += self.search(found, (), functools.partial(list[str], bad))
-                    continue
-                heart = bad
-                if closed.literals:
-                    self.kept.append(number)
-                    heart = [f"w{number}.add(({', '.join(elements)},))"]
-                    still = self.search(opened, elements, lambda: ["return True"])
-                    functions += [f"def still{number}({', '.join(elements)}):", *indented(still), f"{TAB}return False"]
-                    gone = f"for t in [t for t in w{number} if not still{number}(*t)]:"
-                    look = [gone, f"{TAB}w{number}.discard(t)", f"if w{number}:", f"{TAB}{bad[0]}"]
-                    inner = self.search(closed, (), functools.partial(list[str], look))
-                    closing += [f"if w{number}:", *indented(inner)]
-                began += self.search(opened, (), functools.partial(list[str], heart), elements, static=True)
-                for symbol, lines in self._triggers(opened, heart, elements):
-                    blocks.setdefault(symbol, []).append(lines)
-        out = [*functions, "def looked(bad):", f"{TAB}pass", *self._loop("a", blocks, True)]
-        names = (*self.spec.variables, *(d.symbol[2:] for d in self.catalogue.derived.values()))
-        out += [f"{TAB}a_{name}.clear()" for name in names if f"s_{name}" not in blocks]
-        return [*out, *indented(closing), "def began(bad):", f"{TAB}pass", *indented(began)]
-
-    def _triggers(self, found: Disjunct, heart: list[str], needs: list[str]) -> list[tuple[str, list[str]]]:
-        """For each cell that the search reads: the search, where a change of that cell can have made it succeed."""
-        out = []
-        for literal in found.literals:
-            if isinstance(literal, Atom) and not literal.rigid:
-                out.append(self._trigger(found, literal, heart, needs))
-            elif isinstance(literal, Never):
-                for atom, ties in inner_atoms(literal):
-                    out.append(self._inner_trigger(found, atom, ties, heart, needs))
-        return out
-
-    def _trigger(self, found: Disjunct, atom: Atom, heart: list[str], needs: list[str]) -> tuple[str, list[str]]:
-        """The search after a change of what one of its own literals reads."""
-        lines, tests, known = self._bind(atom, "k", "new" if atom.value is not None else "")
-        literals = list(found.literals)
-        if not any(isinstance(arg, tuple) for arg in atom.args):
-            literals.remove(atom)
-        if atom.value is None:
-            tests.append("new" if atom.positive else "not new")
-        else:
-            readers = [x for x in found.literals if x is not atom and atom.value in free(x)]
-            if len(readers) == 1 and isinstance(readers[0], Compare):
-                sides = (readers[0].left, readers[0].right)
-                other = sides[1] if sides[0] == atom.value else sides[0]
-                if atom.value in sides and other in dict(found.variables):
-                    # it has become true: with the old value it was false
-                    literals.append(rename(readers[0], {atom.value: "old"}).negated())
-        return atom.symbol, self._guarded(lines, tests, Disjunct(found.variables, tuple(literals)), known, heart, needs)
-
-    def _inner_trigger(
-        self, found: Disjunct, atom: Atom, ties: Sequence[Literal], heart: list[str], needs: list[str]
-    ) -> tuple[str, list[str]]:
-        """The search after a change inside an inner quantifier, for the elements that are tied to those in there."""
-        lines, tests, known = self._bind(atom, "k")
-        names = known | found.names | {name for x in found.literals for name in free(x)}
-        literals, grown = list(found.literals), True
-        while grown:
-            new = [x for x in ties if x not in literals and _arguments(x) <= names]
-            names |= {n for x in new for n in free(x)}
-            literals += new
-            grown = bool(new)
-        return atom.symbol, self._guarded(lines, tests, Disjunct(found.variables, tuple(literals)), known, heart, needs)
-
-    def _guarded(
-        self,
-        lines: list[str],
-        tests: list[str],
-        found: Disjunct,
-        known: set[str],
-        heart: list[str],
-        needs: list[str],
-    ) -> list[str]:
-        inner = Search(self.catalogue, found, known | {"old"}, needs).lines(lambda: heart, 0)
-        return [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]
-
-
-def _arguments(literal: Literal) -> frozenset[str]:
-    """What must be known for a literal to say something of the rest."""
-    if isinstance(literal, Atom) and literal.value is not None:
-        return frozenset(name for arg in literal.args for name in names_in(arg))
-    return free(literal)
 
 
 def _used(lines: Sequence[str], names: Mapping[str, object]) -> list[str]:
@@ -510,46 +407,12 @@ def _leaves(term: Term) -> list[tuple[Conditions, Term]]:
     if term.op != "ite":
         return [((), term)]
     condition, then, otherwise = term.args
+    parts = condition.args if condition.op == "and" else (condition,)
+    failing = [tuple((part, n < last) for n, part in enumerate(parts[: last + 1])) for last in range(len(parts))]
     return [
         *((((condition, True), *more), leaf) for more, leaf in _leaves(then)),
-        *((((condition, False), *more), leaf) for more, leaf in _leaves(otherwise)),
+        *(((*fails, *more), leaf) for fails in failing for more, leaf in _leaves(otherwise)),  # no two at once
     ]
-
-
-def _pairs(found: Disjunct) -> list[tuple[Atom, list[Literal], bool | None]]:
-    """Cells that must have changed: the atom, the literals that say so, whether it became true (None: no relation)."""
-    out: list[tuple[Atom, list[Literal], bool | None]] = []
-    atoms = [x for x in found.literals if isinstance(x, Atom) and not x.rigid]
-    for new in (a for a in atoms if a.primed):
-        for old in (a for a in atoms if not a.primed and (a.symbol, a.args) == (new.symbol, new.args)):
-            if any(isinstance(arg, tuple) for arg in new.args):
-                continue
-            if new.value is None and new.positive != old.positive:
-                out.append((new, [new, old], new.positive))
-            for x in found.literals:
-                if new.value is None or not isinstance(x, Compare) or x.op not in ("ne", "lt"):
-                    continue
-                if {x.left, x.right} == {new.value, old.value}:
-                    out.append((new, [x] if x.op == "ne" else [], None))
-    return out
-
-
-def _parted(found: Disjunct) -> tuple[Disjunct, Disjunct]:
-    """What is said of the state as a whole, and the rest."""
-    known: set[Any] = set()
-    definitions = [x for x in found.literals if isinstance(x, Atom) and x.value is not None]
-    grown = True
-    while grown:
-        more = {x.value for x in definitions if {n for arg in x.args for n in names_in(arg)} <= known} - known
-        known |= more
-        grown = bool(more)
-    closed = [x for x in found.literals if free(x) <= known]
-    tests = [x for x in closed if x not in definitions]
-    opened = without_idle([x for x in found.literals if x not in tests], ())
-    return (
-        Disjunct((), tuple(without_idle(closed, ())) if tests else ()),
-        Disjunct(found.variables, tuple(opened)),
-    )
 
 
 @functools.lru_cache(maxsize=32)

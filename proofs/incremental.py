@@ -2,8 +2,8 @@
 
 It interprets the same spec as :class:`mtpo.spec.concrete.Instance` and must say the same of every step, which the
 tests check on random specs and runs. States are sparse: a variable of several arguments keeps only what was changed.
-Formulas are evaluated by :mod:`mtpo.proofs.compiling`, which looks only at what a step can have changed: an invariant
-is reported when it becomes false, and may not be again while it stays so.
+Formulas are evaluated by :mod:`mtpo.proofs.compiling`, which looks only at what a step can have changed, after every
+step: an invariant is reported when it becomes false, and may not be again while it stays so.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Incremental:
         self.spec, self.sizes = spec, dict(sizes)
         self.program: Program = program_of(spec, tuple((sliced or {}).items()))
         scope: dict[str, Any] = {"E": (), "bisect_left": bisect_left, "insort": insort}
+        scope |= {"broken": set[int](), "wrong": set[int]()}
         self._scope = scope
         for sort, size in self.sizes.items():
             scope[f"n_{sort.__name__}"] = size
@@ -60,10 +61,12 @@ class Incremental:
         self._guards = {name: scope[f"guard_{name}"] for name in spec.actions}
         self._updates = {name: scope[f"update_{name}"] for name in spec.actions}
         self._reads = {name: scope[f"get_{name}"] for name in spec.variables}
-        self._histories = [scope[f"h_{name}"] for name in self._names]
-        self._stepped, self._looked = scope["stepped"], scope["looked"]
-        self._bad, self._broken = set[int](), set[int]()
-        scope["began"](self._bad)
+        self._checks = {name: scope[f"check_{name}"] for name in spec.actions}
+        self._moved = {name: [scope[f"h_{moved}"] for moved in self.program.moved[name]] for name in spec.actions}
+        self._changed: Sequence[dict[int, int]] = ()
+        self._broken: set[int] = scope["broken"]
+        self._wrong: set[int] = scope["wrong"]
+        scope["began"]()
 
     @property
     def _names(self) -> list[str]:
@@ -113,7 +116,7 @@ class Incremental:
                 scope[f"s_{name}"] = {self._place(variable, args): first(*args) for args in points}
         for name in self._names:
             scope.setdefault(f"s_{name}", set())
-            scope[f"h_{name}"], scope[f"a_{name}"] = {}, {}
+            scope[f"h_{name}"] = {}
         for number in self.program.kept:
             scope[f"w{number}"] = set()
         for name in self._bodies:
@@ -145,12 +148,13 @@ class Incremental:
 
     def takes(self, step: tuple[str, tuple[Any, ...]]) -> Sequence[Property]:
         """Take a step without looking at its guard; the step properties that it violates."""
-        for history in self._histories:
-            if history:
-                history.clear()
-        self._updates[step[0]](*step[1])
+        for history in self._changed:
+            history.clear()
+        name, args = step
+        self._changed = self._moved[name]
+        self._updates[name](*args)
+        self._checks[name]()
         bad = self._broken
-        self._stepped(bad)
         if not bad:
             return ()
         found = [self.program.steps[place] for place in sorted(bad)]
@@ -165,11 +169,14 @@ class Incremental:
         """:meth:`takes` for a :class:`Step`."""
         return self.takes((step.action, step.args))
 
-    def violated(self) -> list[Property]:
-        """The invariants and lemmas that are false now; what was reported once need not be again."""
-        bad, self._bad = self._bad, set[int]()
-        self._looked(bad)
-        return [self.program.invariants[place] for place in sorted(bad)] if bad else []
+    def violated(self) -> Sequence[Property]:
+        """The invariants and lemmas that became false since this was asked last; ask after each step."""
+        bad = self._wrong
+        if not bad:
+            return ()
+        found = [self.program.invariants[place] for place in sorted(bad)]
+        bad.clear()
+        return found
 
     def history(self, variable: str) -> dict[int, int]:
         """The cells of a variable that the last step changed, by place, with what they were: kept up to date."""

@@ -2,9 +2,10 @@
 
 A search looks for elements for which all literals of a disjunct hold. What is known decides what is tried next: a
 literal whose variables are all known is a filter, an application whose arguments are known gives its value, and a
-variable is looked up in an *index*: the sorted list of its elements for which some literals hold, by the values of the
-others (``live(w) & writes(w, o)`` by o is the trajectory of o). Only where nothing narrows a variable down are all
-elements of its sort tried. Indexes are kept up to date by whoever changes the state (:mod:`mtpo.proofs.incremental`).
+variable is looked up in an *index*: its elements for which some literals hold, by the values of the others (``live(w) &
+writes(w, o)`` by o is the trajectory of o); in order where a search asks for those between bounds. Only where nothing
+narrows a variable down are all elements of its sort tried. Indexes are kept up to date by whoever changes the state
+(:mod:`mtpo.proofs.incremental`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, free, name_of, names_in
+from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, consistent, free, name_of, names_in
 from mtpo.spec.language import Action, Spec, Term
 from mtpo.spec.terms import Bool, Function
 
@@ -29,6 +30,11 @@ def code(operand: Operand) -> str:
     if isinstance(operand, tuple):
         return f"({code(operand[1])} {_OPERATORS[operand[0]]} {code(operand[2])})"
     return str(operand)
+
+
+def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
+    """Lines at a depth."""
+    return [f"{TAB * depth}{line}" for line in lines]
 
 
 @attrs.frozen
@@ -47,7 +53,7 @@ class Signature:
 
 @attrs.frozen
 class Index:
-    """The elements ``x`` for which all ``atoms`` hold, sorted, by the values of ``k0``, ``k1``, ..."""
+    """The elements ``x`` for which all ``atoms`` hold, by the values of ``k0``, ``k1``, ..."""
 
     name: str
     atoms: tuple[Atom, ...]
@@ -105,6 +111,10 @@ class Catalogue:
         self.derived: dict[tuple[str, ...], Derived] = {}
         self.functions: dict[tuple[Any, ...], str] = {}
         self.source: list[str] = []
+        self.ordered: set[str] = set()
+        """The indexes of which a search wants the elements between bounds: sorted lists; the others are sets."""
+        self.places: dict[tuple[tuple[type[Term], ...], tuple[str, ...]], str] = {}
+        """Places that have a name in the code being made, by sorts and arguments."""
 
     def apart(self, blocks: Iterable[Sequence[str]]) -> list[str]:
         """The lines of all blocks, in each of which variables have names of their own."""
@@ -131,6 +141,8 @@ class Catalogue:
         domain = self.signatures[symbol].domain
         if not args:
             return "0"
+        if (domain, tuple(args)) in self.places:
+            return self.places[domain, tuple(args)]
         text = args[0]
         for sort, arg in zip(domain[1:], args[1:], strict=True):
             text = f"({text})*{size_name(sort)}+{arg}" if "*" in text else f"{text}*{size_name(sort)}+{arg}"
@@ -239,16 +251,18 @@ class Catalogue:
         found = self.indexes.setdefault(tuple(shape), Index(f"i{len(self.indexes)}", tuple(shape), len(keys)))
         return found, list(keys)
 
-    def function(self, never: Never, step: bool, static: bool = False) -> tuple[str, list[str]]:
+    def function(self, never: Never, moved: frozenset[str], static: bool = False) -> tuple[str, list[str]]:
         """A function that says whether there is an instance, and the names of its arguments."""
         args = sorted(free(never))
-        key = (never, step, static)
+        prepared = [self.prepared(disjunct) for disjunct in never.disjuncts]
+        key = (never, moved & {symbol for disjunct in prepared for symbol in symbols(disjunct)}, static)
         if key not in self.functions:
             name = self.functions[key] = f"q{len(self.functions)}"
-            lines = [f"def {name}({', '.join(args)}):"]
-            for disjunct in never.disjuncts:
-                search = Search(self, self.prepared(disjunct), args, step=step, static=static)
-                lines += search.lines(lambda: ["return True"], 1)
+            lines, places = [f"def {name}({', '.join(args)}):"], self.places
+            self.places = {}
+            for disjunct in prepared:
+                lines += Search(self, disjunct, args, moved=key[1], static=static).lines(lambda: ["return True"], 1)
+            self.places = places
             self.source.append("\n".join([*lines, f"{TAB}return False"]))
         return self.functions[key], args
 
@@ -324,6 +338,13 @@ def without_idle(literals: Sequence[Literal], needs: Iterable[str]) -> list[Lite
         kept = fewer
 
 
+def symbols(disjunct: Disjunct) -> frozenset[str]:
+    """The symbols that a disjunct reads, those of inner quantifiers among them."""
+    found = {x.symbol for x in disjunct.literals if isinstance(x, Atom)}
+    inner = [d for x in disjunct.literals if isinstance(x, Never) for d in x.disjuncts]
+    return frozenset(found.union(*map(symbols, inner)))
+
+
 def _defines(literal: Literal) -> bool:
     """Whether it is an application whose value has a name of its own, which always exists."""
     return isinstance(literal, Atom) and isinstance(literal.value, str)
@@ -342,8 +363,8 @@ class _Way:
 class Search:
     """One search. ``known`` are variables with a value; ``needs`` those that the code at its heart uses.
 
-    ``step``: just after a step, so that unprimed atoms are read from before it. ``static``: indexes that change are not
-    to be used.
+    ``moved``: just after a step, the symbols that it can have changed: of these, atoms that are not primed are read
+    from before it. ``static``: indexes that change are not to be used.
     """
 
     def __init__(
@@ -353,10 +374,10 @@ class Search:
         known: Iterable[str],
         needs: Iterable[str] = (),
         *,
-        step: bool = False,
+        moved: frozenset[str] = frozenset(),
         static: bool = False,
     ) -> None:
-        self.catalogue, self.disjunct, self.step, self.static = catalogue, disjunct, step, static
+        self.catalogue, self.disjunct, self.moved, self.static = catalogue, disjunct, moved, static
         self.sorts = dict(disjunct.variables)
         self.known, self.needs = set(known), list(needs)
 
@@ -387,6 +408,13 @@ class Search:
             out.append(f"{TAB * depth}{name} = {value}")
             todo.remove(literal)
             known = known | {name}
+            if isinstance(literal, Compare) and value in known:  # another name for the same: what is said twice is one
+                found = consistent(
+                    Disjunct((), tuple(x if isinstance(x, Never) else rename(x, {name: value}) for x in todo))
+                )
+                if found is None:
+                    return out
+                todo = list(found.literals)
         settled = [x for x in todo if free(x) <= known]
         filters += [self.test(x) for x in settled]
         todo = [x for x in todo if x not in settled]
@@ -403,14 +431,14 @@ class Search:
     # -- literals ----------------------------------------------------------------------------------------------
 
     def _old(self, atom: Atom) -> bool:
-        return self.step and not atom.primed
+        return not atom.primed and atom.symbol in self.moved
 
     def test(self, literal: Literal) -> str:
         """A literal of which everything is known, as a condition."""
         if isinstance(literal, Compare):
             return f"{code(literal.left)} {_OPERATORS[literal.op]} {code(literal.right)}"
         if isinstance(literal, Never):
-            name, args = self.catalogue.function(literal, self.step, self.static)
+            name, args = self.catalogue.function(literal, self.moved, self.static)
             return f"not {name}({', '.join(args)})"
         read = self.catalogue.read(literal.symbol, [code(arg) for arg in literal.args], self._old(literal))
         if literal.value is not None:
@@ -437,7 +465,7 @@ class Search:
         subjects = [name for name in self.sorts if name in free_names and name not in known]
         ways = [self._lookup(name, todo, known) for name in subjects]
         ways += [way for literal in todo if (way := self._scan(literal, known)) is not None]
-        if not self.step and not self.static:
+        if not self.static:
             ways += [way for literal in todo if (way := self._inverse(literal, todo, known)) is not None]
         return min(ways, key=lambda way: way.cost)
 
@@ -451,11 +479,13 @@ class Search:
         chosen = [a for a in atoms if a.positive or (a.rigid and len(a.args) == 1)]
         if self.static:
             chosen = [a for a in chosen if a.rigid]
-        if self.step:  # of those that change, only what is of one moment
-            new = [a for a in chosen if a.primed and not a.rigid]
-            chosen = [a for a in chosen if a.rigid or (a.primed if new else True)]
+        old = [a for a in atoms if self._old(a)]
+        if any(not a.rigid and a not in old for a in chosen):  # of those that change, only what is of one moment
+            chosen = [a for a in chosen if a not in old]
         if not any(a.positive for a in chosen):
-            chosen = [] if self.static else [a for a in atoms if not (self.step and new_and_old(atoms))][:1]
+            chosen = [] if self.static or (any(not a.rigid and a not in old for a in atoms) and old) else atoms[:1]
+        elif not self.static and not old and all(len(a.args) == 1 and a.value is None for a in chosen):
+            chosen = [a for a in atoms if len(a.args) == 1 and a.value is None]  # of the whole sort: as few as can be
         if self.static and not any(len(a.args) > 1 or a.value is not None for a in chosen):
             chosen = []
         low, high, bounds = self._bounds(subject, todo, known)
@@ -476,10 +506,12 @@ class Search:
             cost += 3
         settled: tuple[Literal, ...] = (*chosen, *bounds)
         if bounds:
+            if found.startswith("i"):
+                self.catalogue.ordered.add(found.partition(".")[0])
             below = f"bisect_left(l, {low})" if low else ""
             above = f"bisect_left(l, {high})" if high else ""
             found = f"(l := {found})[{below}:{above}]"
-        if self.step and any(not a.primed for a in moving):  # the index is that of now; what has left it was in it
+        if any(a in old for a in moving):  # the index is that of now; what has left it was in it
             gone = " or ".join(f"h{a.symbol[1:]}" for a in moving)
             parts = [self._changed(a, subject) for a in moving]
             found, settled = f"{found} if not ({gone}) else {{*{found}, {', '.join(parts)}}}", ()
@@ -520,6 +552,8 @@ class Search:
         """All arguments for which a function has a value that is known."""
         if not isinstance(literal, Atom) or literal.rigid or literal.value is None or literal.value not in known:
             return None
+        if self._old(literal):
+            return None
         names = [arg for arg in literal.args if arg in self.sorts and arg not in known]
         if len(names) < 2 or len(names) != len(literal.args) or len({*names}) != len(names):
             return None
@@ -542,14 +576,9 @@ class Search:
             return None
         if literal.symbol.startswith("p_") or (self.static and not literal.rigid):
             return None
-        if self.step and not literal.primed and not literal.rigid:
+        if self._old(literal):
             return None
         cost = 1.5 if signature.derived else 9.5 if literal.rigid else 6
         found = self.catalogue.unplace(literal.symbol, "kk")
         head = [f"for kk in {literal.symbol}:", *(f"{n} = {c}" for n, c in zip(names, found, strict=True))]
         return _Way(cost, head, (literal,), tuple(map(str, names)))
-
-
-def new_and_old(atoms: Sequence[Atom]) -> bool:
-    """Whether atoms that change are of both moments of a step."""
-    return len({atom.primed for atom in atoms if not atom.rigid}) > 1

@@ -43,19 +43,18 @@ class Both:
         assert (None if found is None else found.id) == (clauses[0].id if clauses else None), step
         return bool(clauses)
 
-    def perform(self, step: Step, look: bool = True) -> None:
+    def perform(self, step: Step) -> None:
         """Take a step on both sides; afterwards everything is the same."""
         before = list(self.state)
         self.instance.perform(self.state, step)
         found = self.fast.perform(self.fast.sparse(step))
         wrong = {p.id for p in self.instance.violated_step(before, self.state)}
         assert {p.id for p in found} ^ wrong <= set(self.unsliced), step
-        if look:
-            self.look(step)
+        self.look(step)
 
     def look(self, step: Step) -> None:
-        """What was right when we last looked is wrong now on both sides, or on none; an invariant that has been wrong
-        for a while need not be reported again."""
+        """What was right before the step is wrong now on both sides, or on none; an invariant that has been wrong for a
+        while need not be reported again."""
         wrong = {p.id for p in self.instance.violated(self.state)}
         found = {p.id for p in self.fast.violated()}
         assert wrong - self.wrong <= found <= wrong, (step, wrong, found)
@@ -92,7 +91,7 @@ def test_random_specs(case: Any, seed: int) -> None:
         for step in chance.sample(steps, min(4, len(steps))):
             both.refused(step)
         step = chance.choice(steps)
-        both.perform(step, look=chance.random() < 0.7)
+        both.perform(step)
         if any(not _fits(instance, name, both.state) for name in case.spec.variables):
             return  # an integer where an element should be: no state of the spec
         both.same({})
@@ -134,7 +133,7 @@ def walk(seed: int, agents: int, calls: int, objects: int, steps: int, wild: flo
     taken = 0
     for _, step in zip(range(steps), candidates(instance, chance), strict=False):
         if not both.refused(step) or chance.random() < wild:
-            both.perform(step, look=chance.random() < 0.5)
+            both.perform(step)
             both.same(SLICED)
             taken += 1
     return both, taken

@@ -1,0 +1,307 @@
+"""Of the properties, those instances that a step can have made false.
+
+A formula that was true can only have become false where a cell changed that one of its literals reads; that instance is
+evaluated, and no other. For each action there is a function of its own, since which variables an action changes, and
+whether to true or to false, is known when the spec is compiled. What an instance says of the whole state (``~busy``) is
+asked last: where the rest is false the instance is kept, and looked at again when that holds.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, disjuncts, free, inner_atoms, names_in
+from mtpo.proofs.joins import TAB, Search, indented, merged, rename, symbols, without_idle
+from mtpo.spec.language import Action
+from mtpo.spec.terms import Bool
+
+if TYPE_CHECKING:
+    from mtpo.proofs.compiling import Compiler
+
+Sign = bool | None
+"""To what a cell of a relation changes; None: either, or it is no relation."""
+
+
+@attrs.frozen
+class _Trigger:
+    """Code for every cell of a symbol that changes, so that a property may have become false; ``reads`` what it reads
+    of before the step."""
+
+    symbol: str
+    sign: Sign
+    lines: Callable[[frozenset[str]], list[str]]
+    reads: frozenset[str]
+    needs: frozenset[str] = frozenset()
+    """Symbols that must have changed too."""
+
+
+@attrs.frozen
+class _Closing:
+    """``instances``, by number, that are kept until ``closed`` holds; ``reads`` everything that they depend on."""
+
+    closed: Disjunct
+    numbers: tuple[tuple[int, int], ...]
+    reads: frozenset[str]
+
+
+class Deltas:
+    """The checks of a spec's properties: ``broken.add(n)`` of step properties, ``wrong.add(n)`` of invariants."""
+
+    def __init__(self, compiler: Compiler) -> None:
+        self.compiler, self.catalogue, spec = compiler, compiler.catalogue, compiler.spec
+        self.steps, self.invariants = spec.role("step"), spec.role("invariant", "lemma")
+        self.kept: list[int] = []
+        self.functions: list[str] = []
+        self._triggers: list[_Trigger] = []
+        self._always: list[tuple[Disjunct, list[str]]] = []
+        self._whole: list[tuple[Disjunct, list[str]]] = []
+        """What is said of no elements."""
+        self._waiting: dict[Disjunct, list[tuple[int, int, frozenset[str]]]] = {}
+        self._began: list[str] = []
+        self._made: dict[tuple[int, frozenset[str]], list[str]] = {}
+        for property in (*self.steps, *self.invariants):
+            for found in disjuncts(property.formula, False):
+                self._prepare(found)
+        for place, property in enumerate(self.steps):
+            for found in disjuncts(property.formula, False):
+                self._step(place, found)
+        for place, property in enumerate(self.invariants):
+            for found in disjuncts(property.formula, False):
+                self._invariant(place, self.catalogue.prepared(found))
+
+    def _prepare(self, found: Disjunct) -> frozenset[str]:
+        """The symbols that the search reads, derived relations among them, which all must be known beforehand."""
+        every = {name for x in found.literals for name in free(x)}
+        inner = [self._prepare(d) for x in found.literals if isinstance(x, Never) for d in x.disjuncts]
+        return symbols(self.catalogue.prepared(found, every)).union(*inner)
+
+    # -- step properties ---------------------------------------------------------------------------------------
+
+    def _step(self, place: int, found: Disjunct) -> None:
+        heart = [f"broken.add({place})"]
+        pairs = _pairs(found)
+        pair = max(pairs, key=lambda pair: len(pair[0].args), default=None)
+        if pair is None:
+            self._always.append((found, heart))
+            return
+        atom, spent, sign = pair
+        rest = attrs.evolve(found, literals=tuple(x for x in found.literals if x not in spent))
+
+        def lines(moved: frozenset[str]) -> list[str]:
+            lines, tests, known = self.compiler.bind(attrs.evolve(atom, value=None), "k")
+            kept = attrs.evolve(rest, literals=self.compiler.kept(atom, rest.literals))
+            inner = self.compiler.search(kept, known, lambda: heart, moved=moved)
+            self.catalogue.places = {}
+            return [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]
+
+        needs = frozenset(other.symbol for other, _, _ in pairs)
+        self._triggers.append(_Trigger(atom.symbol, sign, lines, self._prepare(found), needs))
+
+    # -- invariants --------------------------------------------------------------------------------------------
+
+    def _invariant(self, place: int, found: Disjunct) -> None:
+        number, bad = len(self.kept) + 1, [f"wrong.add({place})"]
+        closed, opened = _parted(found)
+        elements = [n for n, _ in opened.variables if any(n in free(x) for x in opened.literals)]
+        if not elements:
+            self._whole.append((found, bad))
+            return
+        heart = bad
+        if closed.literals:
+            self.kept.append(number)
+            heart = [f"w{number}.add(({', '.join(elements)},))"]
+            still = self.compiler.search(opened, elements, lambda: ["return True"])
+            self.functions += [f"def still{number}({', '.join(elements)}):", *indented(still), f"{TAB}return False"]
+            self._waiting.setdefault(closed, []).append((number, place, symbols(opened)))
+        self._began += self.compiler.search(opened, (), functools.partial(list[str], heart), elements, static=True)
+        for literal in opened.literals:
+            if isinstance(literal, Atom) and not literal.rigid:
+                self._trigger(opened, literal, heart, elements)
+            elif isinstance(literal, Never):
+                deep = any(isinstance(x, Never) for d in literal.disjuncts for x in d.literals)
+                for atom, ties in inner_atoms(literal):
+                    sign = None if deep or atom.value is not None else not atom.positive
+                    self._inner_trigger(opened, atom, sign, ties, heart, elements)
+
+    def _trigger(self, found: Disjunct, atom: Atom, heart: list[str], needs: list[str]) -> None:
+        """The search after a change of what one of its own literals reads."""
+        lines, tests, known = self.compiler.bind(atom, "k", "new" if atom.value is not None else "")
+        literals = list(found.literals)
+        if not any(isinstance(arg, tuple) for arg in atom.args):
+            literals.remove(atom)
+        if atom.value is not None:
+            readers = [x for x in found.literals if x is not atom and atom.value in free(x)]
+            if len(readers) == 1 and isinstance(readers[0], Compare):
+                sides = (readers[0].left, readers[0].right)
+                other = sides[1] if sides[0] == atom.value else sides[0]
+                if atom.value in sides and other in dict(found.variables):
+                    # it has become true: with the old value it was false
+                    literals.append(rename(readers[0], {atom.value: "old"}).negated())
+        sign = atom.positive if atom.value is None else None
+        self._guarded(atom, sign, lines, tests, literals, found, known, heart, needs)
+
+    def _inner_trigger(
+        self, found: Disjunct, atom: Atom, sign: Sign, ties: Sequence[Literal], heart: list[str], needs: list[str]
+    ) -> None:
+        """The search after a change inside an inner quantifier, for the elements that are tied to those in there."""
+        lines, tests, known = self.compiler.bind(atom, "k")
+        names = known | found.names | {name for x in found.literals for name in free(x)}
+        literals, grown = list(found.literals), True
+        while grown:
+            new = [x for x in ties if x not in literals and _arguments(x) <= names]
+            names |= {n for x in new for n in free(x)}
+            literals += new
+            grown = bool(new)
+        self._guarded(atom, sign, lines, tests, literals, found, known, heart, needs)
+
+    def _guarded(
+        self,
+        atom: Atom,
+        sign: Sign,
+        lines: list[str],
+        tests: list[str],
+        literals: Sequence[Literal],
+        found: Disjunct,
+        known: set[str],
+        heart: list[str],
+        needs: list[str],
+    ) -> None:
+        kept = Disjunct(found.variables, self.compiler.kept(atom, literals))
+        inner = Search(self.catalogue, kept, known | {"old"}, needs).lines(lambda: heart, 0)
+        self.catalogue.places = {}
+        made = [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]
+        self._triggers.append(_Trigger(atom.symbol, sign, lambda moved: made, frozenset()))
+
+    # -- code --------------------------------------------------------------------------------------------------
+
+    def moved(self, action: Action) -> tuple[str, ...]:
+        """The names of the variables and derived relations that an action can change."""
+        own = dict.fromkeys(update.variable.name for update in action.updates)
+        read = {
+            d.symbol: {x.symbol for x in d.literals if isinstance(x, Atom)} for d in self.catalogue.derived.values()
+        }
+        return (*own, *(symbol[2:] for symbol, reads in read.items() if any(f"s_{name}" in reads for name in own)))
+
+    def after(self, action: Action) -> list[str]:
+        """``check_ACTION()``: looks at what a step by the action can have made false."""
+        moved = frozenset(f"s_{name}" for name in self.moved(action))
+        blocks: dict[str, list[tuple[Sign, list[str]]]] = {}
+        signs = self._signs(action)
+        for number, trigger in enumerate(self._triggers):
+            may = signs.get(trigger.symbol, {True, False})
+            if (
+                trigger.symbol not in moved
+                or not trigger.needs <= moved
+                or not (trigger.sign is None or trigger.sign in may)
+            ):
+                continue
+            key = (number, moved & trigger.reads)
+            if key not in self._made:
+                self._made[key] = trigger.lines(key[1])
+            blocks.setdefault(trigger.symbol, []).append((trigger.sign, self._made[key]))
+        out: list[str] = []
+        for found, heart in self._always:
+            out += self.compiler.search(found, (), functools.partial(list[str], heart), moved=moved)
+        for symbol, parts in blocks.items():
+            once = sum(f"s_{update.variable.name}" == symbol for update in action.updates) == 1
+            out += self._loop(symbol, parts, signs.get(symbol, {True, False}), once)
+        for found, heart in self._whole:
+            if symbols(found) & moved:
+                out += self.compiler.search(found, (), functools.partial(list[str], heart))
+        return [f"def check_{action.name}():", *indented([*out, *self._closing(moved)] or ["pass"])]
+
+    def _signs(self, action: Action) -> dict[str, set[bool]]:
+        """To what an action can change its relations, where that is always the same; else to both."""
+        found: dict[str, set[bool]] = {}
+        for update in action.updates:
+            plain = update.variable.range is Bool and update.value.op == "lit"
+            signs = {bool(update.value.data)} if plain else {True, False}
+            found.setdefault(f"s_{update.variable.name}", set()).update(signs)
+        return found
+
+    def _loop(self, symbol: str, parts: list[tuple[Sign, list[str]]], signs: set[bool], once: bool) -> list[str]:
+        """Each block for every changed cell of its symbol, its place in ``k``, with ``old`` and ``new``.
+
+        ``once``: no cell is changed back.
+        """
+        signature, name = self.catalogue.signatures[symbol], symbol[2:]
+        blocks = []
+        for sign, lines in parts:
+            test = "" if sign is None or signs == {sign} else "if new:" if sign else "if old:"
+            blocks.append([test, *indented(lines)] if test else lines)
+        body = merged(self.catalogue.apart(blocks))
+        now = f"k in {symbol}" if signature.relation and len(signature.domain) > 1 else f"{symbol}[k]"
+        if not once:
+            body = ["if new != old:", *indented(body)]
+        read = [f"new = {now}"] if any(re.search(r"\bnew\b", line) for line in body) else []
+        return [f"for k, old in h_{name}.items():", *indented([*read, *body])]
+
+    def _closing(self, moved: frozenset[str] | None) -> list[str]:
+        """What is kept until something holds of the whole state; of all, or if the step can have mattered to it."""
+        out = []
+        for closed, kept in self._waiting.items():
+            chosen = [
+                (number, place) for number, place, reads in kept if moved is None or moved & (reads | symbols(closed))
+            ]
+            if not chosen:
+                continue
+            heart: list[str] = []
+            for number, place in chosen:
+                heart += [f"for t in [t for t in w{number} if not still{number}(*t)]:", f"{TAB}w{number}.discard(t)"]
+                heart += [f"if w{number}:", f"{TAB}wrong.add({place})"]
+            inner = self.compiler.search(closed, (), functools.partial(list[str], heart))
+            out += [f"if {' or '.join(f'w{number}' for number, _ in chosen)}:", *indented(inner)]
+        return out
+
+    def began(self) -> list[str]:
+        """``began()``: looks at the invariants in the first state."""
+        whole = [line for found, heart in self._whole for line in self.compiler.search(found, (), lambda h=heart: h)]  # type: ignore[misc]
+        return ["def began():", f"{TAB}pass", *indented([*self._began, *whole, *self._closing(None)])]
+
+
+def _arguments(literal: Literal) -> frozenset[str]:
+    """What must be known for a literal to say something of the rest."""
+    if isinstance(literal, Atom) and literal.value is not None:
+        return frozenset(name for arg in literal.args for name in names_in(arg))
+    return free(literal)
+
+
+def _pairs(found: Disjunct) -> list[tuple[Atom, list[Literal], bool | None]]:
+    """Cells that must have changed: the atom, the literals that say so, whether it became true (None: no relation)."""
+    out: list[tuple[Atom, list[Literal], bool | None]] = []
+    atoms = [x for x in found.literals if isinstance(x, Atom) and not x.rigid]
+    for new in (a for a in atoms if a.primed):
+        for old in (a for a in atoms if not a.primed and (a.symbol, a.args) == (new.symbol, new.args)):
+            if any(isinstance(arg, tuple) for arg in new.args):
+                continue
+            if new.value is None and new.positive != old.positive:
+                out.append((new, [new, old], new.positive))
+            for x in found.literals:
+                if new.value is None or not isinstance(x, Compare) or x.op not in ("ne", "lt"):
+                    continue
+                if {x.left, x.right} == {new.value, old.value}:
+                    out.append((new, [x] if x.op == "ne" else [], None))
+    return out
+
+
+def _parted(found: Disjunct) -> tuple[Disjunct, Disjunct]:
+    """What is said of the state as a whole, and the rest."""
+    known: set[Any] = set()
+    definitions = [x for x in found.literals if isinstance(x, Atom) and x.value is not None]
+    grown = True
+    while grown:
+        more = {x.value for x in definitions if {n for arg in x.args for n in names_in(arg)} <= known} - known
+        known |= more
+        grown = bool(more)
+    closed = [x for x in found.literals if free(x) <= known]
+    tests = [x for x in closed if x not in definitions]
+    opened = without_idle([x for x in found.literals if x not in tests], ())
+    return (
+        Disjunct((), tuple(without_idle(closed, ())) if tests else ()),
+        Disjunct(found.variables, tuple(opened)),
+    )
