@@ -21,11 +21,12 @@ from mtpo.proofs.disjuncts import (
     Literal,
     Never,
     disjuncts,
+    free,
     name_of,
     names_in,
     symbol_of,
 )
-from mtpo.proofs.joins import TAB, Catalogue, Derived, Index, Search, code, indented
+from mtpo.proofs.joins import STILL, TAB, Catalogue, Derived, Index, Moved, Search, code, indented, rename
 from mtpo.spec.language import TRUE, Action, Property, Spec, Term, Update, Variable, show
 from mtpo.spec.terms import Bool, walk
 
@@ -54,8 +55,16 @@ _COMPARE: Final = {"eq": "==", "lt": "<", "le": "<=", "add": "+", "sub": "-", "m
 class Compiler:
     """Makes the program of a spec; see the module's docstring."""
 
-    def __init__(self, spec: Spec, sliced: tuple[tuple[str, str], ...], catalogue: Catalogue | None = None) -> None:
-        self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced))
+    def __init__(
+        self,
+        spec: Spec,
+        sliced: tuple[tuple[str, str], ...],
+        narrow: tuple[tuple[str, int], ...] = (),
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced), dict(narrow))
+        self.parts = False
+        """The arguments of the cell that changes have names."""
         self.starting = False
         """The first state is being made: indexes that change do not exist yet."""
 
@@ -144,7 +153,7 @@ class Compiler:
                 found = disjuncts(term.args[0], term.op == "exists")
                 own = tuple((name_of(v), v.sort) for v in term.data)
                 never = Never(tuple(attrs.evolve(d, variables=(*own, *d.variables)) for d in found))
-                name, args = self.catalogue.function(never, frozenset(), static)
+                name, args = self.catalogue.function(never, STILL, static)
                 call = f"{name}({', '.join(names.get(arg, arg) for arg in args)})"
                 return call if term.op == "exists" else f"(not {call})"
         left, right = (self.expression(arg, names) for arg in term.args)
@@ -180,7 +189,7 @@ class Compiler:
         known: Iterable[str],
         heart: Callable[[], list[str]],
         needs: Iterable[str] = (),
-        moved: frozenset[str] = frozenset(),
+        moved: Moved = STILL,
         static: bool = False,
     ) -> list[str]:
         """The code of a search, not indented."""
@@ -257,7 +266,10 @@ class Compiler:
             body = [f"old = {symbol}.get(k, {default})", "if old == new:", f"{TAB}return"]
             out += indented([*body, f"{symbol}[k] = new"])
         out += indented([f"h_{name}.setdefault(k, old)"])
+        if len(signature.domain) > 1:
+            out += indented([f"e{i} = {part}" for i, part in enumerate(self.catalogue.unplace(symbol, "k"))])
         ways: dict[str, list[str]] = {"": [], "new": [], "old": []}
+        self.parts = len(signature.domain) > 1
         for index in indexes:
             for atom in index.atoms:
                 if atom.symbol == symbol:
@@ -267,6 +279,7 @@ class Compiler:
             if function == symbol:
                 add = f"{inverse}.setdefault(new, set()).add(k)"
                 ways[""] += [f"if k in {relation}:", f"{TAB}{inverse}[old].discard(k)", f"{TAB}{add}"]
+        self.parts = False
         for way in ("new", "old"):
             if ways[way]:
                 out += indented([f"if {way}:", *indented(ways[way])])
@@ -281,6 +294,8 @@ class Compiler:
         """Names for the operands of an atom from the place of its cell: assignments, conditions, the names."""
         lines, tests, known = list[str](), list[str](), set[str]()
         given = self.catalogue.unplace(atom.symbol, place) if atom.args else []
+        if self.parts:
+            given = [f"e{i}" for i in range(len(given))]
         operands = [*zip(atom.args, given, strict=True), *([(atom.value, value)] if value else [])]
         for operand, text in operands:
             if isinstance(operand, str) and operand[:3] != "K__" and operand not in known:
@@ -315,9 +330,15 @@ class Compiler:
         return [("new", block("", first)), ("old", block("", second))]
 
     def kept(self, atom: Atom, literals: Iterable[Literal]) -> tuple[Literal, ...]:
-        """The literals without what is so of every cell of the atom that is kept, its relation if it is sliced."""
+        """The literals without what is so of every cell of the atom that is kept: its relation if it is sliced."""
         relation = self.catalogue.sliced.get(atom.symbol)
-        return tuple(x for x in literals if relation is None or x != Atom(relation, False, atom.args))
+        so = [] if relation is None else [Atom(relation, False, atom.args)]
+        for found in self.catalogue.derived.values():
+            if found.symbol == atom.symbol:
+                names: dict[Any, Any] = {f"f{i}": arg for i, arg in enumerate(atom.args)}
+                slices = (x for x in found.literals if isinstance(x, Atom) and x.rigid and x.value is None)
+                so += [rename(x, names) for x in slices if free(x) <= names.keys()]
+        return tuple(x for x in literals if x not in so)
 
     def _expanded(self, lines: Iterable[str]) -> list[str]:
         """Lines with what it takes to add an element to an index, or to take it away."""
@@ -369,14 +390,15 @@ class Compiler:
         needs = [*elements, *(name for side in (found.differ.left, found.differ.right) for name in names_in(side))]
         out = []
         for atom in (x for x in found.literals if isinstance(x, Atom) and not x.rigid):
+            self.parts = len(atom.args) > 1
             lines, tests, known = self.bind(atom, "k", "new")
             rest = tuple(x for x in self.kept(atom, found.literals) if x is not atom)
             place = self.catalogue.place(found.symbol, elements)
-            heart = [f"f = {left} != {right}", f"if f != ({place} in {found.symbol}):"]
+            heart = [f"f = {left} != {right}", f"if f != {self.catalogue.read(found.symbol, elements)}:"]
             heart.append(f"{TAB}set_{found.symbol[2:]}({place}, f)")
             search = Search(self.catalogue, Disjunct(sorts, rest), known, needs)
             inner = search.lines(functools.partial(list[str], heart), 0)
-            self.catalogue.places = {}
+            self.catalogue.places, self.parts = {}, False
             out.append((atom.symbol, [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]))
         return out
 
@@ -385,7 +407,8 @@ class Compiler:
         sorts = tuple(zip(elements, self.catalogue.signatures[found.symbol].domain, strict=True))
         search = Search(self.catalogue, Disjunct(sorts, (*found.literals, found.differ)), (), elements, static=True)
         place = self.catalogue.place(found.symbol, elements)
-        body = search.lines(lambda: [f"{found.symbol}.add({place})"], 1)
+        add = f"{found.symbol}.add({place})" if found.arity > 1 else f"{found.symbol}[{place}] = True"
+        body = search.lines(lambda: [add], 1)
         return [f"def fill_{found.symbol}():", *body, f"{TAB}pass"]
 
 
@@ -416,6 +439,9 @@ def _leaves(term: Term) -> list[tuple[Conditions, Term]]:
 
 
 @functools.lru_cache(maxsize=32)
-def program_of(spec: Spec, sliced: tuple[tuple[str, str], ...] = ()) -> Program:
-    """The program of a spec; ``sliced`` pairs variables with relations (:class:`mtpo.proofs.joins.Catalogue`)."""
-    return Compiler(spec, sliced).program()
+def program_of(
+    spec: Spec, sliced: tuple[tuple[str, str], ...] = (), narrow: tuple[tuple[str, int], ...] = ()
+) -> Program:
+    """The program of a spec; ``sliced`` pairs variables with relations, ``narrow`` relations with the number of an
+    argument (:class:`mtpo.proofs.joins.Catalogue`)."""
+    return Compiler(spec, sliced, narrow).program()

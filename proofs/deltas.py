@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, disjuncts, free, inner_atoms, names_in
-from mtpo.proofs.joins import TAB, Search, indented, merged, rename, symbols, without_idle
+from mtpo.proofs.joins import TAB, Moved, Search, indented, merged, rename, symbols, within, without_idle
 from mtpo.spec.language import Action
 from mtpo.spec.terms import Bool
 
@@ -34,7 +34,7 @@ class _Trigger:
 
     symbol: str
     sign: Sign
-    lines: Callable[[frozenset[str]], list[str]]
+    lines: Callable[[Moved], list[str]]
     reads: frozenset[str]
     needs: frozenset[str] = frozenset()
     """Symbols that must have changed too."""
@@ -63,7 +63,7 @@ class Deltas:
         """What is said of no elements."""
         self._waiting: dict[Disjunct, list[tuple[int, int, frozenset[str]]]] = {}
         self._began: list[str] = []
-        self._made: dict[tuple[int, frozenset[str]], list[str]] = {}
+        self._made: dict[tuple[int, Moved], list[str]] = {}
         for property in (*self.steps, *self.invariants):
             for found in disjuncts(property.formula, False):
                 self._prepare(found)
@@ -92,7 +92,7 @@ class Deltas:
         atom, spent, sign = pair
         rest = attrs.evolve(found, literals=tuple(x for x in found.literals if x not in spent))
 
-        def lines(moved: frozenset[str]) -> list[str]:
+        def lines(moved: Moved) -> list[str]:
             lines, tests, known = self.compiler.bind(attrs.evolve(atom, value=None), "k")
             kept = attrs.evolve(rest, literals=self.compiler.kept(atom, rest.literals))
             inner = self.compiler.search(kept, known, lambda: heart, moved=moved)
@@ -120,13 +120,37 @@ class Deltas:
             self._waiting.setdefault(closed, []).append((number, place, symbols(opened)))
         self._began += self.compiler.search(opened, (), functools.partial(list[str], heart), elements, static=True)
         for literal in opened.literals:
-            if isinstance(literal, Atom) and not literal.rigid:
+            if isinstance(literal, Atom) and not literal.rigid and not self._follows(literal, opened):
                 self._trigger(opened, literal, heart, elements)
             elif isinstance(literal, Never):
                 deep = any(isinstance(x, Never) for d in literal.disjuncts for x in d.literals)
                 for atom, ties in inner_atoms(literal):
                     sign = None if deep or atom.value is not None else not atom.positive
                     self._inner_trigger(opened, atom, sign, ties, heart, elements)
+
+    def _under(self, symbol: str) -> frozenset[str]:
+        """What a derived relation reads."""
+        found = next((d for d in self.catalogue.derived.values() if d.symbol == symbol), None)
+        return frozenset() if found is None else frozenset(x.symbol for x in found.literals if isinstance(x, Atom))
+
+    def _follows(self, atom: Atom, found: Disjunct) -> bool:
+        """Whether a derived relation changes only where other literals do."""
+        derived = next((d for d in self.catalogue.derived.values() if d.symbol == atom.symbol), None)
+        if derived is None:
+            return False
+        names: dict[Any, Any] = {f"f{i}": arg for i, arg in enumerate(atom.args)}
+        todo = [x for x in derived.literals if isinstance(x, Atom) and not x.rigid]
+        while todo:
+            for own in todo:
+                args = tuple(names.get(arg, arg) for arg in own.args)
+                same = [x for x in found.literals if isinstance(x, Atom) and (x.symbol, x.args) == (own.symbol, args)]
+                if same and same[0].value is not None:
+                    names[own.value] = same[0].value
+                    todo.remove(own)
+                    break
+            else:
+                return False
+        return True
 
     def _trigger(self, found: Disjunct, atom: Atom, heart: list[str], needs: list[str]) -> None:
         """The search after a change of what one of its own literals reads."""
@@ -135,7 +159,8 @@ class Deltas:
         if not any(isinstance(arg, tuple) for arg in atom.args):
             literals.remove(atom)
         if atom.value is not None:
-            readers = [x for x in found.literals if x is not atom and atom.value in free(x)]
+            readers: list[Literal] = [x for x in found.literals if x is not atom and atom.value in free(x)]
+            readers += [x for x in found.literals if isinstance(x, Atom) and atom.symbol in self._under(x.symbol)]
             if len(readers) == 1 and isinstance(readers[0], Compare):
                 sides = (readers[0].left, readers[0].right)
                 other = sides[1] if sides[0] == atom.value else sides[0]
@@ -182,16 +207,15 @@ class Deltas:
     def moved(self, action: Action) -> tuple[str, ...]:
         """The names of the variables and derived relations that an action can change."""
         own = dict.fromkeys(update.variable.name for update in action.updates)
-        read = {
-            d.symbol: {x.symbol for x in d.literals if isinstance(x, Atom)} for d in self.catalogue.derived.values()
-        }
-        return (*own, *(symbol[2:] for symbol, reads in read.items() if any(f"s_{name}" in reads for name in own)))
+        derived = [d.symbol for d in self.catalogue.derived.values()]
+        return (*own, *(d[2:] for d in derived if any(f"s_{name}" in self._under(d) for name in own)))
 
     def after(self, action: Action) -> list[str]:
         """``check_ACTION()``: looks at what a step by the action can have made false."""
         moved = frozenset(f"s_{name}" for name in self.moved(action))
         blocks: dict[str, list[tuple[Sign, list[str]]]] = {}
         signs = self._signs(action)
+        to = frozenset((symbol, sign) for symbol in moved for sign in signs.get(symbol, {True, False}))
         for number, trigger in enumerate(self._triggers):
             may = signs.get(trigger.symbol, {True, False})
             if (
@@ -200,13 +224,13 @@ class Deltas:
                 or not (trigger.sign is None or trigger.sign in may)
             ):
                 continue
-            key = (number, moved & trigger.reads)
+            key = (number, within(to, trigger.reads))
             if key not in self._made:
                 self._made[key] = trigger.lines(key[1])
             blocks.setdefault(trigger.symbol, []).append((trigger.sign, self._made[key]))
         out: list[str] = []
         for found, heart in self._always:
-            out += self.compiler.search(found, (), functools.partial(list[str], heart), moved=moved)
+            out += self.compiler.search(found, (), functools.partial(list[str], heart), moved=to)
         for symbol, parts in blocks.items():
             once = sum(f"s_{update.variable.name}" == symbol for update in action.updates) == 1
             out += self._loop(symbol, parts, signs.get(symbol, {True, False}), once)

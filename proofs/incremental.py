@@ -35,7 +35,8 @@ class Incremental:
 
     ``sliced`` maps variables to relations: only cells where the relation holds are kept right. What reads such a cell
     must ask the relation too (:func:`unsliced` says what does not). Arguments of steps that are functions may be
-    mappings from elements to values; what they lack is 0.
+    mappings from elements to values; what they lack is 0. ``narrow``: constant relations which hold of few elements, as
+    the argument of that number, for given others: an advice.
     """
 
     def __init__(
@@ -44,9 +45,10 @@ class Incremental:
         sizes: Mapping[type[Sort], int],
         constants: Mapping[str, Constant],
         sliced: Mapping[str, str] | None = None,
+        narrow: Mapping[str, int] | None = None,
     ) -> None:
         self.spec, self.sizes = spec, dict(sizes)
-        self.program: Program = program_of(spec, tuple((sliced or {}).items()))
+        self.program: Program = program_of(spec, tuple((sliced or {}).items()), tuple((narrow or {}).items()))
         scope: dict[str, Any] = {"E": (), "bisect_left": bisect_left, "insort": insort}
         scope |= {"broken": set[int](), "wrong": set[int]()}
         self._scope = scope
@@ -114,8 +116,11 @@ class Incremental:
             else:
                 points = () if simple(variable) else itertools.product(*sizes)
                 scope[f"s_{name}"] = {self._place(variable, args): first(*args) for args in points}
+        for found in self.program.derived:
+            if found.arity == 1:
+                scope[found.symbol] = [False] * self._size(self.program.catalogue.signatures[found.symbol].domain[0])
         for name in self._names:
-            scope.setdefault(f"s_{name}", set())
+            scope.setdefault(f"s_{name}", set())  # of several arguments
             scope[f"h_{name}"] = {}
         for number in self.program.kept:
             scope[f"w{number}"] = set()

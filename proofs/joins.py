@@ -37,6 +37,18 @@ def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
     return [f"{TAB * depth}{line}" for line in lines]
 
 
+Moved = frozenset[tuple[str, bool]]
+"""Symbols that a step can have changed; of relations, to what."""
+
+STILL: Final[Moved] = frozenset()
+
+
+def within(moved: Moved, *read: Iterable[str]) -> Moved:
+    """Of what can have changed, what is read."""
+    every = frozenset().union(*read)
+    return frozenset((symbol, sign) for symbol, sign in moved if symbol in every)
+
+
 @attrs.frozen
 class Signature:
     """Sorts of the arguments and of the value of a symbol; ``derived`` if it is an index that looks like a relation."""
@@ -73,7 +85,7 @@ class Index:
 @attrs.frozen
 class Derived:
     """The relation ``left != right`` of elements ``f0``, ``f1``, ..., both being applications whose innermost ones are
-    to all of these. ``literals`` say what the variables of ``differ`` are."""
+    to all of these, or one a constant. ``literals`` say what the variables of ``differ`` are."""
 
     symbol: str
     literals: tuple[Literal, ...]
@@ -95,15 +107,17 @@ class Catalogue:
     """What searches of one spec share: symbols, indexes, derived relations, and functions for inner quantifiers.
 
     ``sliced`` names variables of which only the arguments in a constant relation are kept: nothing else reads them.
+    ``narrow`` names constant relations that hold of few elements, as the argument of that number, for given others.
     """
 
-    def __init__(self, spec: Spec, sliced: Mapping[str, str]) -> None:
+    def __init__(self, spec: Spec, sliced: Mapping[str, str], narrow: Mapping[str, int] | None = None) -> None:
         symbols: list[Function[Any]] = [*spec.constants.values(), *spec.variables.values()]
         self.signatures = {
             f"{'c' if f.kind == 'const' else 's'}_{f.name}": Signature(f.domain, f.range) for f in symbols
         }
         self.sorts = [sort.__name__ for sort in spec.sorts]
         self.sliced = {f"s_{name}": f"c_{relation}" for name, relation in sliced.items()}
+        self.narrow = {f"c_{name}": place for name, place in (narrow or {}).items()}
         self.defaults: dict[str, Callable[[Sequence[str]], str]] = {}
         self.indexes: dict[tuple[Atom, ...], Index] = {}
         self.inverses: dict[tuple[str, str], str] = {}
@@ -183,7 +197,7 @@ class Catalogue:
         found = list(literals)
         for literal in list(found):
             if isinstance(literal, Compare) and literal.op == "ne":
-                relation = self._derive(literal, found)
+                relation = self._derive(literal, found) or self._unlike(literal, found)
                 if relation is not None:
                     found[found.index(literal)] = relation
         return Disjunct(disjunct.variables, tuple(without_idle(found, needs)))
@@ -236,6 +250,27 @@ class Catalogue:
             self.derived[key] = Derived(symbol, tuple(dict.fromkeys((*inner, *slices))), changed, len(order))
         return Atom(self.derived[key].symbol, modes.pop(), tuple(order))
 
+    def _unlike(self, differ: Compare, literals: Sequence[Literal]) -> Atom | None:
+        """The relation of elements for which a variable has another value than a constant."""
+        for value, constant in ((differ.left, differ.right), (differ.right, differ.left)):
+            if not (isinstance(constant, int) or (isinstance(constant, str) and constant[:3] == "K__")):
+                continue
+            for atom in literals:
+                if not isinstance(atom, Atom) or atom.value != value or not atom.symbol.startswith("s_"):
+                    continue
+                order = [arg for arg in atom.args if isinstance(arg, str) and arg[:3] != "K__"]
+                if not order or len(order) != len(atom.args) or len(set(order)) != len(order):
+                    continue
+                key = (atom.symbol, str(constant))
+                if key not in self.derived:
+                    symbol, elements = f"s_differ{len(self.derived)}", tuple(f"f{i}" for i in range(len(order)))
+                    self.signatures[symbol] = Signature(self.signatures[atom.symbol].domain, Bool, derived=True)
+                    sliced = [Atom(self.sliced[atom.symbol], False, elements)] if atom.symbol in self.sliced else []
+                    read = (Atom(atom.symbol, False, elements, "g0"), *sliced)
+                    self.derived[key] = Derived(symbol, read, Compare("ne", "g0", constant), len(order))
+                return Atom(self.derived[key].symbol, atom.primed, tuple(order))
+        return None
+
     # -- indexes and functions ---------------------------------------------------------------------------------
 
     def index(self, subject: str, atoms: Sequence[Atom]) -> tuple[Index, list[Operand]]:
@@ -251,11 +286,11 @@ class Catalogue:
         found = self.indexes.setdefault(tuple(shape), Index(f"i{len(self.indexes)}", tuple(shape), len(keys)))
         return found, list(keys)
 
-    def function(self, never: Never, moved: frozenset[str], static: bool = False) -> tuple[str, list[str]]:
+    def function(self, never: Never, moved: Moved, static: bool = False) -> tuple[str, list[str]]:
         """A function that says whether there is an instance, and the names of its arguments."""
         args = sorted(free(never))
         prepared = [self.prepared(disjunct) for disjunct in never.disjuncts]
-        key = (never, moved & {symbol for disjunct in prepared for symbol in symbols(disjunct)}, static)
+        key = (never, within(moved, *map(symbols, prepared)), static)
         if key not in self.functions:
             name = self.functions[key] = f"q{len(self.functions)}"
             lines, places = [f"def {name}({', '.join(args)}):"], self.places
@@ -345,6 +380,11 @@ def symbols(disjunct: Disjunct) -> frozenset[str]:
     return frozenset(found.union(*map(symbols, inner)))
 
 
+def _places(atom: Atom, subject: str) -> list[int]:
+    """The arguments that are a variable."""
+    return [place for place, arg in enumerate(atom.args) if arg == subject]
+
+
 def _defines(literal: Literal) -> bool:
     """Whether it is an application whose value has a name of its own, which always exists."""
     return isinstance(literal, Atom) and isinstance(literal.value, str)
@@ -352,19 +392,22 @@ def _defines(literal: Literal) -> bool:
 
 @attrs.frozen
 class _Way:
-    """A way to find a variable: what it costs, by rough rank; the loop; the literals that it settles; what is known."""
+    """A way to find a variable: what it costs, by rough rank; the loop; the literals that it settles; what is known
+    then; further tests of what it gives."""
 
     cost: float
     head: list[str]
     settles: tuple[Literal, ...]
     finds: tuple[str, ...]
+    tests: tuple[str, ...] = ()
 
 
 class Search:
     """One search. ``known`` are variables with a value; ``needs`` those that the code at its heart uses.
 
-    ``moved``: just after a step, the symbols that it can have changed: of these, atoms that are not primed are read
-    from before it. ``static``: indexes that change are not to be used.
+    ``moved``: just after a step, the symbols that it can have changed, each with what to (of relations; of others
+    both): of these, atoms that are not primed are read from before it. ``static``: indexes that change are not to be
+    used.
     """
 
     def __init__(
@@ -374,12 +417,14 @@ class Search:
         known: Iterable[str],
         needs: Iterable[str] = (),
         *,
-        moved: frozenset[str] = frozenset(),
+        moved: Moved = STILL,
         static: bool = False,
     ) -> None:
         self.catalogue, self.disjunct, self.moved, self.static = catalogue, disjunct, moved, static
         self.sorts = dict(disjunct.variables)
         self.known, self.needs = set(known), list(needs)
+        self.gone: set[str] = set()
+        """Variables that are others by another name, and not needed."""
 
     def lines(self, heart: Callable[[], list[str]], depth: int) -> list[str]:
         """The code, indented by ``depth``; ``heart`` gives what is to be done for each instance found."""
@@ -405,16 +450,20 @@ class Search:
                 break
             literal, name, value = gives
             flush()
-            out.append(f"{TAB * depth}{name} = {value}")
             todo.remove(literal)
-            known = known | {name}
-            if isinstance(literal, Compare) and value in known:  # another name for the same: what is said twice is one
-                found = consistent(
-                    Disjunct((), tuple(x if isinstance(x, Never) else rename(x, {name: value}) for x in todo))
-                )
+            if isinstance(literal, Compare) and (value in known or value[:3] == "K__" or value.isdecimal()):
+                # another name for the same: what is said twice is one
+                inner = [x for x in todo if isinstance(x, Never)]
+                other = int(value) if value.isdecimal() else value
+                found = consistent(Disjunct((), tuple(x if x in inner else rename(x, {name: other}) for x in todo)))
                 if found is None:
-                    return out
+                    return out or [f"{TAB * depth}pass"]
                 todo = list(found.literals)
+                if name not in self.needs and not any(name in free(x) for x in inner):
+                    self.gone.add(name)
+                    continue
+            out.append(f"{TAB * depth}{name} = {value}")
+            known = known | {name}
         settled = [x for x in todo if free(x) <= known]
         filters += [self.test(x) for x in settled]
         todo = [x for x in todo if x not in settled]
@@ -426,12 +475,15 @@ class Search:
         out += [f"{TAB * (depth + n)}{line}" for n, line in enumerate(way.head[:1])]
         out += [f"{TAB * (depth + 1)}{line}" for line in way.head[1:]]
         rest = [x for x in todo if x not in way.settles]
+        if way.tests:
+            depth += 1
+            out.append(f"{TAB * depth}if {' and '.join(way.tests)}:")
         return out + self._from(rest, known | set(way.finds), heart, depth + 1)
 
     # -- literals ----------------------------------------------------------------------------------------------
 
     def _old(self, atom: Atom) -> bool:
-        return not atom.primed and atom.symbol in self.moved
+        return not atom.primed and ((atom.symbol, True) in self.moved or (atom.symbol, False) in self.moved)
 
     def test(self, literal: Literal) -> str:
         """A literal of which everything is known, as a condition."""
@@ -479,6 +531,11 @@ class Search:
         chosen = [a for a in atoms if a.positive or (a.rigid and len(a.args) == 1)]
         if self.static:
             chosen = [a for a in chosen if a.rigid]
+        few = [a for a in chosen if a.positive and self.catalogue.narrow.get(a.symbol, -1) in _places(a, subject)]
+        if few:
+            chosen = few
+        if any(a.positive and a.value is None and not a.rigid and len(a.args) > 1 for a in chosen):
+            chosen = [a for a in chosen if a.value is None]  # a relation with a key is narrow enough
         old = [a for a in atoms if self._old(a)]
         if any(not a.rigid and a not in old for a in chosen):  # of those that change, only what is of one moment
             chosen = [a for a in chosen if a not in old]
@@ -497,13 +554,15 @@ class Search:
         relations = [a for a in chosen if a.positive and len(a.args) > 1]
         if len(relations) > 1 and all(a.rigid for a in chosen):  # the shortest, whichever it is then
             lists = [self._index(subject, [a])[0] for a in relations]
-            return _Way(1.9, [f"for {subject} in min({', '.join(lists)}, key=len):"], (), (subject,))
+            return _Way(1.15 if few else 1.9, [f"for {subject} in min({', '.join(lists)}, key=len):"], (), (subject,))
         found, keys = self._index(subject, chosen)
         keyed = any(isinstance(k, str) and k[:3] != "K__" for k in keys)
         moving = [a for a in chosen if not a.rigid]
         cost = (2.0 if keyed else 5.0 if moving else 9.0) - 0.5 * bool(moving) - 0.1 * len(chosen) - 0.3 * bool(bounds)
         if not any(a.positive for a in chosen):
             cost += 3
+        if few:
+            cost -= 0.75
         settled: tuple[Literal, ...] = (*chosen, *bounds)
         if bounds:
             if found.startswith("i"):
@@ -511,10 +570,14 @@ class Search:
             below = f"bisect_left(l, {low})" if low else ""
             above = f"bisect_left(l, {high})" if high else ""
             found = f"(l := {found})[{below}:{above}]"
-        if any(a in old for a in moving):  # the index is that of now; what has left it was in it
+        leaving = [a for a in moving if a in old and (a.value is not None or (a.symbol, not a.positive) in self.moved)]
+        if leaving:  # the index is that of now; what has left it was in it
+            moving = leaving
             gone = " or ".join(f"h{a.symbol[1:]}" for a in moving)
             parts = [self._changed(a, subject) for a in moving]
             found, settled = f"{found} if not ({gone}) else {{*{found}, {', '.join(parts)}}}", ()
+        elif any(a in old for a in chosen):
+            settled = tuple(x for x in settled if x not in old)
         return _Way(cost, [f"for {subject} in {found}:"], settled, (subject,))
 
     def _index(self, subject: str, atoms: Sequence[Atom]) -> tuple[str, list[Operand]]:
@@ -554,16 +617,23 @@ class Search:
             return None
         if self._old(literal):
             return None
+        signature = self.catalogue.signatures[literal.symbol]
         names = [arg for arg in literal.args if arg in self.sorts and arg not in known]
-        if len(names) < 2 or len(names) != len(literal.args) or len({*names}) != len(names):
+        narrow = signature.range in signature.domain  # there are many values
+        given = [arg for arg in literal.args if arg not in names]
+        if not names or len({*names}) != len(names) or len(literal.args) < 2 or (given and not narrow):
+            return None
+        if any(not {*names_in(arg)} <= known for arg in given):
             return None
         for x in todo:
             if isinstance(x, Atom) and x.rigid and x.positive and x.value is None and x.args == literal.args:
                 inverses = self.catalogue.inverses
                 name = inverses.setdefault((literal.symbol, x.symbol), f"j{len(inverses)}")
-                found = zip(names, self.catalogue.unplace(literal.symbol, "kk"), strict=True)
-                head = [f"for kk in {name}.get({code(literal.value)}, E):", *(f"{n} = {c}" for n, c in found)]
-                return _Way(3, head, (literal, x), tuple(map(str, names)))
+                found = list(zip(literal.args, self.catalogue.unplace(literal.symbol, "kk"), strict=True))
+                head = [f"for kk in {name}.get({code(literal.value)}, E):"]
+                head += [f"{n} = {c}" for n, c in found if n in names]
+                tests = tuple(f"{c} == {code(n)}" for n, c in found if n not in names)
+                return _Way(1 if narrow else 3, head, (literal, x), tuple(map(str, names)), tests)
         return None
 
     def _scan(self, literal: Literal, known: set[str]) -> _Way | None:

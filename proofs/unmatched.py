@@ -82,7 +82,7 @@ class _Finder:
     def __init__(self, spec: Incremental, action: Action, clause: Clause) -> None:
         self.disjuncts = disjuncts(clause.formula, False)
         self.catalogue: Catalogue = spec.program.catalogue
-        compiler = Compiler(spec.spec, tuple(SLICED.items()), self.catalogue)
+        compiler = Compiler(spec.spec, tuple(SLICED.items()), catalogue=self.catalogue)
         params, before = self.catalogue.parameters(action), len(self.catalogue.source)
         out = [f"def witness({', '.join(params)}):"]
         for place, found in enumerate(self.disjuncts):
