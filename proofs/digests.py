@@ -12,7 +12,7 @@ from typing import Any
 
 from mtpo.proofs.packing import Cells, Packing
 from mtpo.spec.concrete import Instance
-from mtpo.spec.language import Function, Spec, Term, formals_of
+from mtpo.spec.language import Action, Function, Spec, Term, formals_of
 
 
 def spec_digest(spec: Spec) -> str:
@@ -29,6 +29,12 @@ def instance_digest(instance: Instance, roots: Cells) -> str:
 def layout_digest(packing: Packing) -> str:
     """SHA-256 of where each cell lies."""
     return _digest([repr([(c.word, c.shift, c.bits, c.low) for c in packing.cells])])
+
+
+def formula_digest(formula: Term, action: Action | None = None) -> str:
+    """A few letters for a formula, of the parameters of an action if one is given."""
+    names = {id(p): f"p{n}" for n, p in enumerate(action.params)} if action else {}
+    return hashlib.sha256(_shape(formula, names).encode()).hexdigest()[:12]
 
 
 def _digest(texts: Sequence[str] | Iterator[str], more: bytes = b"") -> str:

@@ -10,22 +10,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import numba
 
+from mtpo.proofs.cachefolder import cache_folder, replace
+
 
 def load(name: str, source: str) -> ModuleType:
     """The module that a source is. Where there is no place to keep it, it is made anew each time."""
     digest = hashlib.sha256(f"{numba.__version__} {source}".encode()).hexdigest()[:24]
-    path = Path(_folder(), f"mtpo_kernel_{name}_{digest}.py")
+    path = Path(cache_folder("kernels"), f"mtpo_kernel_{name}_{digest}.py")
     try:
         text = source.encode()
         if not path.is_file() or path.read_bytes() != text:
-            _replace(path, text)
+            replace(path, text)
         module = _run(path.stem, source, path)
         digests = _digests(module)
         if digests and digests != _sealed(path):
@@ -49,12 +50,7 @@ def keep(module: ModuleType) -> None:
     with contextlib.suppress(OSError):
         digests = _digests(module)
         if digests and digests != _sealed(path):
-            _replace(_seal(path), json.dumps(digests, sort_keys=True).encode())
-
-
-def _folder() -> Path:
-    base = os.environ.get("MTPO_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mtpo")
-    return Path(base, "kernels")
+            replace(_seal(path), json.dumps(digests, sort_keys=True).encode())
 
 
 def _run(name: str, source: str, path: Path | None) -> ModuleType:
@@ -65,17 +61,6 @@ def _run(name: str, source: str, path: Path | None) -> ModuleType:
         sys.modules[name] = module  # numba finds it again by name
     exec(compile(source, str(path or f"<{name}>"), "exec"), module.__dict__)
     return module
-
-
-def _replace(path: Path, text: bytes) -> None:
-    """Write a file at once or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    try:
-        fresh.write_bytes(text)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _seal(path: Path) -> Path:

@@ -22,11 +22,8 @@ from mtpo.proofs.verdicts import Verdict
 LANGUAGE = ("spec/terms.py", "spec/language.py")
 _PROVE = (
     *LANGUAGE,
-    "proofs/symbolic.py",
-    "proofs/inductive.py",
-    "proofs/relevant.py",
-    "proofs/vacuity.py",
-    "proofs/second.py",
+    *(f"proofs/{name}.py" for name in ("symbolic", "inductive", "prover", "refuting", "relevant", "vacuity")),
+    *(f"proofs/{name}.py" for name in ("children", "second")),
 )
 _EXPLORE = (
     *LANGUAGE,

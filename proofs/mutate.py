@@ -14,8 +14,8 @@ from typing import Any
 import attrs
 
 from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import broken_by
 from mtpo.proofs.instances import Roots, is_mtpo, mtpo_instance, sizes_for, small_instance
+from mtpo.proofs.refuting import broken_by
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Action, Clause, Sort, Spec, conj, conjuncts, show

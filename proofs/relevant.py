@@ -8,12 +8,16 @@ out is sound: what follows from few follows from all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+import functools
+from collections.abc import Iterator
+from typing import cast
 
 import attrs
 import z3
 
+from mtpo.proofs.children import check
+from mtpo.proofs.digests import formula_digest
+from mtpo.proofs.remembered import Memory, goal_digest
 from mtpo.proofs.symbolic import Symbolic
 from mtpo.proofs.vacuity import QUICK_MS, SMALL, small_sizes
 from mtpo.spec.language import Action, Bool, Spec
@@ -57,62 +61,94 @@ def parts(term: Bool) -> list[Bool]:
 class Relevance:
     """Finds arguments for the goals of one spec: an interpretation for each small size, made when first needed."""
 
-    def __init__(self, unbounded: Symbolic) -> None:
+    def __init__(self, unbounded: Symbolic, memory: Memory) -> None:
         self.unbounded = unbounded
+        self.memory = memory
         self.spec: Spec = unbounded.spec
         self._facts = [part for p in self.spec.role("invariant", "lemma") for part in parts(p.formula)]
-        self._readings: dict[tuple[str, int], _Reading] = {}
+        self._digests = [formula_digest(fact) for fact in self._facts]
+        self._places: dict[tuple[str, int], Place] = {}
         self._small: dict[int, Symbolic] = {}
 
-    def arguments(self, action: Action, goal: Goal, env: Mapping[Any, Any]) -> list[Argument] | None:
-        """Arguments that together entail the goal; None where none was found, or a small domain refutes it."""
-        here = self._reading(action, 0, env)
+    def known(self, action: Action, goal: Goal, timeout_ms: int) -> list[Argument] | None:
+        """Arguments that entail the goal from what is remembered to have sufficed; None where nothing does."""
+        hint, split = self.memory.hint(goal_digest(action, goal.part, goal.step)), parts(goal.part)
+        if hint is None or len(hint) != len(split):
+            return None
+        here = self.place(action)
+        number = {digest: i for i, digest in enumerate(self._digests_of(action))}
         found = []
-        for part in parts(goal.part):
-            argument = self._argument(action, Goal(part, goal.step), here)
-            if argument is None:
+        for part, needed in zip(split, hint, strict=True):
+            if not all(digest in number for digest in needed):
+                return None
+            hypotheses = [here.facts[i] for i in sorted(number[digest] for digest in needed)]
+            argument = Argument(hypotheses, here.goal(Goal(part, goal.step)))
+            if not self._shown(argument, min(timeout_ms, 2 * QUICK_MS)):
                 return None
             found.append(argument)
         return found
 
-    def _argument(self, action: Action, goal: Goal, here: _Reading) -> Argument | None:
+    def arguments(self, action: Action, goal: Goal) -> list[Argument] | None:
+        """Arguments that together entail the goal; None where none was found, or a small domain refutes it."""
+        found, sufficed, digests = [], [], self._digests_of(action)
+        for part in parts(goal.part):
+            argument, needed = self._argument(action, Goal(part, goal.step))
+            if argument is None:
+                return None
+            found.append(argument)
+            sufficed.append(tuple(digests[i] for i in sorted(needed)))
+        self.memory.learn(goal_digest(action, goal.part, goal.step), tuple(sufficed))
+        return found
+
+    def _argument(self, action: Action, goal: Goal) -> tuple[Argument | None, set[int]]:
+        here = self.place(action)
         aim = here.goal(goal)
         needed: set[int] = set()
         for size in SMALL[1:]:
-            core = self._reading(action, size, None).core(goal)
+            core = self.place(action, size).core(goal)
             if core is None:
-                return None
+                break
             if core <= needed and needed:
                 continue
             needed |= core
             argument = Argument([here.facts[i] for i in sorted(needed)], aim)
-            if any(entailed(self.unbounded, argument, QUICK_MS, seed) for seed in SEEDS):
-                return argument
-        return None
+            if self._shown(argument, QUICK_MS):
+                return argument, needed
+        return None, needed
 
-    def _reading(self, action: Action, size: int, env: Mapping[Any, Any] | None) -> _Reading:
+    def _shown(self, argument: Argument, timeout_ms: int) -> bool:
+        return any(entailed(self.unbounded, argument, timeout_ms, seed) for seed in SEEDS)
+
+    def place(self, action: Action, size: int = 0) -> Place:
+        """An action in the unbounded interpretation, or in that of a size."""
         if size and size not in self._small:
             self._small[size] = Symbolic(self.spec, small_sizes(self.spec, size))
         key = action.name, size
-        if key not in self._readings:
-            for old in [k for k in self._readings if k[0] != action.name]:
-                del self._readings[old]  # obligations come action by action
-            symbolic = self._small[size] if size else self.unbounded
-            self._readings[key] = _Reading(symbolic, action, self._facts, env)
-        return self._readings[key]
+        if key not in self._places:
+            for old in [k for k in self._places if k[0] != action.name]:
+                del self._places[old]  # obligations come action by action
+            self._places[key] = Place(self._small[size] if size else self.unbounded, action, self._facts)
+        return self._places[key]
+
+    def _digests_of(self, action: Action) -> list[str]:
+        """Those of the facts of a place, in their order."""
+        return [*self._digests, *(formula_digest(part, action) for part in _guard(action))]
 
 
-class _Reading:
+class Place:
     """An action in one interpretation: what may be supposed of a step of it, piece by piece."""
 
-    def __init__(self, symbolic: Symbolic, action: Action, facts: list[Bool], env: Mapping[Any, Any] | None) -> None:
+    def __init__(self, symbolic: Symbolic, action: Action, facts: list[Bool]) -> None:
         self.symbolic = symbolic
-        self.env = symbolic.parameters(action) if env is None else env
+        self.env = symbolic.parameters(action)
         self.after = symbolic.after(action, symbolic.before, self.env)
-        guard = [part for clause in action.guard for part in parts(clause.formula)]
-        self.facts = [symbolic.formula(f, symbolic.before) for f in facts]
-        self.facts += [symbolic.formula(f, symbolic.before, None, self.env) for f in guard]
+        self._terms = [(fact, None) for fact in facts] + [(part, self.env) for part in _guard(action)]
         self._solver: z3.Solver | None = None
+
+    @functools.cached_property
+    def facts(self) -> list[z3.BoolRef]:
+        """Invariants and guard, in small pieces, of the state before the step."""
+        return [self.symbolic.formula(term, self.symbolic.before, None, env) for term, env in self._terms]
 
     def goal(self, goal: Goal) -> z3.BoolRef:
         """The goal, as a formula of this interpretation."""
@@ -128,9 +164,8 @@ class _Reading:
             self._solver.add(*self.symbolic.axioms())
             self._solver.add(*(z3.Implies(n, f) for n, f in zip(self._names(), self.facts, strict=True)))
         self._solver.push()
-        self._solver.set("timeout", 10 * QUICK_MS)
         self._solver.add(z3.Not(self.goal(goal)))
-        answer = self._solver.check(*self._names())
+        answer = check(self._solver, 10 * QUICK_MS, *self._names())
         core = {int(str(name).rpartition("!")[2]) for name in self._solver.unsat_core()} if answer == z3.unsat else None
         self._solver.pop()
         return core
@@ -139,9 +174,13 @@ class _Reading:
         return (z3.Bool(f"fact!!{i}", ctx=self.symbolic.context) for i in range(len(self.facts)))
 
 
+def _guard(action: Action) -> list[Bool]:
+    return [part for clause in action.guard for part in parts(clause.formula)]
+
+
 def entailed(symbolic: Symbolic, argument: Argument, timeout_ms: int, seed: int) -> bool:
     """Whether z3 shows the goal of an argument."""
     solver = z3.Solver(ctx=symbolic.context)
-    solver.set("timeout", timeout_ms, "random_seed", seed)
+    solver.set("random_seed", seed)
     solver.add(*symbolic.axioms(), *argument.hypotheses, z3.Not(argument.goal))
-    return bool(solver.check() == z3.unsat)
+    return bool(check(solver, timeout_ms) == z3.unsat)

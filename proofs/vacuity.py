@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import z3
 
+from mtpo.proofs.children import check
 from mtpo.proofs.symbolic import Symbolic
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.language import Action, Property, Sort, Spec
@@ -78,19 +79,18 @@ def _small(spec: Spec, base: Formulas) -> Iterator[tuple[Symbolic, z3.Solver]]:
     for sizes in (*(small_sizes(spec, size) for size in SMALL), *uniform):
         symbolic = Symbolic(spec, sizes)
         solver = z3.Solver(ctx=symbolic.context)
-        solver.set("timeout", QUICK_MS)
         solver.add(*base(symbolic))
         yield symbolic, solver
 
 
 def _has_model(spec: Spec, base: Formulas) -> bool:
-    return any(solver.check() == z3.sat for _, solver in _small(spec, base))
+    return any(check(solver, QUICK_MS) == z3.sat for _, solver in _small(spec, base))
 
 
 def _enabled(action: Action, symbolic: Symbolic, solver: z3.Solver) -> bool:
     solver.push()
     solver.add(*symbolic.guard(action, symbolic.before, symbolic.parameters(action)))
-    answer = solver.check()
+    answer = check(solver, QUICK_MS)
     solver.pop()
     return bool(answer == z3.sat)
 
@@ -101,17 +101,16 @@ def _core(
     """Whether formulas have a model given the base; if not, the names of few that contradict each other."""
     context = symbolic.context
     solver = z3.Solver(ctx=context)
-    solver.set("timeout", timeout_ms)
     solver.add(*base)
     tracked = {id: z3.Bool(f"named!!{id}", ctx=context) for id in named}
     for id, formulas in named.items():
         solver.add(*(z3.Implies(tracked[id], f) for f in formulas))
-    answer = solver.check(*tracked.values())
+    answer = check(solver, timeout_ms, *tracked.values())
     if answer != z3.unsat:
         return answer, []
     core = list(named)
     for id in named:  # one after the other left out, as long as the rest is a contradiction still
-        if solver.check(*(tracked[other] for other in core if other != id)) == z3.unsat:
+        if check(solver, timeout_ms, *(tracked[other] for other in core if other != id)) == z3.unsat:
             core.remove(id)
     return answer, core
 

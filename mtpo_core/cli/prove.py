@@ -5,6 +5,9 @@ that declares one, or left out for all built-in ones. Every invariant is shown t
 every action; every step property to hold of every action; every variant to decrease. A property that fails is shown
 with a state that satisfies all properties and the step that breaks it (--picture draws it). Assumptions that contradict
 each other, and actions that can never be taken, fail: nothing is proven of nothing.
+
+z3 runs in child processes with hard limits, one a core. Ctrl-C ends with what was shown up to there (exit code 3). What
+was hard to find is remembered, and is tried first next time; every proof is made anew all the same.
 """
 
 from __future__ import annotations
@@ -24,6 +27,10 @@ def prove_command(
     spec: Annotated[str | None, typer.Argument(help=f"{SPEC_HELP}; default: all built-in specs")] = None,
     property: Annotated[list[str] | None, typer.Option("--property", "-p", help="only this id (repeatable)")] = None,
     timeout: Annotated[float, typer.Option(min=0.001, max=86_400, help="seconds per solver question")] = 10.0,
+    jobs: Annotated[int | None, typer.Option(min=0, max=256, help="child processes; 0: none, no hard limits")] = None,
+    remember: Annotated[
+        Path | None, typer.Option(help="keep in this file which hypotheses sufficed")
+    ] = None,
     cvc5: Annotated[bool, typer.Option("--cvc5", help="have cvc5 confirm everything that z3 proves")] = False,
     smt2: Annotated[Path | None, typer.Option(help="keep every obligation as an SMT-LIB file in this folder")] = None,
     itf: Annotated[
@@ -39,6 +46,7 @@ def prove_command(
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.picture import pictures_of, reasons_of, write_picture
+    from mtpo.proofs.remembered import memory
     from mtpo.proofs.second import SecondSolver, cvc5_name
     from mtpo.proofs.verdicts import exit_code
 
@@ -51,6 +59,7 @@ def prove_command(
         if any(p.id == id and p.role in ("reachable", "assumption") for s in specs for p in s.properties.values()):
             raise usage(f"{id} is not for proof: an assumption is taken, and `mtpo explore` shows what is reachable")
     found: list[Any] = []
+    hints = memory()
     english: dict[str, str] = {}
     for one in specs:
         english |= {p.id: p.doc for p in (*one.properties.values(), *one.variants.values())}
@@ -63,12 +72,16 @@ def prove_command(
                 progress=counted(tell, "obligations"),
                 keep_smt2=_keeper(smt2),
                 confirm=second,
+                hints=hints,
+                jobs=jobs,
             )
+    hints.keep()
+    if remember is not None:
+        hints.keep(remember)
     if not found:
         raise usage(f"{', '.join(s.name for s in specs)}: no invariant, step property or variant to prove")
     if itf is not None:
         write_itf(found, itf)
-    cases = pictures_of(found, english)
     cases = pictures_of(found, english)
     if picture is not None:
         write_picture(cases, writable(picture), f"{spec or 'all specs'}: what is not inductive")

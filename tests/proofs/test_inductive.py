@@ -8,7 +8,9 @@ import attrs
 import pytest
 import z3
 
-from mtpo.proofs.inductive import Prover, broken_by, prove
+from mtpo.proofs.inductive import prove
+from mtpo.proofs.prover import Prover, obligations
+from mtpo.proofs.refuting import broken_by
 from mtpo.proofs.second import SecondSolver
 from mtpo.proofs.verdicts import Status, Trace, Verdict, exit_code
 from mtpo.spec.language import (
@@ -105,7 +107,7 @@ def _never() -> Any:
 )
 def test_a_property_without_the_clause_that_it_needs_fails_with_the_step(clause: str, property: str) -> None:
     prover, action = Prover(without_clause(mtpo, clause)), clause.split(".")[1]
-    (outcome,) = (prover.discharge(o) for o in prover.obligations(lambda p, a: (p, a) == (property, action)))
+    (outcome,) = (prover.discharge(o) for o in obligations(prover.spec, lambda p, a: (p, a) == (property, action)))
     assert outcome.status is Status.FAILED
     trace = outcome.trace
     assert trace is not None and trace.inductive
@@ -185,7 +187,7 @@ class Number(OrderedSort):
 
 def test_an_obligation_out_of_time_is_unknown() -> None:
     prover = Prover(mtpo, timeout_ms=1)
-    outcomes = [prover.discharge(o) for o in prover.obligations(lambda p, action: p == "mtpo.notes-consumed")]
+    outcomes = [prover.discharge(o) for o in obligations(mtpo, lambda p, action: p == "mtpo.notes-consumed")]
     unknown = [o for o in outcomes if o.status is Status.UNKNOWN]
     assert unknown
     assert all(o.trace is None for o in unknown)
@@ -221,12 +223,15 @@ def test_obligations_kept_as_smt_lib_are_unsatisfiable(lock: Spec) -> None:
         assert solver.check() == z3.unsat
 
 
-def test_progress_is_told(lock: Spec) -> None:
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_progress_is_told(lock: Spec, jobs: int) -> None:
     told: list[tuple[int, int, str]] = []
-    prove(lock, progress=lambda *at: told.append(at))
-    assert [done for done, _, _ in told] == list(range(7))
+    prove(lock, progress=lambda *at: told.append(at), jobs=jobs)
+    done = [count for count, _, _ in told]
+    assert done == (list(range(7)) if jobs == 0 else sorted(done))
     assert {total for _, total, _ in told} == {6}
     assert told[0] == (0, 6, "lock.exclusion / init")
+    assert told[-1] == (6, 6, "")
 
 
 def test_two_updates_of_one_variable_and_orders_are_understood() -> None:
@@ -436,9 +441,9 @@ def test_a_quantifier_captures_no_name_of_a_spec(name: str | int) -> None:
     """Not true of two elements. Bound variables are numbered: one of the next numbers is that of ``n``."""
     number = bound(Number, "n").data[1]
     prover = Prover(named(name if isinstance(name, str) else f"n_{number + name}"))
-    for obligation in prover.obligations():
+    for obligation in obligations(prover.spec):
         if obligation.action is None:
-            assert prover._solve(obligation.whole(), 1000) != z3.unsat, obligation.clause
+            assert prover._solve(prover.whole(obligation), 1000) != z3.unsat, obligation.clause
 
 
 def test_a_relation_that_is_named_like_an_order_is_none() -> None:
@@ -459,8 +464,10 @@ def test_what_the_prover_names_is_no_identifier() -> None:
     spec = named("one")
     spec.variant("named.ends", Number, decreases=("put",))(lambda x: (spec.variables["on"](x),))
     own = {"one", "on"}
-    for obligation in Prover(spec).obligations():
-        seen, todo = set[str](), [*Prover(spec).axioms, *obligation.hypotheses, obligation.goal]
+    prover = Prover(spec)
+    for obligation in obligations(spec):
+        whole = prover.whole(obligation)
+        seen, todo = set[str](), [*prover.axioms, *whole.hypotheses, whole.goal]
         while todo:
             term = todo.pop()
             if z3.is_quantifier(term):

@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("z3")
 
 from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import broken_by, prove
+from mtpo.proofs.inductive import prove
+from mtpo.proofs.refuting import broken_by
 from mtpo.proofs.mutate import mutants, mutate
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step

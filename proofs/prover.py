@@ -1,0 +1,171 @@
+"""Obligations of an inductive proof, and how each is discharged.
+
+Every obligation is one conjunct of one property against one action, so a failure names both. One that has been hard
+before is tried with what sufficed then (``remembered``). One that z3 leaves open is tried again with the few hypotheses
+that matter (``relevant``); then on small finite domains, where a real failure is found fast and becomes a picture
+(``refuting``); then again with one step property after the other as a hypothesis, each proven of that action first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import attrs
+import z3
+
+from mtpo.proofs.children import check
+from mtpo.proofs.refuting import first_state_breaking, step_breaking
+from mtpo.proofs.relevant import Argument, Goal, Relevance
+from mtpo.proofs.remembered import Memory
+from mtpo.proofs.symbolic import Symbolic
+from mtpo.proofs.vacuity import QUICK_MS, SMALL, small_sizes
+from mtpo.proofs.verdicts import Status, Trace
+from mtpo.spec.language import Action, Spec, Variant, conjuncts, show
+
+TIMEOUT_MS = 10_000
+"""Time for one question, in milliseconds."""
+
+FIRST_MS = 300
+"""Time for the first try, with all hypotheses, in milliseconds: what is not shown by then seldom is."""
+
+
+@attrs.frozen(eq=False)
+class Obligation:
+    """``goal``, or that a variant decreases, is to be shown of an action; ``action`` None: of the initial states."""
+
+    property: str
+    clause: str
+    action: Action | None
+    goal: Goal | Variant
+
+    @property
+    def place(self) -> str:
+        """The action's name, or ``init``."""
+        return self.action.name if self.action else "init"
+
+
+@attrs.frozen
+class Outcome:
+    """What the solver said of an obligation."""
+
+    status: Status
+    seconds: float
+    trace: Trace | None = None
+    proof: tuple[Argument, ...] = ()
+    """What was proven: the obligation itself, or its conjuncts from few hypotheses, or with a step property proven of
+    this very step as one more hypothesis."""
+
+
+def obligations(spec: Spec, only: Callable[[str, str], bool] = lambda property, action: True) -> Iterator[Obligation]:
+    """All obligations of a spec; ``only(property id, action name or "init")`` selects."""
+    invariants = spec.role("invariant", "lemma")
+    for p in invariants:
+        if only(p.id, "init"):
+            for part in conjuncts(p.formula):
+                yield Obligation(p.id, show(part), None, Goal(part, step=False))
+    for action in spec.actions.values():
+        for p in spec.role("step"):
+            if only(p.id, action.name):
+                yield Obligation(p.id, show(p.formula), action, Goal(p.formula, step=True))
+        for p in invariants:
+            if only(p.id, action.name):
+                for part in conjuncts(p.formula):
+                    yield Obligation(p.id, show(part), action, Goal(part, step=False))
+        for variant in spec.variants.values():
+            if action.name in variant.decreases and only(variant.id, action.name):
+                yield Obligation(variant.id, f"{action.name} decreases it", action, variant)
+
+
+class Prover:
+    """Discharges the obligations of a spec. ``timeout_ms`` is the most for one question."""
+
+    def __init__(self, spec: Spec, timeout_ms: int = TIMEOUT_MS, memory: Memory | None = None) -> None:
+        self.spec = spec
+        self.timeout_ms = timeout_ms
+        self.symbolic = Symbolic(spec)
+        self.axioms = self.symbolic.axioms()
+        self.invariants = spec.role("invariant", "lemma")
+        self.induction = self.symbolic.hypotheses(self.invariants)
+        self.relevance = Relevance(self.symbolic, Memory() if memory is None else memory)
+        self._initial = self.symbolic.initial()
+        self._holds: dict[tuple[str, str], bool] = {}
+        """Step properties by action, as far as they were needed as cuts."""
+
+    def whole(self, obligation: Obligation) -> Argument:
+        """The goal from all hypotheses."""
+        symbolic, goal, action = self.symbolic, obligation.goal, obligation.action
+        if action is None:
+            assert isinstance(goal, Goal)
+            return Argument(self._initial, symbolic.formula(goal.part, symbolic.before))
+        place = self.relevance.place(action)
+        aim = symbolic.decreases(goal, place.after) if isinstance(goal, Variant) else place.goal(goal)
+        return Argument([*self.induction, *symbolic.guard(action, symbolic.before, place.env)], aim)
+
+    def discharge(self, obligation: Obligation) -> Outcome:
+        """Prove or refute one obligation."""
+        start = time.perf_counter()
+        proof, trace = self._proof(obligation)
+        status = Status.PROVED if proof else Status.FAILED if trace else Status.UNKNOWN
+        return Outcome(status, time.perf_counter() - start, trace, tuple(proof))
+
+    def _proof(self, obligation: Obligation) -> tuple[list[Argument], Trace | None]:
+        action, goal = obligation.action, obligation.goal
+        known = self.relevance.known(action, goal, self.timeout_ms) if action and isinstance(goal, Goal) else None
+        if known:
+            return known, None
+        whole = self.whole(obligation)
+        answer = self._solve(whole, min(self.timeout_ms, FIRST_MS))
+        if answer == z3.unsat:
+            return [whole], None
+        if answer == z3.unknown and action is not None and isinstance(goal, Goal):
+            found = self.relevance.arguments(action, goal)
+            if found:
+                return found, None
+        trace = self._refute(obligation)
+        if trace is not None or answer == z3.sat:
+            return [], trace
+        for cut in self._shown_steps(obligation, whole):
+            longer = Argument([*whole.hypotheses, cut], whole.goal)
+            if self._solve(longer, min(self.timeout_ms, QUICK_MS)) == z3.unsat:
+                return [longer], None
+        return [whole] if self._solve(whole, self.timeout_ms, seed=7) == z3.unsat else [], None
+
+    def _shown_steps(self, obligation: Obligation, whole: Argument) -> Iterator[z3.BoolRef]:
+        """Step properties that hold of this very step: each is proven from the same hypotheses before it is used."""
+        action = obligation.action
+        if action is None or any(obligation.property == p.id for p in self.spec.role("step")):
+            return
+        for p in self.spec.role("step"):
+            cut = self.relevance.place(action).goal(Goal(p.formula, step=True))
+            if (p.id, action.name) not in self._holds:
+                own = Argument(whole.hypotheses, cut)
+                self._holds[p.id, action.name] = self._solve(own, min(self.timeout_ms, QUICK_MS)) == z3.unsat
+            if self._holds[p.id, action.name]:
+                yield cut
+
+    def _solve(self, argument: Argument, timeout_ms: int, seed: int = 0) -> z3.CheckSatResult:
+        solver = z3.Solver(ctx=self.symbolic.context)
+        solver.set("random_seed", seed)
+        solver.add(*self.axioms, *argument.hypotheses, z3.Not(argument.goal))
+        return check(solver, timeout_ms)
+
+    def smt2(self, argument: Argument) -> str:
+        """The argument as an SMT-LIB 2 script: ``unsat`` means proven."""
+        solver = z3.Solver(ctx=self.symbolic.context)
+        solver.add(*self.axioms, *argument.hypotheses, z3.Not(argument.goal))
+        return f"(set-info :status unsat)\n(set-logic ALL)\n{solver.to_smt2()}"
+
+    def _refute(self, obligation: Obligation) -> Trace | None:
+        """A counterexample on small domains, if there is one."""
+        for size in SMALL:
+            sizes = small_sizes(self.spec, size)
+            if obligation.action is None:
+                found = first_state_breaking(self.spec, obligation.property, sizes, self.timeout_ms)
+            else:
+                id = obligation.property
+                properties = (self.spec.variants[id] if id in self.spec.variants else self.spec.properties[id],)
+                found = step_breaking(self.spec, obligation.action.name, properties, sizes, self.timeout_ms)
+            if isinstance(found, Trace):
+                return found
+        return None

@@ -1,0 +1,131 @@
+"""Child processes: answers come back, errors are raised here, a child that is lost costs one question."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+from mtpo.proofs import children
+from mtpo.proofs.children import Children, Lost, limited, processes
+from mtpo.proofs.inductive import prove
+from mtpo.proofs.verdicts import Status
+from mtpo.spec.language import Spec
+
+pytestmark = pytest.mark.skipif(processes() == 0, reason="no forks here")
+
+
+def squares() -> Callable[[int], tuple[int, int]]:
+    """A server that is made once in each child."""
+    made = os.getpid()
+    return lambda n: (n * n, made)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_every_question_is_answered_once(count: int) -> None:
+    began: list[int] = []
+    with Children(squares, count) as some:
+        answers = dict(some.map([1, 2, 3, 4, 5], began.append))
+        again = some.ask(7)
+    assert began == [0, 1, 2, 3, 4]
+    assert {n: a[0] for n, a in answers.items() if not isinstance(a, Lost)} == {0: 1, 1: 4, 2: 9, 3: 16, 4: 25}
+    pids = {a[1] for a in answers.values() if not isinstance(a, Lost)}
+    assert (pids == {os.getpid()}) == (count == 0)
+    assert len(pids) <= max(count, 1)
+    assert not isinstance(again, Lost) and again[0] == 49 and again[1] in pids, "children stay between questions"
+
+
+def test_no_child_is_left() -> None:
+    with Children(squares, 2) as some:
+        pids = {a[1] for _, a in some.map(list(range(8))) if not isinstance(a, Lost)}
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def risky() -> Callable[[str], str]:
+    """A server that may be lost."""
+
+    def answer(what: str) -> str:
+        match what:
+            case "die":
+                os.kill(os.getpid(), 9)
+            case "hang":
+                with limited(0.01):
+                    time.sleep(3600)
+            case "exit":
+                os._exit(3)
+        return what
+
+    return answer
+
+
+def test_a_lost_child_costs_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "GRACE", 0.05)
+    with Children(risky, 2) as some:
+        answers = dict(some.map(["one", "die", "two", "hang", "exit", "three"]))
+    assert [answers[n] for n in (0, 2, 5)] == ["one", "two", "three"]
+    assert answers[1] == Lost("the solver's process died (SIGKILL)")
+    assert answers[3] == Lost("the solver did not keep its time limit and was stopped")
+    assert answers[4] == Lost("the solver's process died (exit code 3)")
+
+
+class Odd(Exception):
+    """An error that can't be sent."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one)
+
+
+def raising() -> Callable[[str], str]:
+    """A server that raises."""
+
+    def answer(what: str) -> str:
+        raise ValueError(what) if what == "plain" else Odd(what, what)
+
+    return answer
+
+
+def test_what_a_question_raises_is_raised_here() -> None:
+    with Children(raising, 1) as some:
+        with pytest.raises(ValueError, match=r"^plain$"):
+            some.ask("plain")
+        with pytest.raises(RuntimeError, match="Odd: odd"):
+            some.ask("odd")
+
+
+def test_an_obligation_whose_solver_hangs_is_unknown_and_the_others_are_shown(
+    lock: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mtpo.proofs.prover import Obligation, Outcome, Prover
+
+    own = Prover.discharge
+
+    def discharge(self: Prover, obligation: Obligation) -> Outcome:
+        if obligation.property == "lock.no-barging" and obligation.place == "release":
+            with limited(0.01):
+                time.sleep(3600)
+        return own(self, obligation)
+
+    monkeypatch.setattr(children, "GRACE", 0.2)
+    monkeypatch.setattr(Prover, "discharge", discharge)
+    found = {v.property: v for v in prove(lock)}
+    assert found["lock.exclusion"].status is Status.PROVED
+    assert found["lock.no-barging"].status is Status.UNKNOWN
+    assert found["lock.no-barging"].detail["why"] == "the solver did not keep its time limit and was stopped"
+
+
+def test_an_interrupt_leaves_what_was_shown(lock: Spec) -> None:
+    def stop(done: int, total: int, what: str) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    for jobs in (0, 2):
+        found = prove(lock, progress=stop, jobs=jobs)
+        assert {v.property for v in found} == {"lock.exclusion", "lock.no-barging", "lock.emptied"}
+        unknown = [v for v in found if v.status is Status.UNKNOWN]
+        assert unknown
+        assert all("interrupted after 3 of 6 obligations" in v.detail["why"] or "lock.exclusion" in v.detail["why"]
+                   for v in unknown)  # fmt: skip
