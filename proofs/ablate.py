@@ -172,7 +172,7 @@ def one_case(spec: Spec, case: tuple[tuple[str, str], ...]) -> tuple[Instance, l
     """One call for each agent with the given footprints on the objects x and y, all invertible, under both policies."""
     spec = without_faults(spec)
     sizes: dict[type[Sort], int] = {Agent: len(case), Call: 1 + len(case), Object: 2, Value: 2}
-    fixed = {"origin": [0], "author": [0, *range(len(case))], "given": [0, 0]}
+    fixed = {"origin": [0], "author": [0, *range(len(case))], "given": [0, 0], "accepts": [0] * (1 + len(case)) * 4}
     instance = Instance(spec, sizes, fixed, open=("reads", "writes", "invertible", "replay"))
     roots = [
         instance.freeze(

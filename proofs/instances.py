@@ -54,6 +54,9 @@ FAULTS: Final = frozenset({"abort", "retract", "retracted", "external"})
 _OF_FAULTS: Final = frozenset({"mtpo.reach-aborted", "mtpo.reach-kept", "mtpo.reach-foreign"})
 
 
+_OF_PREDICATES: Final = frozenset({"mtpo.reach-waived"})
+"""What is reached only where authors declare predicates."""
+
 _OF_TWO_OBJECTS: Final = frozenset({"mtpo.reach-two-repairs"})
 """What is reached only where two repairs need not touch."""
 
@@ -71,28 +74,37 @@ def without_faults(spec: Spec) -> Spec:
 
 
 def mtpo_instance(
-    agents: int, calls: int, objects: int, values: int = 2, spec: Spec = mtpo, faults: bool = False
+    agents: int,
+    calls: int,
+    objects: int,
+    values: int | None = None,
+    spec: Spec = mtpo,
+    faults: bool = False,
+    predicates: bool = False,
 ) -> tuple[Instance, Roots]:
     """``agents`` agents with ``calls`` calls each: all footprints, with and without inverses, both policies.
 
-    ``faults``: whether agents abort and retract, and somebody from outside changes objects. Left out by symmetry:
-    renamings of objects, calls without a footprint, reads without an inverse. The initial value of every object is the
-    same one.
+    ``faults``: whether agents abort and retract, and somebody from outside changes objects. ``predicates``: whether
+    every premise carries one, true of every value but the last; there are three values then, otherwise two. Left out by
+    symmetry: renamings of objects, calls without a footprint, reads without an inverse. The initial value of every
+    object is the same one.
     """
     total = 1 + agents * calls
+    values = values or (3 if predicates else 2)
     spec = spec if faults else without_faults(spec)
-    if objects < 2:
-        kept = {id: p for id, p in spec.properties.items() if id not in _OF_TWO_OBJECTS}
-        spec = spec.without(properties=kept)
+    out = (_OF_TWO_OBJECTS if objects < 2 else frozenset()) | (frozenset() if predicates else _OF_PREDICATES)
+    spec = spec.without(properties={id: p for id, p in spec.properties.items() if id not in out})
     sizes: dict[type[Sort], int] = {Agent: agents, Call: total, Object: objects, Value: values}
     fixed = {
         "origin": [0],
         "author": [0] + [a for a in range(agents) for _ in range(calls)],
         "given": [0] * objects,
+        "accepts": [int(predicates and v < values - 1) for _ in range(total * objects) for v in range(values)],
     }
     instance = Instance(spec, sizes, fixed, open=("reads", "writes", "invertible", "replay"))
-    choice = "with aborts, retractions and changes from outside" if faults else ""
-    return instance, Roots(lambda: _footprints(instance, total - 1, objects), choice)
+    choices = ["with aborts, retractions and changes from outside"] if faults else []
+    choices += ["with predicates on all premises"] if predicates else []
+    return instance, Roots(lambda: _footprints(instance, total - 1, objects), "; ".join(choices))
 
 
 def _footprints(instance: Instance, calls: int, objects: int) -> Iterator[State]:

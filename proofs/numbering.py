@@ -110,7 +110,8 @@ class Numbering:
             read, written, _ = self.footprints[key]
             reads.update([number * width + places[o] for o in read])
             writes.update([number * width + places[o] for o in written])
-        return Incremental(mtpo, self.sizes, {**self._constants(), "reads": reads, "writes": writes}, SLICED)
+        tables = {"reads": reads, "writes": writes, "accepts": set[int]()}
+        return Incremental(mtpo, self.sizes, {**self._constants(), **tables}, SLICED)
 
     def instance(self) -> Instance:
         """The same in the plain interpretation, for short logs."""
@@ -118,7 +119,7 @@ class Numbering:
         rows = [((), names, True), *(self.footprints[key] for key in self.keys)]
         tables = {
             "reads": [int(o in reads) for reads, _, _ in rows for o in names],
-            "writes": [int(o in writes) for _, writes, _ in rows for o in names],
+            "writes": [int(o in writes) for _, writes, _ in rows for o in names],            "accepts": [0] * (len(rows) * len(names) * self.sizes[Value]),
         }
         return Instance(mtpo, self.sizes, {**self._constants(), **tables})
 

@@ -75,7 +75,7 @@ _OPEN = ("author", "reads", "writes", "invertible", "given", "replay")
 @functools.lru_cache(maxsize=64)
 def _instance(agents: int, calls: int, objects: int, values: int) -> Instance:
     sizes: dict[type[Sort], int] = {Agent: agents, CallSort: calls, Object: objects, Value: values}
-    return Instance(mtpo, sizes, {"origin": [0]}, open=_OPEN)
+    return Instance(mtpo, sizes, {"origin": [0], "accepts": lambda *premise: 0}, open=_OPEN)
 
 
 class Pair:

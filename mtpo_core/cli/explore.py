@@ -58,6 +58,9 @@ def explore_command(
     faults: Annotated[
         bool, typer.Option("--faults", help="also aborts, retractions and changes from outside (mtpo only)")
     ] = False,
+    predicates: Annotated[
+        bool, typer.Option("--predicates", help="every premise carries a predicate (mtpo only)")
+    ] = False,
     size: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,12 +116,18 @@ def explore_command(
 
         if note := arrays_of(chosen).note:
             err.print(note)
-    of_mtpo = {"--agents": agents, "--calls": calls, "--objects": objects, "--faults": faults or None}
+    of_mtpo = {
+        "--agents": agents,
+        "--calls": calls,
+        "--objects": objects,
+        "--faults": faults or None,
+        "--predicates": predicates or None,
+    }
     own = {"--size": size or None} if spec == "mtpo" else of_mtpo
     for option, given in own.items():
         if given is not None:
             other = (
-                "--agents, --calls, --objects, --faults"
+                "--agents, --calls, --objects, --faults, --predicates"
                 if spec == "mtpo"
                 else "--size, the number of elements of each sort"
             )
@@ -130,7 +139,9 @@ def explore_command(
         if not one.role("invariant", "lemma", "step", "reachable"):
             raise usage(f"{one.name}: no invariant, step property or reachable formula to check")
         if is_mtpo(one):
-            instance, initial = mtpo_instance(agents or 2, calls or 1, objects or 2, spec=one, faults=faults)
+            instance, initial = mtpo_instance(
+                agents or 2, calls or 1, objects or 2, spec=one, faults=faults, predicates=predicates
+            )
         else:
             instance, initial = small_instance(one, sizes_of(size, sizes_for(one)))
         with progress(f"exploring {one.name}", json) as tell:

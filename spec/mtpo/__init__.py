@@ -17,8 +17,16 @@ closes them to everyone else; repairs that do not touch may be open at the same 
 
 ``retract`` opens a repair that takes a call out: its author judged that it must go, or has aborted. An agent that
 aborts acts no more and is told nothing; its calls are retracted, but for those that a call without an inverse came
-after, which are final (F9). A read that no kept version answers is a call that writes nothing: it undoes what is above
-it, reads, and the rest is redone.
+after, which are final (F9).
+
+A read is served from what was kept (``read``; spec/levels.py tells where from) or, where nothing was, by a call that
+writes nothing: it undoes what is above it and reads, and the rest is redone, or withdrawn where the policy is to cancel
+(F26).
+
+An author may declare a predicate of what it read (``accepts``): "the image is v2", "fewer than five". A change from one
+value of which it is true to another needs no notification: it is *waived*, by comparing, not by trusting anyone. That
+is about what the author is told only: effects are of exactly the values at their positions. A predicate that is true
+of nothing is none.
 
 ``external`` is somebody who changes an object without a tool. From then on no call touches it: what they did is not
 overwritten. An inverse that fails needs no action of its own: the run halts where it is, which every run may.

@@ -46,6 +46,9 @@ reads = mtpo.const("reads", Call, Object, doc="the call reads the object")
 writes = mtpo.const("writes", Call, Object, doc="the call may change the object")
 invertible = mtpo.const("invertible", Call, doc="the call has an inverse, registered in advance")
 given = mtpo.const("given", Object, to=Value, doc="the initial value")
+accepts = mtpo.const(
+    "accepts", Call, Object, Value, doc="what the call's author declared of the object is true of the value"
+)
 replay = mtpo.const("replay", doc="policy: re-apply undone calls (replay) or withdraw them (cancel)")
 
 # -- state ---------------------------------------------------------------------------------------------------------
@@ -129,9 +132,14 @@ def locked(o: Object) -> Bool:
     return holder(o) != origin()
 
 
+def unlike(p: Call, o: Object, v: Value, u: Value) -> Bool:
+    """To p's author v and u are two things: they differ, and its predicate on o, if it has one, is not true of both."""
+    return (v != u) & ~(accepts(p, o, v) & accepts(p, o, u))
+
+
 def stale(p: Call, o: Object) -> Bool:
-    """What p saw of o is not the value at p's position any more."""
-    return reads(p, o) & (saw(p, o) != value(source(p, o), o))
+    """What p saw of o is not the value at p's position any more, nor does a predicate waive the change."""
+    return reads(p, o) & unlike(p, o, saw(p, o), value(source(p, o), o))
 
 
 def member(m: Call) -> Bool:
@@ -402,7 +410,7 @@ def redone(w: Call, out: Function[Value]) -> None:
         ~aborted(author(w))
         & (
             exists(Object, lambda o: writes(w, o) & (out(o) != value(w, o)))
-            | exists(Object, lambda o: reads(w, o) & (value(top(o), o) != saw(w, o)))
+            | exists(Object, lambda o: reads(w, o) & unlike(w, o, saw(w, o), value(top(o), o)))
         )
     )
 

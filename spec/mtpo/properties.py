@@ -42,6 +42,7 @@ from mtpo.spec.mtpo.model import (
     top,
     touches,
     undoer,
+    unlike,
     value,
     withdrawn,
     writes,
@@ -75,7 +76,8 @@ def notified_serializable() -> Bool:
     "At GlobalQuiet the run satisfies the equations of the serial run of its live calls, which have no other solution."
     # Each call goes by the value that the greatest live write below it left, and each object holds that of the greatest
     # of all. By induction over the order of calls the serial run is the only solution, a call's effect being a function
-    # of what it read (A2) and its author's part of it right (A1, A3).
+    # of what it read (A2, mtpo.effects-exact) and its author's part of it right (A1, A3). Where an author declared a
+    # predicate, A3 says that it would have done the same for every value of which that is true.
     return implies(
         global_quiet(),
         conj(
@@ -85,7 +87,7 @@ def notified_serializable() -> Bool:
                 lambda p, o: implies(
                     sighted(p) & reads(p, o),
                     conj(
-                        saw(p, o) == value(source(p, o), o),
+                        ~unlike(p, o, saw(p, o), value(source(p, o), o)),
                         live_write(source(p, o), o) & (source(p, o) < p),
                         forall(Call, lambda w: implies(live_write(w, o) & (w < p), w <= source(p, o))),
                     ),
@@ -121,13 +123,27 @@ def filtered_read() -> Bool:
 
 @mtpo.invariant("mtpo.premise-fresh-or-notified")
 def premise_fresh_or_notified() -> Bool:
-    "What an author reasons from is the value at its position, or it is notified: always, but above an open repair."
+    "What an author reasons from is the value at its position or, by its predicate, as good; or it is notified."
+    # Always, but above an open repair, which judges at its end.
     return forall(
         Call,
         Object,
         lambda p, o: implies(
             sighted(p) & reads(p, o) & ~note(p) & ~orphan(p) & ~(locked(o) & (holder(o) < p)),
-            saw(p, o) == value(source(p, o), o),
+            ~unlike(p, o, saw(p, o), value(source(p, o), o)),
+        ),
+    )
+
+
+@mtpo.invariant("mtpo.effects-exact")
+def effects_exact() -> Bool:
+    "The effect of a live call is of exactly the values at its position: a predicate waives what is told, nothing else."
+    return forall(
+        Call,
+        Object,
+        lambda c, o: implies(
+            live(c) & reads(c, o) & (~member(c) | landed(undoer(c))),
+            saw(c, o) == value(source(c, o), o),
         ),
     )
 

@@ -14,6 +14,7 @@ from mtpo.spec.mtpo.model import (
     committed,
     finished,
     foreign,
+    global_quiet,
     holder,
     invertible,
     issued,
@@ -39,6 +40,7 @@ from mtpo.spec.mtpo.model import (
     top,
     touches,
     undoer,
+    unlike,
     value,
     withdrawn,
     writes,
@@ -113,14 +115,17 @@ def failure_is_a_premise() -> Bool:
 
 @mtpo.step_property("mtpo.redo-told")
 def redo_told() -> Bool:
-    "When a call leaves another value than before, or is refreshed with another input, its author is notified."
+    "When a redo leaves another value, or goes by another input and no predicate waives that, the author is notified."
     return forall(
         Call,
         Object,
         lambda w, o: implies(
             pending(w)
             & live.next(w)
-            & ((writes(w, o) & (value.next(w, o) != value(w, o))) | (reads(w, o) & (saw.next(w, o) != saw(w, o)))),
+            & (
+                (writes(w, o) & (value.next(w, o) != value(w, o)))
+                | (reads(w, o) & unlike(w, o, saw(w, o), saw.next(w, o)))
+            ),
             note.next(w) | aborted(author(w)),
         ),
     )
@@ -128,17 +133,33 @@ def redo_told() -> Bool:
 
 @mtpo.step_property("mtpo.told-only-of-change")
 def told_only_of_change() -> Bool:
-    "A redone call's author is not notified when it read and left what it had before."
+    "Nobody is notified but of a call withdrawn, another result, or an input that has changed and no predicate waives."
     return forall(
         Call,
-        lambda w: implies(
-            pending(w) & live.next(w) & note.next(w) & ~note(w),
-            exists(
+        lambda p: implies(
+            note.next(p) & ~note(p),
+            withdrawn.next(p)
+            | exists(
                 Object,
                 lambda o: (
-                    (writes(w, o) & (value.next(w, o) != value(w, o))) | (reads(w, o) & (saw.next(w, o) != saw(w, o)))
+                    (writes(p, o) & (value.next(p, o) != value(p, o)))
+                    | (reads(p, o) & unlike(p, o, saw(p, o), value.next(source.next(p, o), o)))
                 ),
             ),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.read-levels")
+def read_levels() -> Bool:
+    "However a read is served, from what was kept or by undoing what is above it, it gets the value at its position."
+    # What that is, the greatest live write below the call, is for mtpo.filtered-read to say.
+    return forall(
+        Call,
+        Object,
+        lambda p, o: implies(
+            sighted.next(p) & ~sighted(p) & reads(p, o),
+            saw.next(p, o) == value.next(source.next(p, o), o),
         ),
     )
 
@@ -255,14 +276,14 @@ def foreign_untouched() -> Bool:
 
 @mtpo.step_property("mtpo.settled-told")
 def settled_told() -> Bool:
-    "When a repair closes, every premise that is not the value at its position has its author notified."
+    "When a repair closes, who has a premise that is not the value at its position, nor waived, is notified."
     return forall(
         Call,
         Call,
         Object,
         lambda c, p, o: implies(
             (holder(o) == c) & opened(c) & ~opened.next(c) & sighted.next(p) & reads(p, o) & ~note.next(p) & ~orphan(p),
-            saw.next(p, o) == value.next(source.next(p, o), o),
+            ~unlike(p, o, saw.next(p, o), value.next(source.next(p, o), o)),
         ),
     )
 
@@ -286,6 +307,26 @@ def reach_withdrawn() -> Bool:
 def reach_stale_reader() -> Bool:
     "A reader that writes nothing is notified."
     return exists(Call, lambda p: note(p) & sighted(p) & forall(Object, lambda o: ~writes(p, o)))
+
+
+@mtpo.reachable("mtpo.reach-read-by-undo")
+def reach_read_by_undo() -> Bool:
+    "A call that writes nothing has undone what is above it and read; the rest is still to be redone."
+    return exists(
+        Call,
+        Call,
+        lambda c, m: (
+            opened(c) & landed(c) & live(c) & forall(Object, lambda o: ~writes(c, o)) & pending(m) & (undoer(m) == c)
+        ),
+    )
+
+
+@mtpo.reachable("mtpo.reach-waived")
+def reach_waived() -> Bool:
+    "All is quiet, and a reader goes by a value that is not there any more: its predicate is true of the new one too."
+    return global_quiet() & exists(
+        Call, Object, lambda p, o: sighted(p) & reads(p, o) & (saw(p, o) != value(source(p, o), o))
+    )
 
 
 @mtpo.reachable("mtpo.reach-reopened")

@@ -21,9 +21,9 @@ MTPO: Final = (
         "read",
         "SCCP 3, wr",
         "A read gets the value at its position; higher-ranked writes are screened out although they are live.",
-        "read read.is-below read.is-greatest filtered-read reach-stale-reader",
-        "Of the three ways to serve a read (a kept version, a cached result, undoing) the spec has the value alone; "
-        "which way is a matter of the resource.",
+        "read read.is-below read.is-greatest filtered-read read-levels reach-stale-reader reach-read-by-undo",
+        "Two of the three ways to serve a read are here: by values kept, and by undoing. What is kept, for how long, and "
+        "results of earlier reads are in the spec levels.",
     ),
     _mtpo(
         "write",
@@ -48,7 +48,8 @@ MTPO: Final = (
         "CoAgent 3, replay",
         "Undone writes are re-applied in order.",
         "redone redone.ascending redone.policy",
-        "A blind write that a later blind write covers need not be re-applied: every write is re-applied here.",
+        "A blind write that a later blind write covers need not be re-applied: every write is re-applied here. How it is "
+        "left out is in the spec shadows.",
     ),
     _mtpo(
         "notify",
@@ -154,13 +155,14 @@ MTPO: Final = (
         "names",
         "ours",
         "Names nest: a directory covers its files; a listing reads it, creation and deletion write it.",
-        lacks="Objects have no structure here; tools declare the names that cover what they touch.",
+        lacks="Objects have no structure here; that names which nest reduce to such objects is in the spec names.",
     ),
     _mtpo(
         "waivers",
         "ours",
-        "A premise may carry a predicate; a change that leaves it true waives the notification.",
-        lacks="Equality of values is the only test here, which notifies more often, never less.",
+        "A premise may carry a predicate; a change that leaves it true waives the notification, not the exact effect.",
+        "effects-exact reach-waived told-only-of-change settled-told premise-fresh-or-notified settle.note:=",
+        "That an author would have done the same wherever its predicate is true is A3. The core declares no predicate.",
     ),
 )
 

@@ -350,7 +350,7 @@ def test_more_variables_than_loops_may_be_nested() -> None:
 def test_renamings_keep_what_the_constants_tell_apart() -> None:
     """Objects with different initial values are not interchangeable; values with a constant are fixed."""
     sizes: dict[type[Sort], int] = {Agent: 1, Call: 2, Object: 2, Value: 2}
-    given_ = {"origin": [0], "author": [0, 0], "given": [0, 1]}
+    given_ = {"origin": [0], "author": [0, 0], "given": [0, 1], "accepts": [0] * 8}
     instance = Instance(mtpo, sizes, given_, open=("reads", "writes", "invertible", "replay"))
     renamings = symmetry_of(instance).renamings
     assert len(renamings) == 2

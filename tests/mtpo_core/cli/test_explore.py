@@ -120,7 +120,7 @@ def test_constants_with_too_many_values_and_sorts_without_end(mtpo: Mtpo, tmp_pa
     [
         ("lock", "--agents", "give --size, the number of elements of each sort"),
         ("lock", "--objects", "give --size, the number of elements of each sort"),
-        ("mtpo", "--size", "give --agents, --calls, --objects, --faults"),
+        ("mtpo", "--size", "give --agents, --calls, --objects, --faults, --predicates"),
     ],
 )
 def test_an_option_that_means_nothing_for_the_spec_is_refused(
