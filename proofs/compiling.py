@@ -26,9 +26,9 @@ from mtpo.proofs.disjuncts import (
     names_in,
     symbol_of,
 )
-from mtpo.proofs.joins import STILL, TAB, Catalogue, Derived, Index, Moved, Search, code, indented, rename
+from mtpo.proofs.joins import STILL, TAB, Catalogue, Derived, Index, Moved, Search, code, indented, rename, size_name
 from mtpo.spec.language import TRUE, Action, Property, Spec, Term, Update, Variable, show
-from mtpo.spec.terms import Bool, walk
+from mtpo.spec.terms import Bool, Int, walk
 
 Conditions = tuple[tuple[Term, bool], ...]
 
@@ -39,7 +39,8 @@ class Program:
 
     text: str
     catalogue: Catalogue
-    indexes: tuple[str, ...]
+    indexes: Mapping[str, str]
+    """By name: how many keys, as code; empty if it is a mapping."""
     rigid: tuple[str, ...]
     derived: tuple[Derived, ...]
     steps: tuple[Property, ...]
@@ -105,17 +106,19 @@ class Compiler:
         for each in derived:
             out += self._fill_derived(each)
         filled: dict[str, Index] = {}
+        self.catalogue.ordered |= {index.name for index in self.catalogue.indexes.values() if index.rigid}
         while True:
             every = {index.name: index for index in self.catalogue.indexes.values()}
             new = [n for n in _used([*out, *self.catalogue.source], every) if n not in filled]
             if not new:
                 break
             filled |= {name: every[name] for name in new}
+            self.catalogue.ordered |= {name for name in new if every[name].rigid}
             out += [line for name in new for line in self._fill(every[name])]
         return Program(
             "\n".join([*self._expanded([*self.catalogue.source, *out]), ""]),
             self.catalogue,
-            (*filled, *inverses.values()),
+            {name: index.size for name, index in filled.items()} | self._inverse_sizes(inverses),
             tuple(name for name, index in filled.items() if index.rigid),
             derived,
             deltas.steps,
@@ -277,8 +280,12 @@ class Compiler:
                         ways[way] += lines
         for (function, relation), inverse in inverses.items():
             if function == symbol:
-                add = f"{inverse}.setdefault(new, set()).add(k)"
-                ways[""] += [f"if k in {relation}:", f"{TAB}{inverse}[old].discard(k)", f"{TAB}{add}"]
+                moves = [
+                    f"{inverse}[old].discard(k)",
+                    *self._put(inverse, "new", "k", signature.range is not Int, False),
+                ]
+                kept = self.catalogue.sliced.get(symbol) == relation
+                ways[""] += moves if kept else [f"if k in {relation}:", *indented(moves)]
         self.parts = False
         for way in ("new", "old"):
             if ways[way]:
@@ -287,8 +294,21 @@ class Compiler:
 
     def _fill_inverse(self, function: str, relation: str, name: str) -> list[str]:
         read = self.catalogue.read(function, self.catalogue.unplace(function, "k"))
-        body = [f"for k in {relation}:", f"{TAB}{name}.setdefault({read}, set()).add(k)"]
+        listed = self.catalogue.signatures[function].range is not Int
+        body = [f"for k in {relation}:", f"{TAB}v = {read}", *indented(self._put(name, "v", "k", listed, False))]
         return [f"def fill_{name}():", *indented(body)]
+
+    def _inverse_sizes(self, inverses: Mapping[tuple[str, str], str]) -> dict[str, str]:
+        ranges = {name: self.catalogue.signatures[function].range for (function, _), name in inverses.items()}
+        return {name: "" if sort is Int else size_name(sort) for name, sort in ranges.items()}
+
+    def _put(self, name: str, key: str, element: str, listed: bool, ordered: bool, filling: bool = False) -> list[str]:
+        """Add an element to an index."""
+        made = f"[{element}]" if ordered else f"{{{element}}}"
+        more = f"l.append({element})" if filling and ordered else f"insort(l, {element})"
+        more = more if ordered else f"l.add({element})"
+        read = f"l = {name}[{key}]" if listed else f"l = {name}.get({key})"
+        return [read, "if l:", f"{TAB}{more}", "else:", f"{TAB}{name}[{key}] = {made}"]
 
     def bind(self, atom: Atom, place: str, value: str = "") -> tuple[list[str], list[str], set[str]]:
         """Names for the operands of an atom from the place of its cell: assignments, conditions, the names."""
@@ -343,22 +363,22 @@ class Compiler:
     def _expanded(self, lines: Iterable[str]) -> list[str]:
         """Lines with what it takes to add an element to an index, or to take it away."""
         out: list[str] = []
+        sizes = {index.name: index.size for index in self.catalogue.indexes.values()}
         for text in lines:
             for line in text.split("\n"):
                 words = line.split(None, 2)
-                if not words or words[0] not in ("@add", "@drop"):
+                if not words or words[0] not in ("@add", "@drop", "@fill"):
                     out.append(line)
                     continue
                 _, name, key = words
-                depth, ordered, several = line.index("@") // len(TAB), name in self.catalogue.ordered, "(" in key
-                if words[0] == "@add":
-                    made, more = ("[x]", "insort(l, x)") if ordered else ("{x}", "l.add(x)")
-                    body = [f"l = {name}.get({key})", "if l is None:", f"{TAB}{name}[{key}] = {made}"]
-                    body += ["else:", f"{TAB}{more}"]
-                else:
+                depth, ordered, listed = line.index("@") // len(TAB), name in self.catalogue.ordered, sizes[name] != ""
+                if words[0] == "@drop":
                     less = "del l[bisect_left(l, x)]" if ordered else "l.discard(x)"
-                    gone = ["if not l:", f"{TAB}del {name}[{key}]"] if several else []  # there can be many such keys
-                    body = [f"l = {name}[{key}]", less, *gone]
+                    gone = f"{name}[{key}] = E" if listed else f"del {name}[{key}]"  # there can be many keys
+                    body = [f"l = {name}[{key}]", less, "if not l:", f"{TAB}{gone}"]
+                else:
+                    filling = words[0] == "@fill"
+                    body = self._put(name, key, "x", listed, ordered, filling)
                 out += indented(body, depth)
         return out
 
@@ -375,12 +395,15 @@ class Compiler:
     def _fill(self, index: Index) -> list[str]:
         keys = [f"k{i}" for i in range(index.keys)]
         found = Search(self.catalogue, Disjunct(self._index_sorts(index), index.atoms), (), ["x", *keys], static=True)
-        if not index.rigid and index.name not in self.catalogue.ordered:
-            body = found.lines(lambda: [f"{index.name}.setdefault({index.key}, set()).add(x)"], 1)
+        body = found.lines(lambda: [f"@fill {index.name} {index.key}"], 1)
+        if index.name not in self.catalogue.ordered or body[0] == f"{TAB}for x in range({self._size_of(index)}):":
             return [f"def fill_{index.name}():", *body]
-        body = found.lines(lambda: [f"{index.name}.setdefault({index.key}, []).append(x)"], 1)
-        done = [f"{TAB}for l in {index.name}.values():", f"{TAB * 2}l.sort()"]
+        each = index.name if index.size else f"{index.name}.values()"
+        done = [f"{TAB}for l in {each}:", f"{TAB * 2}if len(l) > 1:", f"{TAB * 3}l.sort()"]
         return [f"def fill_{index.name}():", *body, *done]
+
+    def _size_of(self, index: Index) -> str:
+        return size_name(dict(self._index_sorts(index))["x"])
 
     def _keep_derived(self, found: Derived) -> list[tuple[str, list[str]]]:
         """For each symbol that a derived relation depends on, code for a change of its cell."""

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, disjuncts, free, inner_atoms, names_in
+from mtpo.proofs.disjuncts import (
+    Atom,
+    Compare,
+    Disjunct,
+    Literal,
+    Never,
+    disjuncts,
+    free,
+    inner_atoms,
+    name_of,
+    names_in,
+)
 from mtpo.proofs.joins import TAB, Moved, Search, indented, merged, rename, symbols, within, without_idle
 from mtpo.spec.language import Action
 from mtpo.spec.terms import Bool
@@ -38,6 +49,8 @@ class _Trigger:
     reads: frozenset[str]
     needs: frozenset[str] = frozenset()
     """Symbols that must have changed too."""
+    whether: bool = False
+    """It says nothing of cells that have not changed: it is one of a step property."""
 
 
 @attrs.frozen
@@ -100,7 +113,7 @@ class Deltas:
             return [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]
 
         needs = frozenset(other.symbol for other, _, _ in pairs)
-        self._triggers.append(_Trigger(atom.symbol, sign, lines, self._prepare(found), needs))
+        self._triggers.append(_Trigger(atom.symbol, sign, lines, self._prepare(found), needs, True))
 
     # -- invariants --------------------------------------------------------------------------------------------
 
@@ -211,33 +224,58 @@ class Deltas:
         return (*own, *(d[2:] for d in derived if any(f"s_{name}" in self._under(d) for name in own)))
 
     def after(self, action: Action) -> list[str]:
-        """``check_ACTION()``: looks at what a step by the action can have made false."""
+        """``check_ACTION(parameters)``: looks at what a step by the action can have made false."""
         moved = frozenset(f"s_{name}" for name in self.moved(action))
-        blocks: dict[str, list[tuple[Sign, list[str]]]] = {}
-        signs = self._signs(action)
+        params = self.catalogue.parameters(action)
+        signs, cells = self._signs(action), self._cells(action)
         to = frozenset((symbol, sign) for symbol in moved for sign in signs.get(symbol, {True, False}))
+        changed: dict[str, list[tuple[Sign, list[str]]]] = {}
+        known: dict[str, list[list[str]]] = {}
         for number, trigger in enumerate(self._triggers):
-            may = signs.get(trigger.symbol, {True, False})
-            if (
-                trigger.symbol not in moved
-                or not trigger.needs <= moved
-                or not (trigger.sign is None or trigger.sign in may)
-            ):
+            symbol, sign = trigger.symbol, trigger.sign
+            may = sign is None or sign in signs.get(symbol, {True, False})
+            if not may or not trigger.needs | {symbol} <= moved:
                 continue
             key = (number, within(to, trigger.reads))
             if key not in self._made:
                 self._made[key] = trigger.lines(key[1])
-            blocks.setdefault(trigger.symbol, []).append((trigger.sign, self._made[key]))
+            if symbol in cells and not trigger.whether:
+                known.setdefault(cells[symbol], []).append(self._made[key])
+            else:
+                changed.setdefault(symbol, []).append((sign, self._made[key]))
         out: list[str] = []
         for found, heart in self._always:
             out += self.compiler.search(found, (), functools.partial(list[str], heart), moved=to)
-        for symbol, parts in blocks.items():
-            once = sum(f"s_{update.variable.name}" == symbol for update in action.updates) == 1
-            out += self._loop(symbol, parts, signs.get(symbol, {True, False}), once)
+        for symbol, parts in changed.items():
+            if symbol in cells:
+                blocks = [lines for _, lines in parts]
+                out += [f"if h_{symbol[2:]}:", *indented(merged(self._at(blocks, cells[symbol])))]
+            else:
+                once = sum(f"s_{update.variable.name}" == symbol for update in action.updates) == 1
+                out += self._loop(symbol, parts, signs.get(symbol, {True, False}), once)
+        for cell, lines in known.items():
+            out += merged(self._at(lines, cell))
         for found, heart in self._whole:
             if symbols(found) & moved:
                 out += self.compiler.search(found, (), functools.partial(list[str], heart))
-        return [f"def check_{action.name}():", *indented([*out, *self._closing(moved)] or ["pass"])]
+        out += self._closing(moved)
+        return [f"def check_{action.name}({', '.join(params)}):", *indented(out or ["pass"])]
+
+    def _at(self, blocks: Sequence[Sequence[str]], cell: str) -> list[str]:
+        """The blocks for one cell, which has changed or will do no harm."""
+        return [re.sub(r"\bk\b", cell, line) for line in self.catalogue.apart(blocks)]
+
+    def _cells(self, action: Action) -> dict[str, str]:
+        """The relations of one argument of which an action changes one cell, a parameter, always to the same value."""
+        found: dict[str, str] = {}
+        for update in action.updates:
+            symbol = f"s_{update.variable.name}"
+            arg = update.args[0] if len(update.args) == 1 and not update.whole else None
+            plain = update.variable.range is Bool and update.value.op == "lit"
+            once = sum(u.variable is update.variable for u in action.updates) == 1
+            if arg is not None and arg.op == "bound" and plain and once:
+                found[symbol] = name_of(arg)
+        return found
 
     def _signs(self, action: Action) -> dict[str, set[bool]]:
         """To what an action can change its relations, where that is always the same; else to both."""

@@ -100,7 +100,8 @@ class Incremental:
 
     def _start(self) -> None:
         scope = self._scope
-        scope |= {name: {} for name in self.program.indexes}
+        for name, size in self.program.indexes.items():
+            scope[name] = [()] * int(eval(size, scope)) if size else {}
         filled: set[str] = set()
         for name in self.program.rigid:
             self._fill(name, filled)
@@ -158,7 +159,7 @@ class Incremental:
         name, args = step
         self._changed = self._moved[name]
         self._updates[name](*args)
-        self._checks[name]()
+        self._checks[name](*args)
         bad = self._broken
         if not bad:
             return ()

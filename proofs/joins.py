@@ -18,7 +18,7 @@ import attrs
 
 from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, consistent, free, name_of, names_in
 from mtpo.spec.language import Action, Spec, Term
-from mtpo.spec.terms import Bool, Function
+from mtpo.spec.terms import Bool, Function, Int
 
 _OPERATORS: Final = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "add": "+", "sub": "-", "mul": "*"}
 TAB: Final = "    "
@@ -70,6 +70,12 @@ class Index:
     name: str
     atoms: tuple[Atom, ...]
     keys: int
+    size: str = ""
+    """How many keys there can be, if that is little; it is a list then, of what is empty at first, else a mapping."""
+
+    def get(self, keys: Sequence[str]) -> str:
+        """The elements for a key, as code."""
+        return f"{self.name}[{key_code(keys)}]" if self.size else f"{self.name}.get({key_code(keys)}, E)"
 
     @property
     def rigid(self) -> bool:
@@ -283,7 +289,13 @@ class Catalogue:
             named = ["x" if o == subject else keys.setdefault(o, f"k{len(keys)}") for o in operands]
             value = None if atom.value is None else named.pop()
             shape.append(Atom(atom.symbol, False, tuple(named), value, atom.positive))
-        found = self.indexes.setdefault(tuple(shape), Index(f"i{len(self.indexes)}", tuple(shape), len(keys)))
+        sorts = dict[str, type[Term]]()
+        for atom in shape:
+            signature = self.signatures[atom.symbol]
+            sorts |= zip(map(str, atom.args), signature.domain, strict=True)
+            sorts |= {} if atom.value is None else {str(atom.value): signature.range}
+        size = "1" if not keys else "" if len(keys) > 1 or sorts["k0"] is Int else size_name(sorts["k0"])
+        found = self.indexes.setdefault(tuple(shape), Index(f"i{len(self.indexes)}", tuple(shape), len(keys), size))
         return found, list(keys)
 
     def function(self, never: Never, moved: Moved, static: bool = False) -> tuple[str, list[str]]:
@@ -400,6 +412,8 @@ class _Way:
     settles: tuple[Literal, ...]
     finds: tuple[str, ...]
     tests: tuple[str, ...] = ()
+    before: str = ""
+    """A test without which there is nothing to be found."""
 
 
 class Search:
@@ -472,6 +486,9 @@ class Search:
         if not todo and not wanted:
             return out + [f"{TAB * depth}{line}" for line in heart()]
         way = self._best(todo, known, wanted)
+        if way.before:
+            out.append(f"{TAB * depth}{way.before}")
+            depth += 1
         out += [f"{TAB * (depth + n)}{line}" for n, line in enumerate(way.head[:1])]
         out += [f"{TAB * (depth + 1)}{line}" for line in way.head[1:]]
         rest = [x for x in todo if x not in way.settles]
@@ -566,9 +583,13 @@ class Search:
         settled: tuple[Literal, ...] = (*chosen, *bounds)
         if bounds:
             if found.startswith("i"):
-                self.catalogue.ordered.add(found.partition(".")[0])
+                self.catalogue.ordered.add(re.split(r"\W", found, maxsplit=1)[0])
             below = f"bisect_left(l, {low})" if low else ""
             above = f"bisect_left(l, {high})" if high else ""
+            if not any(a in old for a in moving):  # mostly there is none, which the last, or the first, says at once
+                some = f"l[-1] >= {low}" if low else f"l[0] < {high}"
+                head = f"if (l := {found}) and {some}:"
+                return _Way(cost, [f"for {subject} in l[{below}:{above}]:"], settled, (subject,), before=head)
             found = f"(l := {found})[{below}:{above}]"
         leaving = [a for a in moving if a in old and (a.value is not None or (a.symbol, not a.positive) in self.moved)]
         if leaving:  # the index is that of now; what has left it was in it
@@ -583,7 +604,7 @@ class Search:
     def _index(self, subject: str, atoms: Sequence[Atom]) -> tuple[str, list[Operand]]:
         """The list of elements in an index as code, and its key."""
         index, keys = self.catalogue.index(subject, atoms)
-        return f"{index.name}.get({key_code([code(k) for k in keys])}, E)", keys
+        return index.get([code(k) for k in keys]), keys
 
     def _changed(self, atom: Atom, subject: str) -> str:
         inner = self.catalogue.unplace(atom.symbol, "k")[atom.args.index(subject)]
@@ -630,7 +651,9 @@ class Search:
                 inverses = self.catalogue.inverses
                 name = inverses.setdefault((literal.symbol, x.symbol), f"j{len(inverses)}")
                 found = list(zip(literal.args, self.catalogue.unplace(literal.symbol, "kk"), strict=True))
-                head = [f"for kk in {name}.get({code(literal.value)}, E):"]
+                listed = signature.range is not Int
+                given_value = f"[{code(literal.value)}]" if listed else f".get({code(literal.value)}, E)"
+                head = [f"for kk in {name}{given_value}:"]
                 head += [f"{n} = {c}" for n, c in found if n in names]
                 tests = tuple(f"{c} == {code(n)}" for n, c in found if n not in names)
                 return _Way(1 if narrow else 3, head, (literal, x), tuple(map(str, names)), tests)
