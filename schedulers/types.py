@@ -208,8 +208,8 @@ class WorkerView:
     its KV cache holds; ``held``: tokens of it promised to the conversations that are bound to this worker (the sum of
     their ``reserve``). ``free_tokens``: those that could be allocated now, blocks that can be evicted included.
     ``prefix``: tokens from the start of this conversation that it still has. ``running`` and ``waiting`` are its
-    requests, as in :class:`StepObservation`; ``max_tokens`` caps its steps. ``model``: its own estimate of step times,
-    if it has one.
+    requests, as in :class:`StepObservation`, not told to policies that never look (:func:`sees_requests`).
+    ``max_tokens`` caps its steps. ``model``: its own estimate of step times, if it has one.
     """
 
     id: int
@@ -299,6 +299,12 @@ class PlacementPolicy(Protocol):
 
     def decide(self, observation: PlacementObservation) -> PlacementDecision:
         """A pure function of the observation."""
+
+
+def sees_requests(policy: PlacementPolicy) -> bool:
+    """Whether a placement policy looks at the requests of workers, or at their ``backlog``: all do but those that say
+    ``requests = False``. To tell of each request of each worker costs more than most decisions."""
+    return bool(getattr(policy, "requests", True))
 
 
 def is_oracle(policy: PlacementPolicy) -> bool:

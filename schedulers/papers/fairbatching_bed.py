@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
@@ -47,6 +47,8 @@ WORKERS: Final = 8
 @attrs.frozen
 class RoundRobin:
     """Conversations in turn, by their number; by a hash of their name where that is no number."""
+
+    requests: ClassVar[bool] = False
 
     def decide(self, observation: PlacementObservation) -> PlacementDecision:
         """See :class:`~mtpo.schedulers.types.PlacementPolicy`."""

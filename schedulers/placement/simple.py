@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import attrs
 
 from mtpo.schedulers.placement.choose import emptiest, most_unheld, need_of
@@ -13,6 +15,7 @@ class OneWorker:
     """Everything on one worker, the one with the number ``worker``, None for the first."""
 
     worker: int | None = None
+    requests: ClassVar[bool] = False
 
     def decide(self, observation: PlacementObservation) -> PlacementDecision:
         """See :class:`~mtpo.schedulers.types.PlacementPolicy`."""
@@ -35,6 +38,7 @@ class Collocated:
 
     hold: bool = False
     oracle: bool = False
+    requests: ClassVar[bool] = False
 
     def decide(self, observation: PlacementObservation) -> PlacementDecision:
         """See :class:`~mtpo.schedulers.types.PlacementPolicy`."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -23,17 +24,15 @@ from mtpo.schedulers.placement.simple import OneWorker
 from mtpo.schedulers.simulator.energy import Load
 from mtpo.schedulers.simulator.loss import Loss, lose
 from mtpo.schedulers.simulator.metrics import Meter, TurnRecord, Window, step_times, windows
+from mtpo.schedulers.simulator.request import Request, brought, request_of
 from mtpo.schedulers.simulator.router import Router, Site, Talk
 from mtpo.schedulers.simulator.steptime import Hardware
 from mtpo.schedulers.simulator.worker import (
     Caps,
-    Request,
     SimulationError,
     StuckError,
     Worker,
-    brought,
     policy_failed,
-    request_of,
 )
 from mtpo.schedulers.traces.workload import Workload
 from mtpo.schedulers.types import (
@@ -181,11 +180,13 @@ class Simulation:
                 for talk, decision in self.router.again(self.now):
                     self._placed(talk, decision)
             self.touched = False
-            for worker in workers:
-                if worker.stepping or (self.setup.losses and self.sites[worker.id].lost is not None):
-                    continue
-                if (seconds := worker.begin(self.now)) is not None:
-                    heapq.heappush(events, (self.now + seconds, _STEP, next(self.order), worker))
+            idle = [one for one in workers if one.busy and not one.stepping and self.sites[one.id].lost is None]
+            for worker in idle:
+                # The last to begin may go on until something else happens: all others' steps are among the events.
+                alone = worker is idle[-1] and not self.router.holding
+                until = (events[0][0] if events else math.inf) if alone else self.now
+                if (end := worker.begin(self.now, until)) is not None:
+                    heapq.heappush(events, (end, _STEP, next(self.order), worker))
             if self.progress is not None and len(self.turns) >= told + 100:
                 told = len(self.turns)
                 self.progress(told, self.total, self.now)

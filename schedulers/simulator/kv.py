@@ -205,10 +205,14 @@ class PrefixCache:
 
     def allocate(self, holding: Holding, blocks: int) -> None:
         """So many fresh blocks for a holder; evicts what it takes. Raises :class:`KVError`, having done nothing."""
+        self.take(blocks)
+        holding.private += blocks
+
+    def take(self, blocks: int) -> None:
+        """The same for holders that are told of it later, in their ``private``."""
         if blocks > self.free:
             self._evict(blocks - self.free)
         self.free -= blocks
-        holding.private += blocks
 
     def _evict(self, blocks: int) -> None:
         if blocks > self.cached:

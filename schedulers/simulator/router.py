@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from mtpo.schedulers.simulator.kv import Runs, runs_of
-from mtpo.schedulers.simulator.worker import Request, SimulationError, Worker, policy_failed
+from mtpo.schedulers.simulator.request import Request
+from mtpo.schedulers.simulator.worker import SimulationError, Worker, policy_failed
 from mtpo.schedulers.traces.workload import Conversation
 from mtpo.schedulers.types import (
     PlacementDecision,
@@ -16,6 +17,7 @@ from mtpo.schedulers.types import (
     PlacementPolicy,
     WorkerView,
     is_oracle,
+    sees_requests,
 )
 
 
@@ -79,7 +81,7 @@ class Router:
         self.shed = self.abandoned = 0
         self._ranks = itertools.count()
         self._slos = ttft_slo, tpot_slo
-        self._oracle = is_oracle(policy)
+        self._oracle, self._requests = is_oracle(policy), sees_requests(policy)
         self._retry = retry
         self._lines: dict[bool, dict[Talk, bool]] = {False: {}, True: {}}
         """Turns that are held, by whether they are prefilled: longest first, and whether each waits for a timer."""
@@ -222,7 +224,7 @@ class Router:
         worker = site.worker
         size = worker.caps.block_size
         found = worker.prefix(runs, prompt) * size if runs else 0
-        running, waiting = worker.views()
+        running, waiting = worker.views() if self._requests else ((), ())
         return WorkerView(
             worker.id,
             worker.caps.blocks * size,

@@ -3,27 +3,35 @@
 A request has no prefill or decode phase: it has tokens, of which some are computed, and catches up, as in the engine
 (:mod:`mtpo.engine.engine`). The policy sees the same records here as there. They are kept up to date rather than built
 anew: a record changes when its request was in a step, or when the cache says that what it shares has changed.
+
+Where the policy makes promises (:mod:`mtpo.schedulers.step.promise`) the decodes are counted, in a
+:class:`~mtpo.schedulers.simulator.lockstep.Lockstep`, and the policy is shown a digest; and where nothing else happens
+before a step ends, the next one begins at once. What comes of it is the same, to the last bit.
 """
 
 from __future__ import annotations
 
+from typing import Final, cast
+
 import attrs
 
-from mtpo.schedulers.simulator.kv import Holding, KVError, PrefixCache, Runs, runs_of
+from mtpo.schedulers.simulator.kv import Holding, KVError, PrefixCache, Runs
+from mtpo.schedulers.simulator.lockstep import Lockstep
 from mtpo.schedulers.simulator.metrics import Meter
+from mtpo.schedulers.simulator.request import Request, brought
 from mtpo.schedulers.simulator.steptime import Hardware
-from mtpo.schedulers.traces.workload import Piece, Turn
+from mtpo.schedulers.step.promise import Digest, Promise, PromisingPolicy
 from mtpo.schedulers.types import (
     LearningPolicy,
     RequestView,
-    StepDecision,
     StepMeasured,
     StepObservation,
     StepPolicy,
+    Work,
 )
 
-_UNSHARED = 1 << 80
-"""Tags from here on stand for tokens that no trace names."""
+_PATIENCE: Final = 32
+"""Steps after which a policy that promised nothing is asked for a promise again, at most."""
 
 
 class SimulationError(ValueError):
@@ -49,61 +57,6 @@ class Caps:
     max_requests: int = attrs.field(default=256, validator=attrs.validators.ge(1))
 
 
-@attrs.define(eq=False)
-class Request:
-    """A turn on a worker. Times in seconds; ``due`` is the deadline of its next token, ``late`` counts tokens emitted
-    after theirs, ``gap`` is the largest time between two tokens, ``gaps`` all of them, None where nobody asked;
-    ``began``: when its first step began. It leaves the worker when it has emitted ``until``."""
-
-    id: int
-    arrival: float
-    prompt: int
-    output: int
-    holding: Holding
-    ttft_slo: float | None
-    tpot_slo: float | None
-    known: int
-    due: float
-    until: int
-    moves: bool = False
-    """Whether its KV cache is to be moved then, and stays where it is until that has been done."""
-    computed: int = 0
-    emitted: int = 0
-    first: float | None = None
-    last: float = 0.0
-    gap: float = 0.0
-    gaps: list[float] | None = None
-    began: float | None = None
-    late: int = 0
-    hits: int = -1
-    """Prompt tokens that the cache had when it was first admitted; -1 before."""
-    preempted: int = 0
-
-
-def request_of(
-    id: int,
-    turn: Turn,
-    arrival: float,
-    ttft_slo: float | None,
-    tpot_slo: float | None,
-    block_size: int,
-) -> Request:
-    """A turn as a request that waits."""
-    content, total = turn.content, turn.prompt + turn.output
-    if content:
-        rest = total - sum(piece.tokens for piece in content)
-        # In a real cache what is shared with nobody takes its place in the order of eviction too.
-        content = (*content, Piece(_UNSHARED + id, rest)) if rest > 0 else content
-    holding = Holding(id, runs_of(content, block_size))
-    due = arrival + ttft_slo if ttft_slo is not None else float("inf")
-    return Request(id, arrival, turn.prompt, turn.output, holding, ttft_slo, tpot_slo, turn.prompt, due, turn.output)
-
-
-def brought(id: int) -> int:
-    """The id of the blocks that were brought to a worker for a request."""
-    return -2 - id
-
-
 class Worker:
     """``id`` in its cluster; one step at a time: :meth:`begin`, and :meth:`finish` when its time is over."""
 
@@ -123,6 +76,21 @@ class Worker:
         self._began = 0.0
         self._measured = StepMeasured(0, 0, 0.0)
         self._learns = isinstance(policy, LearningPolicy)
+        self._promises = isinstance(policy, PromisingPolicy)
+        self._prefills: dict[int, Request] = {}
+        """Those that run and do not decode, in order of admission."""
+        self._seats = 0
+        self._lock = Lockstep(caps.block_size)
+        self._counting = self._together = False
+        """Whether the decodes are counted; whether the step under way is one of all of them, and what is in _batch."""
+        self._told: tuple[int, bool] | None = None
+        """The step of the lockstep that its members' records are of, None where they are older."""
+        self._landed: list[Request] = []
+        """Those that decode here since the step under way began."""
+        self._steady: int | None = 0
+        """For how many steps more the last promise stands, None for any number."""
+        self._ordered = True
+        self._pause, self._paused, self._quiet = 0, [1, 1], False
 
     @property
     def busy(self) -> bool:
@@ -132,7 +100,7 @@ class Worker:
     @property
     def stepping(self) -> bool:
         """Whether a step is under way."""
-        return bool(self._batch)
+        return self._together or bool(self._batch)
 
     def submit(self, request: Request) -> None:
         """Queue a request. Raises :class:`SimulationError` for one that can never fit."""
@@ -151,13 +119,14 @@ class Worker:
             holding.limit = (request.known - 1) // self.caps.block_size
             self.kv.watch(holding)
         self._queue[request.id] = self._view_waiting(request)
-        self._line = None
+        self._line, self._steady = None, 0
 
     # -- transfers ---------------------------------------------------------------------------------------------
 
     def unpin(self, id: int) -> None:
         """Give up the blocks of a request that left, now that its KV cache has been moved."""
         self.kv.release(self._pinned.pop(id))
+        self._steady = 0
 
     def has(self, request: Request) -> bool:
         """Whether a request, or some of its KV cache, is here."""
@@ -171,13 +140,15 @@ class Worker:
             if id in self._pinned:
                 self.unpin(id)
         if request.id in self._running:
+            self._uncount()
             del self._running[request.id], self._views[request.id]
+            self._prefills.pop(request.id, None)
             self.kv.release(request.holding)
             self._dropped.update(one.id for one, _ in self._batch if one is request)
         elif request.id in self._waiting:
             self.kv.unwatch(request.holding)
             del self._waiting[request.id], self._queue[request.id]
-            self._line = None
+            self._line, self._steady = None, 0
 
     def prefix(self, runs: Runs, prompt: int) -> int:
         """Blocks at the beginning of a prompt that the cache has."""
@@ -232,8 +203,9 @@ class Worker:
         if request.emitted == request.until:
             self.kv.release(request.holding)
         elif here:
-            self._running[request.id] = request
-            self._views[request.id] = self._view(request)
+            self._seat(request)
+            if self._counting and request.decoding:
+                self._landed.append(request)
         else:
             request.computed = 0
             request.preempted += 1
@@ -258,37 +230,57 @@ class Worker:
             most=request.prompt + request.until,
         )
 
-    def _view(self, request: Request) -> RequestView:
-        holding = request.holding
-        return RequestView(
-            request.id,
-            request.arrival,
-            request.known,
-            request.computed,
-            request.emitted,
-            holding.tree + holding.private,
-            holding.shared,
-            0,
-            request.ttft_slo,
-            request.tpot_slo,
-            request.first,
-            request.prompt + request.until,
-        )
-
     def views(self) -> tuple[tuple[RequestView, ...], tuple[RequestView, ...]]:
         """The requests that run, and those that wait."""
+        line = self._lined()
+        if self._counting and self._told != (self._lock.clock, self._together):
+            self._tell()
+        return tuple(self._views.values()), line
+
+    def _lined(self) -> tuple[RequestView, ...]:
+        """Those that wait; and what the cache says has changed is seen to."""
         if self.kv.changed:
+            counted = self._lock.members
             for holding in list(self.kv.changed):
                 if holding.id in self._waiting:
                     self.kv.watch(holding)
                     self._queue[holding.id] = self._view_waiting(self._waiting[holding.id])
                     self._line = None
+                elif holding.id in counted:
+                    self._told = None
                 elif holding.id in self._running:
-                    self._views[holding.id] = self._view(self._running[holding.id])
+                    self._views[holding.id] = self._running[holding.id].view()
             self.kv.changed.clear()
         if self._line is None:
             self._line = tuple(self._queue.values())
-        return tuple(self._views.values()), self._line
+        return self._line
+
+    def _tell(self) -> None:
+        """Bring the records of the decodes that are counted up to date."""
+        lock, together, views = self._lock, self._together, self._views
+        for request in lock.members.values():
+            lock.settle(request, together)
+            views[request.id] = request.view()
+        self._told = lock.clock, together
+
+    def _count(self) -> None:
+        """Count decodes from now on."""
+        self._counting, self._told = True, None
+        for request in self._running.values():
+            if request.id not in self._prefills:
+                self._lock.join(request)
+
+    def _uncount(self) -> None:
+        """Go through decodes one by one from now on, in the step that is under way too."""
+        if not self._counting:
+            return
+        self._tell()
+        if self._together:
+            members = self._lock.members
+            self._batch[:0] = [(one, 1) for one in self._running.values() if one.id in members]
+        self._lock.clear()
+        self._landed.clear()
+        self._counting = self._together = False
 
     def observe(self, now: float) -> StepObservation:
         """What the policy sees."""
@@ -306,14 +298,32 @@ class Worker:
 
     # -- steps -------------------------------------------------------------------------------------------------
 
-    def begin(self, now: float) -> float | None:
-        """Start a step; returns its duration in seconds, None when there is nothing to do, or no room to do it in
-        until a transfer ends.
+    def begin(self, now: float, until: float = 0.0) -> float | None:
+        """Start a step; returns when it ends, None when there is nothing to do, or no room to do it in until a transfer
+        ends. Steps that end before ``until``, and with which no request ends, are followed by the next one at once:
+        nothing else may happen before that time.
 
         Raises :class:`SimulationError` for a decision that can't be carried out.
         """
-        if not self.busy:
-            return None
+        while self._running or self._waiting:
+            end = self._by_promise(now) if self._promises and self._foreseen() else None
+            if end is None:
+                end = self._by_decision(now)
+            if end is None or end >= until or self._ends():
+                return end
+            self.finish(end)
+            now = end
+        return None
+
+    def _ends(self) -> bool:
+        """Whether a request may end with the step under way."""
+        if self._together and self._lock.clock + 1 in self._lock.ending:
+            return True
+        return any(request.emitted + 1 >= request.until for request, _ in self._batch)
+
+    def _by_decision(self, now: float) -> float | None:
+        """A step that the policy decides on having seen everything."""
+        self._uncount()
         while True:
             seen = self.observe(now)
             try:
@@ -322,48 +332,123 @@ class Worker:
                 raise policy_failed(self.policy, error) from error
             if self._pinned and not decision.work and not decision.preempt:
                 return None
-            self._check(decision)
+            self._check(decision.work, decision.preempt)
             for id in decision.preempt:
                 self._preempt(id)
             if decision.work:
-                break
-        self._began = now
-        size, kv = self.caps.block_size, self.kv
-        # Every prefix is taken before any block is allocated, since an allocation may evict.
-        for work in decision.work:
-            if work.id in self._waiting:
-                self._admit(work.id)
-        new, context, pairs = 0, 0, 0.0
-        batch, running = self._batch, self._running
-        for work in decision.work:
-            request, tokens = running[work.id], work.tokens
-            before, holding = request.computed, request.holding
-            after = before + tokens
-            lacking = -(-after // size) - holding.tree - holding.private
-            if lacking > 0:
-                try:
-                    kv.allocate(holding, lacking)
-                except KVError as error:
-                    raise SimulationError(f"policy {type(self.policy).__name__} overbooked: {error}") from None
-            new += tokens
-            context += after
-            if tokens > 1:
-                pairs += (tokens - 1) * (before + tokens / 2)
-            batch.append((request, tokens))
-        self.steps += 1
-        seconds = self.hardware.step.seconds(new, context, pairs)
-        self._measured = StepMeasured(new, context, seconds)
-        work_of = self.hardware.step.arithmetic(new, pairs)
-        self.meter.step(now, seconds, kv.used / kv.total, len(running), len(self._waiting), new, work_of)
-        return seconds
+                return self._carry_out(now, decision.work, 0, 0)
 
-    def _check(self, decision: StepDecision) -> None:
-        """That a decision names requests under way, each once, with work that they have, within the caps."""
-        work, preempt = decision.work, decision.preempt
+    def _foreseen(self) -> bool:
+        """Whether to ask the policy for a promise: seldom, where it gave none."""
+        if self._counting:
+            return True
+        quiet = not (self._waiting or self._prefills)
+        if quiet != self._quiet:
+            self._quiet, self._pause = quiet, 0 if quiet else self._paused[False] - 1
+        if self._pause:
+            self._pause -= 1
+            return False
+        return True
+
+    def _by_promise(self, now: float) -> float | None:
+        """A step of all decodes, as the policy promises; None where it does not."""
+        if not self._counting:
+            self._count()
+        lock, kv = self._lock, self.kv
+        for request in self._landed:
+            lock.join(request)
+        self._landed.clear()
+        count, need = len(lock.members), lock.lacking
+        work: tuple[Work, ...] = ()
+        if self._steady == 0 or kv.changed or need > kv.available:
+            promise = self._ask(now, count, need)
+            if promise is None:
+                return None
+            self._ordered, self._steady, work = promise.ordered, 0 if promise.work else promise.steps, promise.work
+        elif self._steady is not None:
+            self._steady -= 1
+        if not self._ordered and (len(lock.ending.get(lock.clock + 1, ())) > 1 or lock.collide()):
+            # Who comes first in the batch counts, and only the policy knows.
+            return None
+        return self._carry_out(now, work, count, need)
+
+    def _ask(self, now: float, count: int, need: int) -> Promise | None:
+        lock, kv, caps, prefills, views = self._lock, self.kv, self.caps, self._prefills, self._views
+        line = self._lined()
+        digest = Digest(
+            now,
+            count,
+            lock.context + count,
+            need,
+            lock.tpots,
+            [views[id] for id in prefills] if prefills else (),
+            not prefills or next(iter(prefills.values())).seat > lock.last_seat,
+            line,
+            kv.available,
+            caps.block_size,
+            caps.max_tokens,
+            caps.max_requests,
+        )
+        try:
+            promise = cast(PromisingPolicy, self.policy).promise(digest)
+        except Exception as error:
+            raise policy_failed(self.policy, error) from error
+        quiet = not (line or prefills)
+        if promise is None or not (count or promise.work):
+            self._quiet, self._paused[quiet] = quiet, min(2 * self._paused[quiet], _PATIENCE)
+            self._pause = self._paused[quiet] - 1
+            return None
+        self._paused[quiet] = 1
+        if promise.work:
+            self._check(promise.work, (), count)
+        return promise
+
+    def _carry_out(self, now: float, work: tuple[Work, ...], count: int, need: int) -> float:
+        """A batch of ``count`` decodes that are counted, which take ``need`` blocks, and of work; when it ends."""
+        self._began = now
+        size, kv, running = self.caps.block_size, self.kv, self._running
+        # Every prefix is taken before any block is allocated, since an allocation may evict.
+        for one in work:
+            if one.id in self._waiting:
+                self._admit(one.id)
+        new, context, pairs = count, 0, 0.0
+        batch = self._batch
+        try:
+            if count:
+                self._together, context = True, self._lock.context + count
+                if need:
+                    kv.take(need)
+                    self._lock.allocated()
+            for one in work:
+                request, tokens = running[one.id], one.tokens
+                before, holding = request.computed, request.holding
+                after = before + tokens
+                lacking = -(-after // size) - holding.tree - holding.private
+                if lacking > 0:
+                    kv.allocate(holding, lacking)
+                new += tokens
+                context += after
+                if tokens > 1:
+                    pairs += (tokens - 1) * (before + tokens / 2)
+                batch.append((request, tokens))
+        except KVError as error:
+            raise SimulationError(f"policy {type(self.policy).__name__} overbooked: {error}") from None
+        self.steps += 1
+        step = self.hardware.step
+        seconds = step.seconds(new, context, pairs)
+        if self._learns:
+            self._measured = StepMeasured(new, context, seconds)
+        usage = kv.used / kv.total
+        self.meter.step(now, seconds, usage, len(running), len(self._waiting), new, step.arithmetic(new, pairs))
+        return now + seconds
+
+    def _check(self, work: tuple[Work, ...], preempt: tuple[int, ...], decodes: int = 0) -> None:
+        """That a decision names requests under way, each once, with work that they have, within the caps; ``decodes``
+        beside them are counted."""
         if not work and not preempt:
             raise self._wrong(f"nothing though {len(self._running)} requests run and {len(self._waiting)} wait")
         seen = {one.id for one in work}
-        total = 0
+        total = decodes
         for one in work:
             request = self._running.get(one.id)
             if request is not None:
@@ -375,11 +460,11 @@ class Worker:
             if not 1 <= one.tokens <= left:
                 raise self._wrong(f"{one.tokens} tokens of request {one.id}, which has {left} to compute")
             total += one.tokens
-        if len(seen) < len(work):
+        if len(seen) < len(work) or (decodes and not seen.isdisjoint(self._lock.members)):
             raise self._wrong("a request twice")
-        if total > self.caps.max_tokens or len(work) > self.caps.max_requests:
+        if total > self.caps.max_tokens or decodes + len(work) > self.caps.max_requests:
             caps = f"{self.caps.max_tokens} and {self.caps.max_requests}"
-            raise self._wrong(f"{total} tokens of {len(work)} requests; the caps are {caps}")
+            raise self._wrong(f"{total} tokens of {decodes + len(work)} requests; the caps are {caps}")
         for id in preempt:
             if id in seen or id not in self._running or preempt.count(id) > 1:
                 raise SimulationError(
@@ -393,17 +478,27 @@ class Worker:
         request = self._waiting.pop(id)
         del self._queue[id]
         self._line = None
-        self._running[id] = request
-        self._views[id] = self._view(request)
+        self._seat(request)
         found = self.kv.admit(request.holding) * self.caps.block_size
         request.computed = found
+        self._prefills[id] = request
         self.meter.looked_up(self._began, request.known, found)
         if request.hits < 0:
             request.hits, request.began = found, self._began
 
+    def _seat(self, request: Request) -> None:
+        """A request runs from now on."""
+        self._seats += 1
+        self._steady, request.seat = 0, self._seats
+        self._running[request.id] = request
+        self._views[request.id] = request.view()
+        if not request.decoding:
+            self._prefills[request.id] = request
+
     def _preempt(self, id: int) -> None:
         """By recomputation: its blocks go, its tokens stay, it waits first in line."""
         request = self._running.pop(id)
+        self._prefills.pop(id, None)
         del self._views[id]
         self.kv.release(request.holding)
         request.computed = 0
@@ -416,7 +511,14 @@ class Worker:
     def finish(self, now: float) -> list[Request]:
         """The step is over: tokens are computed, some emitted; returns the requests that ended with it."""
         ended: list[Request] = []
-        size, kv, views = self.caps.block_size, self.kv, self._views
+        size, kv, views, prefills = self.caps.block_size, self.kv, self._views, self._prefills
+        if self._together:
+            lock = self._lock
+            self._together = False
+            lock.step(now)
+            for request, full in lock.full():
+                kv.publish(request.holding, full)
+            ended = lock.ended()
         for request, tokens in self._batch:
             if self._dropped and request.id in self._dropped:
                 continue
@@ -425,43 +527,25 @@ class Worker:
             if holding.runs and holding.publishing and computed // size > holding.tree:
                 kv.publish(holding, computed // size)
             if computed == request.known:
-                if request.emitted:
-                    gap = now - request.last
-                    if gap > request.gap:
-                        request.gap = gap
-                    if request.gaps is not None:
-                        request.gaps.append(gap)
-                else:
-                    request.first = now
-                if now > request.due:
-                    request.late += 1
-                request.last = now
-                request.known += 1
-                request.emitted += 1
-                request.due += request.tpot_slo or 0.0
+                request.emit(now)
                 if request.emitted == request.until:
                     ended.append(request)
                     continue
-            views[request.id] = RequestView(
-                request.id,
-                request.arrival,
-                request.known,
-                computed,
-                request.emitted,
-                holding.tree + holding.private,
-                holding.shared,
-                0,
-                request.ttft_slo,
-                request.tpot_slo,
-                request.first,
-                request.prompt + request.until,
-            )
+            views[request.id] = request.view()
+            if request.id in prefills and request.decoding:
+                del prefills[request.id]
+                if self._counting:
+                    self._lock.join(request)
         self._batch.clear()
         self._dropped.clear()
-        if self._learns and isinstance(self.policy, LearningPolicy):
-            self.policy = self.policy.learn(self._measured)
+        if self._learns:
+            # Not asked again whether it is one: that takes longer than to learn.
+            self.policy = cast(LearningPolicy, self.policy).learn(self._measured)
+        if ended:
+            self._steady = 0
         for request in ended:
             del self._running[request.id], views[request.id]
+            prefills.pop(request.id, None)
             if request.moves:
                 self._pinned[request.id] = request.holding
             else:

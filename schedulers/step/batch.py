@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from mtpo.schedulers.step.promise import Digest
 from mtpo.schedulers.types import RequestView, StepDecision, StepObservation, Work
 
 
 class Batch:
     """``left`` tokens, ``room`` requests and ``blocks`` of KV cache remain; both caps of the engine are kept.
 
-    ``budget``: tokens, in addition to the engine's own cap; None for that cap alone.
+    ``budget``: tokens, in addition to the engine's own cap; None for that cap alone. Of a digest, what is left when
+    each decode has its token, negative where that is too much.
     """
 
-    def __init__(self, observation: StepObservation, budget: int | None = None) -> None:
+    def __init__(self, observation: StepObservation | Digest, budget: int | None = None) -> None:
         self.seen = observation
         self.left = observation.max_tokens if budget is None else min(budget, observation.max_tokens)
         self.room = observation.max_requests
         self.blocks = observation.free_blocks
+        if isinstance(observation, Digest):
+            self.left -= observation.decodes
+            self.room -= observation.decodes
+            self.blocks -= observation.lacking
         self.work: list[Work] = []
         self.preempted: list[int] = []
         self._freed = 0

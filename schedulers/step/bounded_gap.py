@@ -25,6 +25,7 @@ from mtpo.schedulers.step.calibrator import Calibrator
 from mtpo.schedulers.step.deadlines import Objectives
 from mtpo.schedulers.step.fairbatching import chunk
 from mtpo.schedulers.step.line import Key, Line, running
+from mtpo.schedulers.step.promise import Digest, Promise
 from mtpo.schedulers.types import RequestView, StepDecision, StepMeasured, StepModel, StepObservation
 
 
@@ -107,6 +108,13 @@ class BoundedGap:
         if not batch.work:
             self._progress(observation, batch, prefills)
         return batch.decision()
+
+    def promise(self, digest: Digest) -> Promise | None:
+        """See :class:`~mtpo.schedulers.step.promise.PromisingPolicy`: told where there are only decodes; each has a
+        token in every step, whatever that takes."""
+        if digest.prefills or digest.waiting or not digest.decodes or not digest.fits:
+            return None
+        return Promise(steps=None, ordered=False)
 
     def _make_room(self, observation: StepObservation, batch: Batch, request: RequestView) -> bool:
         """The blocks that were reserved are gone: those that were admitted last give up theirs."""

@@ -20,6 +20,7 @@ from mtpo.schedulers.step.batch import Batch
 from mtpo.schedulers.step.calibrator import Calibrator
 from mtpo.schedulers.step.deadlines import Objectives
 from mtpo.schedulers.step.line import Key, Line, running
+from mtpo.schedulers.step.promise import Digest, Promise, steps_within
 from mtpo.schedulers.types import RequestView, StepDecision, StepMeasured, StepModel, StepObservation
 
 _optional_positive = attrs.validators.optional(attrs.validators.gt(0.0))
@@ -98,6 +99,19 @@ class FairBatching:
         if batch.work or first is None:
             return batch.decision()
         return self._progress(observation, first)
+
+    def promise(self, digest: Digest) -> Promise | None:
+        """See :class:`~mtpo.schedulers.step.promise.PromisingPolicy`: told where there are only decodes, and time for
+        all of them in the least that the budget can be, the strictest time per token."""
+        if digest.prefills or digest.waiting or not digest.decodes or not digest.fits:
+            return None
+        own = self.objectives.tpot
+        least = min(own if tpot is None else tpot for tpot in digest.tpots)
+        steps = steps_within(self.calibrator.model, digest, least if self.cap is None else min(least, self.cap))
+        if steps is not None and steps < 0:
+            return None
+        # What is learnt from a step may change the next one.
+        return Promise(steps=0 if self.learns else steps, ordered=False)
 
     def _progress(self, observation: StepObservation, first: RequestView) -> StepDecision:
         """Nothing fits: exactly one item, and room for it from those that have the most slack."""

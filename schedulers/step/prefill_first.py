@@ -7,10 +7,13 @@ for.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from mtpo.schedulers.step.batch import Batch
-from mtpo.schedulers.types import StepDecision, StepObservation
+from mtpo.schedulers.step.promise import FOREVER, Digest, Promise
+from mtpo.schedulers.types import RequestView, StepDecision, StepObservation
 
 
 @attrs.frozen
@@ -25,17 +28,29 @@ class PrefillFirst:
 
     def decide(self, observation: StepObservation) -> StepDecision:
         """See :class:`~mtpo.schedulers.types.StepPolicy`."""
-        prefill = self._prefill(observation)
+        batch, running = Batch(observation, self.budget), observation.running
+        prefill = self._prefill(batch, (r for r in running if not r.decoding), len(running))
         return prefill if prefill.work else self._decode(observation)
 
-    def _prefill(self, observation: StepObservation) -> StepDecision:
-        batch = Batch(observation, self.budget)
+    def promise(self, digest: Digest) -> Promise | None:
+        """See :class:`~mtpo.schedulers.step.promise.PromisingPolicy`: told where no prompt is under way and none of
+        those that wait would be begun."""
+        if digest.prefills or not digest.decodes or not digest.fits:
+            return None
+        batch = Batch(digest, self.budget)
+        # Prompts come first: as if no decode were in this step.
+        batch.left += digest.decodes
+        batch.room += digest.decodes
+        batch.blocks += digest.lacking
+        return None if self._prefill(batch, (), digest.decodes).work else FOREVER
+
+    def _prefill(self, batch: Batch, begun: Iterable[RequestView], running: int) -> StepDecision:
+        observation = batch.seen
         whole = batch.left
-        for request in observation.running:
-            if not request.decoding:
-                batch.take(request, request.remaining)
+        for request in begun:
+            batch.take(request, request.remaining)
         # The cap on requests counts those that run and are not in this step.
-        batch.room = min(batch.room, observation.max_requests - len(observation.running))
+        batch.room = min(batch.room, observation.max_requests - running)
         for request in observation.waiting:
             long = request.remaining > whole and not batch.work
             if batch.room <= 0 or batch.fits(request) < request.remaining:

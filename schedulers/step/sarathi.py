@@ -7,10 +7,13 @@ fit into what is left, so no decode ever waits for a prompt.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import attrs
 
 from mtpo.schedulers.step.batch import Batch
-from mtpo.schedulers.types import StepDecision, StepObservation
+from mtpo.schedulers.step.promise import FOREVER, Digest, Promise
+from mtpo.schedulers.types import RequestView, StepDecision, StepObservation
 
 
 @attrs.frozen
@@ -25,17 +28,31 @@ class Sarathi:
         for request in observation.running:
             if request.decoding:
                 batch.take(request, 1)
-        for request in observation.running:
-            if not request.decoding:
-                batch.take(request, request.remaining)
-        for request in observation.waiting:
+        self._prefill(batch, (r for r in observation.running if not r.decoding), observation.waiting)
+        if batch.work or not observation.running:
+            return batch.decision()
+        return self._preempt(observation)
+
+    def promise(self, digest: Digest) -> Promise | None:
+        """See :class:`~mtpo.schedulers.step.promise.PromisingPolicy`: prompts come after the decodes, whatever those
+        are."""
+        batch = Batch(digest, self.budget)
+        if batch.left < 0 or batch.room < 0 or batch.blocks < 0:
+            return None
+        self._prefill(batch, digest.prefills, digest.waiting)
+        if batch.work:
+            return Promise(tuple(batch.work))
+        # Nobody finds more room later: blocks only become fewer.
+        return FOREVER if digest.decodes else None
+
+    def _prefill(self, batch: Batch, begun: Iterable[RequestView], waiting: Sequence[RequestView]) -> None:
+        for request in begun:
+            batch.take(request, request.remaining)
+        for request in waiting:
             # A request is admitted only if its whole prompt fits: no request holds blocks that it cannot use.
             if not (batch.left and batch.room) or batch.fits(request) < request.remaining:
                 break
             batch.take(request, request.remaining)
-        if batch.work or not observation.running:
-            return batch.decision()
-        return self._preempt(observation)
 
     def _preempt(self, observation: StepObservation) -> StepDecision:
         """Nothing fits: the newest requests give up their blocks until the oldest can go on."""

@@ -7,10 +7,13 @@ is preempted, and computed anew later. A waiting request is admitted as soon as 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from mtpo.schedulers.step.batch import Batch
-from mtpo.schedulers.types import StepDecision, StepObservation
+from mtpo.schedulers.step.promise import FOREVER, Digest, Promise
+from mtpo.schedulers.types import RequestView, StepDecision, StepObservation
 
 
 @attrs.frozen
@@ -38,15 +41,36 @@ class VllmV1:
             index += 1
         if batch.preempted:
             return batch.decision()
-        admitted = len(running)
-        for request in observation.waiting:
+        self._admit(batch, len(running), observation.waiting)
+        return batch.decision()
+
+    def promise(self, digest: Digest) -> Promise | None:
+        """See :class:`~mtpo.schedulers.step.promise.PromisingPolicy`: told where all prompts under way come after the
+        decodes, and nobody has to be preempted."""
+        batch = Batch(digest, self.budget)
+        if not digest.behind or batch.left < 0 or batch.room < 0 or batch.blocks < 0:
+            return None
+        for request in digest.prefills:
+            if not (batch.left and batch.room):
+                break
             wanted = min(self._chunk(request.remaining), batch.left)
-            if not wanted or admitted >= observation.max_requests or batch.fits(request) < wanted:
+            if batch.fits(request) < wanted:
+                return None
+            batch.take(request, wanted)
+        self._admit(batch, digest.decodes + len(digest.prefills), digest.waiting)
+        if batch.work:
+            return Promise(tuple(batch.work))
+        return FOREVER if digest.decodes and not digest.prefills else None
+
+    def _admit(self, batch: Batch, running: int, waiting: Sequence[RequestView]) -> None:
+        admitted = running
+        for request in waiting:
+            wanted = min(self._chunk(request.remaining), batch.left)
+            if not wanted or admitted >= batch.seen.max_requests or batch.fits(request) < wanted:
                 break
             if not batch.take(request, wanted):
                 break
             admitted += 1
-        return batch.decision()
 
     def _chunk(self, remaining: int) -> int:
         return min(remaining, self.long_prefill) if self.long_prefill else remaining

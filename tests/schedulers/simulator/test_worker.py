@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtpo.schedulers.simulator.request import Request, request_of
 from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime
-from mtpo.schedulers.simulator.worker import Caps, Request, SimulationError, Worker, request_of
+from mtpo.schedulers.simulator.worker import Caps, SimulationError, Worker
 from mtpo.schedulers.step.batch import Batch
 from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.traces.workload import Piece, Turn
@@ -28,9 +29,10 @@ def run(one: Worker, requests: list[Request]) -> tuple[list[Request], float]:
     for request in requests:
         one.submit(request)
     now, ended = 0.0, []
-    while (seconds := one.begin(now)) is not None:
+    while (end := one.begin(now)) is not None:
+        one.views()
         one.kv.check()
-        now += seconds
+        now = end
         ended += one.finish(now)
         one.kv.check()
     return ended, now
