@@ -42,6 +42,7 @@ def lose(
     if site.lost is not None:
         return []
     site.lost = now
+    site.worker.stop()
     again = []
     for talk in talks:
         if not arrived(talk):

@@ -134,6 +134,10 @@ class Worker:
             brought(request.id) in self._pinned
         )
 
+    def stop(self) -> None:
+        """It is lost: how far its requests are is told by them from now on."""
+        self._uncount()
+
     def drop(self, request: Request) -> None:
         """Forget a request, and all that is here of it; a step that computes some of it goes on without it."""
         for id in (request.id, brought(request.id)):
