@@ -75,7 +75,7 @@ class Deltas:
         self._whole: list[tuple[Disjunct, list[str]]] = []
         """What is said of no elements."""
         self._waiting: dict[Disjunct, list[tuple[int, int, frozenset[str]]]] = {}
-        self._began: list[str] = []
+        self._began: list[list[str]] = []
         self._made: dict[tuple[int, Moved], list[str]] = {}
         for property in (*self.steps, *self.invariants):
             for found in disjuncts(property.formula, False):
@@ -131,7 +131,8 @@ class Deltas:
             still = self.compiler.search(opened, elements, lambda: ["return True"])
             self.functions += [f"def still{number}({', '.join(elements)}):", *indented(still), f"{TAB}return False"]
             self._waiting.setdefault(closed, []).append((number, place, symbols(opened)))
-        self._began += self.compiler.search(opened, (), functools.partial(list[str], heart), elements, static=True)
+        first = self.compiler.search(opened, (), functools.partial(list[str], heart), elements, static=True)
+        self._began.append(first)
         for literal in opened.literals:
             if isinstance(literal, Atom) and not literal.rigid and not self._follows(literal, opened):
                 self._trigger(opened, literal, heart, elements)
@@ -323,7 +324,11 @@ class Deltas:
     def began(self) -> list[str]:
         """``began()``: looks at the invariants in the first state."""
         whole = [line for found, heart in self._whole for line in self.compiler.search(found, (), lambda h=heart: h)]  # type: ignore[misc]
-        return ["def began():", f"{TAB}pass", *indented([*self._began, *whole, *self._closing(None)])]
+        return [
+            "def began():",
+            f"{TAB}pass",
+            *indented([*merged(self.catalogue.apart(self._began)), *whole, *self._closing(None)]),
+        ]
 
 
 def _arguments(literal: Literal) -> frozenset[str]:

@@ -12,7 +12,7 @@ import functools
 import itertools
 import re
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from mtpo.proofs.compiling import Program, program_of, simple
@@ -101,7 +101,7 @@ class Incremental:
     def _start(self) -> None:
         scope = self._scope
         for name, size in self.program.indexes.items():
-            scope[name] = [()] * int(eval(size, scope)) if size else {}
+            scope[name] = [()] * int(scope.get(size) or size) if size else {}
         filled: set[str] = set()
         for name in self.program.rigid:
             self._fill(name, filled)
@@ -146,6 +146,10 @@ class Incremental:
     def value(self, variable: str, *args: int) -> int:
         """The value of a variable."""
         return int(self._reads[variable](*args))
+
+    def reader(self, variable: str) -> Callable[..., int]:
+        """A function that gives the value of a variable for its arguments."""
+        return self._reads[variable]  # type: ignore[no-any-return]
 
     def refuses(self, step: tuple[str, tuple[Any, ...]]) -> Clause | None:
         """The first guard clause of an action, with its arguments, that is false; None when the step may be taken."""

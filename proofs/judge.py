@@ -75,7 +75,7 @@ def _replayed(run: LoggedRun, report: Report) -> tuple[Replay | None, Property]:
         found = replay(run.records, absent=value_digest(run.salt, None))
     except (KeyError, ValueError, IndexError, TypeError) as error:
         what = f"names something that the log does not introduce: {error}"
-        found = Replay(0, (Problem(REPLAY, f"log of {run.run}", what),), 0)
+        found = Replay(0, (Problem(REPLAY, f"log of {run.run}", what),))
     cut = "" if report.mode and any(r.kind == "close" for r in run.records) else "; the run was cut short"
-    note = f"{found.steps} steps, {found.invariants} states looked at{cut}"
+    note = f"{found.steps} steps, every property after each{cut}"
     return found, Property(REPLAY, english, "violated" if found.problems else "holds", note)

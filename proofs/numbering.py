@@ -6,7 +6,7 @@ serial order, the digests are the values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from mtpo.proofs.incremental import Incremental
@@ -26,6 +26,9 @@ STEPS: Final = OF_AGENTS | {
 
 SLICED: Final = {"source": "reads", "saw": "reads"}
 """Of what a call saw, and where it comes from, only the objects that it reads matter."""
+
+NARROW: Final = {"reads": 1, "writes": 1}
+"""A call touches few objects."""
 
 Taken = tuple[str, tuple[Any, ...]]
 """An action with its arguments; of a function, where it is not 0."""
@@ -56,9 +59,12 @@ class Numbering:
                 self.footprints[parse_key(r.call)] = (body["reads"], body["writes"], bool(body["invertible"]))
                 objects.update(body["reads"])
                 objects.update(body["writes"])
+            if not body:
+                continue
             for part in ("out", "restored"):
                 if part in body:
-                    later.update(dict.fromkeys(body[part].values()))
+                    for digest in body[part].values():
+                        later[digest] = None
             if "saw" in body:
                 for o, sight in body["saw"].items():
                     later[sight["digest"]] = None
@@ -72,6 +78,23 @@ class Numbering:
         for digest in (*given, *later):
             self.digests.setdefault(digest, len(self.digests))
         self.given = [self.digests[d] for d in given] or [0]
+        places = self.objects
+        self.reads: list[tuple[int, ...]] = [()]
+        self.writes: list[tuple[int, ...]] = [tuple(range(len(self.names)))]
+        """The objects that each call reads and writes."""
+        for key in self.keys:
+            read, written, _ = self.footprints[key]
+            self.reads.append(tuple([places[o] for o in read]))
+            self.writes.append(tuple([places[o] for o in written]))
+        self.makers: Mapping[str, Callable[[Record], Taken | None]] = {
+            **dict.fromkeys(STEPS, self._of_call),
+            **dict.fromkeys(OF_AGENTS, self._of_agent),
+            **dict.fromkeys(("call", "retract"), self._repair),
+            **dict.fromkeys(("applied", "redone"), self._effect),
+            "read": self._read,
+            "external": self._external,
+        }
+        """By kind of record: the step that one is."""
 
     def call(self, text: str) -> int:
         """The number of a call."""
@@ -104,14 +127,14 @@ class Numbering:
 
     def incremental(self) -> Incremental:
         """The spec, sized for the log."""
-        width, places = max(1, len(self.names)), self.objects
+        width = max(1, len(self.names))
         reads, writes = set[int](), set(range(width))
-        for number, key in enumerate(self.keys, 1):
-            read, written, _ = self.footprints[key]
-            reads.update([number * width + places[o] for o in read])
-            writes.update([number * width + places[o] for o in written])
+        for number, (read, written) in enumerate(zip(self.reads, self.writes, strict=True)):
+            if number:
+                reads.update([number * width + o for o in read])
+                writes.update([number * width + o for o in written])
         tables = {"reads": reads, "writes": writes, "accepts": set[int]()}
-        return Incremental(mtpo, self.sizes, {**self._constants(), **tables}, SLICED)
+        return Incremental(mtpo, self.sizes, {**self._constants(), **tables}, SLICED, NARROW)
 
     def instance(self) -> Instance:
         """The same in the plain interpretation, for short logs."""
@@ -119,7 +142,8 @@ class Numbering:
         rows = [((), names, True), *(self.footprints[key] for key in self.keys)]
         tables = {
             "reads": [int(o in reads) for reads, _, _ in rows for o in names],
-            "writes": [int(o in writes) for _, writes, _ in rows for o in names],            "accepts": [0] * (len(rows) * len(names) * self.sizes[Value]),
+            "writes": [int(o in writes) for _, writes, _ in rows for o in names],
+            "accepts": [0] * (len(rows) * len(names) * self.sizes[Value]),
         }
         return Instance(mtpo, self.sizes, {**self._constants(), **tables})
 
@@ -134,24 +158,42 @@ class Numbering:
 
     def step(self, record: Record) -> Taken | None:
         """The step that a record is; None when it is none."""
-        kind, body = record.kind, record.body
-        if kind not in STEPS:
-            return None
-        if kind in OF_AGENTS:
-            return kind, (record.agent if record.agent is not None else 0,)
-        if kind == "external":
-            return (kind, (self.objects[body["object"]],)) if body["object"] in self.objects else None
-        call = self.call(str(record.call))
-        if kind == "read":
-            below = {o: sight["write"] for o, sight in body["saw"].items()}
-            return kind, (call, {self.objects[o]: self.call(w) for o, w in below.items() if w is not None})
-        if kind in ("call", "retract"):
-            members = [self.call(m) for m in body["members"]]
-            touched = {o for c in (call, *members) for part in self.footprints[self.keys[c - 1]][:2] for o in part}
-            return kind, (call, dict.fromkeys(members, 1), {self.objects[o]: 1 for o in touched})
-        if kind in ("applied", "redone"):
-            return kind, (call, {self.objects[o]: self.digests[digest] for o, digest in body["out"].items()})
-        return kind, (call,)
+        make = self.makers.get(record.kind)
+        return None if make is None else make(record)
+
+    def _number(self, record: Record) -> int:
+        return self.calls.get(record.call or "") or self.call(str(record.call))
+
+    def _of_call(self, record: Record) -> Taken:
+        return record.kind, (self._number(record),)
+
+    def _of_agent(self, record: Record) -> Taken:
+        return record.kind, (record.agent if record.agent is not None else 0,)
+
+    def _external(self, record: Record) -> Taken | None:
+        place = self.objects.get(record.body["object"])
+        return None if place is None else (record.kind, (place,))
+
+    def _read(self, record: Record) -> Taken:
+        below: dict[int, int] = {}
+        for o, sight in record.body["saw"].items():
+            write = sight["write"]
+            if write is not None:
+                below[self.objects[o]] = self.calls.get(write) or self.call(write)
+        return record.kind, (self._number(record), below)
+
+    def _repair(self, record: Record) -> Taken:
+        call, members = self._number(record), [self.call(m) for m in record.body["members"]]
+        touched = [*self.reads[call], *self.writes[call]]
+        for member in members:
+            touched += self.reads[member]
+            touched += self.writes[member]
+        return record.kind, (call, dict.fromkeys(members, 1), dict.fromkeys(touched, 1))
+
+    def _effect(self, record: Record) -> Taken:
+        objects, digests = self.objects, self.digests
+        out = {objects[o]: digests[digest] for o, digest in record.body["out"].items()}
+        return record.kind, (self._number(record), out)
 
 
 def parse_key(text: str) -> tuple[int, int]:

@@ -7,7 +7,7 @@ costs depends on what it touches, not on how long the log is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -24,15 +24,15 @@ __all__ = ["SLICED", "Replay", "Run", "replay"]
 
 @attrs.frozen
 class Replay:
-    """The outcome: ``steps`` taken, ``problems`` (at most those of one record), and how far it came.
+    """The outcome: ``steps`` taken, in each of which all properties were evaluated, and ``problems``, at most those of
+    one record.
 
-    ``invariants``: states in which all invariants were evaluated. ``refused``: the place among the records of the one
+    ``refused``: the place among the records of the one
     that is no step, None when each is; ``stopped`` that of the one whose problems these are.
     """
 
     steps: int
     problems: tuple[Problem, ...]
-    invariants: int
     refused: int | None = None
     stopped: int | None = None
 
@@ -44,26 +44,27 @@ class Interpretation(Protocol):
         """The first guard clause that is false."""
 
     def perform(self, step: Taken, /) -> Sequence[Property]:
-        """Take the step; the step properties that it violates."""
+        """Take the step; the step properties that it violates, and the invariants that are false then."""
 
-    def violated(self) -> list[Property]:
-        """The invariants that are false."""
-
-    def value(self, variable: str, /, *args: int) -> int:
-        """The value of a variable."""
+    def reader(self, variable: str, /) -> Callable[..., int]:
+        """A function that gives the value of a variable for its arguments."""
 
     def noted(self) -> dict[int, int]:
         """The calls whose notes the last step changed, with what they were."""
 
 
 class Sparse:
-    """The interpretation for runs of any length."""
+    """The interpretation for runs of any length: it looks at what a step can have changed."""
 
     def __init__(self, numbering: Numbering) -> None:
         self.spec: Incremental = numbering.incremental()
-        self.refused, self.perform = self.spec.refuses, self.spec.takes
-        self.violated, self.value = self.spec.violated, self.spec.value
+        self.refused, self.reader = self.spec.refuses, self.spec.reader
+        self._takes, self._wrong = self.spec.takes, self.spec.violated
         self._notes: dict[int, int] = self.spec.history("note")
+
+    def perform(self, step: Taken) -> Sequence[Property]:
+        broken, wrong = self._takes(step), self._wrong()
+        return [*broken, *wrong] if broken or wrong else ()
 
     def noted(self) -> dict[int, int]:
         return self._notes
@@ -91,18 +92,15 @@ class Plain:
     def perform(self, step: Taken) -> list[Property]:
         self.before = list(self.state)
         self.spec.perform(self.state, self._step(step))
-        return self.spec.violated_step(self.before, self.state)
+        return [*self.spec.violated_step(self.before, self.state), *self.spec.violated(self.state)]
 
-    def violated(self) -> list[Property]:
-        return self.spec.violated(self.state)
-
-    def value(self, variable: str, *args: int) -> int:
-        return self.spec.value(self.state, variable, *args)
+    def reader(self, variable: str) -> Callable[..., int]:
+        return lambda *args: self.spec.value(self.state, variable, *args)
 
     def noted(self) -> dict[int, int]:
-        calls = range(self.spec.cells(self.spec.spec.variables["note"]))
+        calls, note = range(self.spec.cells(self.spec.spec.variables["note"])), self.reader("note")
         old = {c: self.spec.value(self.before, "note", c) for c in calls}
-        return {c: was for c, was in old.items() if was != self.value("note", c)}
+        return {c: was for c, was in old.items() if was != note(c)}
 
 
 class Run:
@@ -110,9 +108,12 @@ class Run:
 
     def __init__(self, numbering: Numbering, spec: Interpretation) -> None:
         self.numbering, self.spec = numbering, spec
-        self.steps = self.looked = 0
+        self.steps = 0
         self.problems: list[Problem] = []
         self.unmatched = False
+        self._makers, self._refused, self._perform = numbering.makers, spec.refused, spec.perform
+        self._note, self._undoer, self._saw = spec.reader("note"), spec.reader("undoer"), spec.reader("saw")
+        self._top, self._value = spec.reader("top"), spec.reader("value")
         self._owed: set[int] = set()
         self._since: dict[int, dict[int, int]] = {}
         """By open repair: the calls whose notes it changed, with what they were before."""
@@ -120,38 +121,41 @@ class Run:
     def take(self, record: Record) -> None:
         """Replay one record."""
         kind = record.kind
-        if kind == "notify":
-            self._owed.discard(record.agent if record.agent is not None else -1)
+        make = self._makers.get(kind)
+        if make is None:
+            if kind == "notify":
+                self._owed.discard(record.agent if record.agent is not None else -1)
+            elif kind == "close" and self._owed:
+                self._untold(record)
             return
-        step = self.numbering.step(record)
-        if self._owed and (step is not None or kind in ("close", "external")):
-            ranks = ", ".join(map(str, sorted(self._owed)))
-            what = f"the repair before it is to be told to rank {ranks}, and no notification is logged"
-            self.problems.append(Problem("mtpo.settled-told", f"record {record.seq} ({kind})", what))
+        step = make(record)
+        if self._owed and (step is not None or kind == "external"):
+            self._untold(record)
             return
         if step is None:
             return
-        spec = self.spec
-        refused = spec.refused(step)
+        refused = self._refused(step)
         if refused is not None:
             self.unmatched = True
             self._report(record, refused.id, f"not a step of the spec: {refused.formula!r} is false")
             return
-        noted = kind == "redone" and bool(spec.value("note", step[1][0]))
+        noted = kind == "redone" and bool(self._note(step[1][0]))
         repair = 0
         if kind in _TELLS:
-            repair = step[1][0] if kind == "settle" else spec.value("undoer", step[1][0])
-        for p in spec.perform(step):
-            self._report(record, p.id, f"the step violates it: {p.doc}")
+            repair = step[1][0] if kind == "settle" else self._undoer(step[1][0])
+        for p in self._perform(step):
+            where = "the step violates it" if p.role == "step" else "violated in the state"
+            self._report(record, p.id, f"{where}: {p.doc}")
         self.steps += 1
-        if repair and (changed := spec.noted()):
+        if repair and (changed := self.spec.noted()):
             self._since[repair] = {**changed, **self._since.get(repair, {})}
         if kind in _WITH_OUTCOME:
             self._outcome(record, step, noted)
-        if kind in ("settle", "commit"):
-            self.looked += 1
-            for p in spec.violated():
-                self._report(record, p.id, f"violated in the state: {p.doc}")
+
+    def _untold(self, record: Record) -> None:
+        ranks = ", ".join(map(str, sorted(self._owed)))
+        what = f"the repair before it is to be told to rank {ranks}, and no notification is logged"
+        self.problems.append(Problem("mtpo.settled-told", f"record {record.seq} ({record.kind})", what))
 
     def _report(self, record: Record, property: str, what: str) -> None:
         where = f"record {record.seq} ({record.kind}{f' {record.call}' if record.call else ''})"
@@ -159,14 +163,14 @@ class Run:
 
     def _outcome(self, record: Record, step: Taken, noted: bool) -> None:
         """What the record says came of the step, against what the spec says; ``noted`` before it."""
-        kind, body, names, value = record.kind, record.body, self.numbering, self.spec.value
-        if kind in ("read", "applied", "redone"):
+        kind, body, names = record.kind, record.body, self.numbering
+        if kind in _SEEING:
             call = step[1][0]
             for o, sight in body["saw"].items():
-                if value("saw", call, names.objects[o]) != names.digests[sight["digest"]]:
+                if self._saw(call, names.objects[o]) != names.digests[sight["digest"]]:
                     self._report(record, "mtpo.filtered-read", f"saw another value of {o} than is at its position")
             if kind == "redone" and not noted:
-                note = bool(value("note", call))
+                note = bool(self._note(call))
                 if bool(body["changed"]) != note:
                     self._report(record, "mtpo.redo-told", f"`changed` is {body['changed']}, by the spec {note}")
         elif kind == "settle":
@@ -174,16 +178,18 @@ class Run:
         else:
             for o, digest in body["restored"].items():
                 place = names.objects[o]
-                if value("value", value("top", place), place) != names.digests[digest]:
+                if self._value(self._top(place), place) != names.digests[digest]:
                     self._report(record, "mtpo.top-only-undo", f"{o} was not restored to what the call had replaced")
 
     def _settled(self, record: Record, noted: dict[int, int]) -> None:
-        names, value = self.numbering, self.spec.value
-        stale = record.body["stale"]
+        names, note, stale = self.numbering, self._note, record.body["stale"]
+        if not stale and not noted:
+            self._owed = set()
+            return
         self._owed = {parse_key(k)[0] for k in stale}
         logged = {names.call(k) for k in stale}
-        untold = {c for c, was in noted.items() if not was and value("note", c)}
-        odd = {c for c in logged if not value("note", c)} | (untold - logged)
+        untold = {c for c, was in noted.items() if not was and note(c)}
+        odd = {c for c in logged if not note(c)} | (untold - logged)
         if odd:
             who = ", ".join(names.key(c) for c in sorted(odd))
             self._report(record, "mtpo.settled-told", f"the log and the spec differ on who is to be told: {who}")
@@ -193,6 +199,10 @@ _TELLS = frozenset({"redone", "cancelled", "stranded", "settle"})
 """Steps of a repair after which somebody is to be told something."""
 
 _WITH_OUTCOME = frozenset({"read", "applied", "redone", "settle", "undone", "retracted"})
+
+
+_SEEING = frozenset({"read", "applied", "redone"})
+"""Those that say what the call saw."""
 
 
 def replay(records: Sequence[Record], *, absent: str | None = None, plain: bool = False) -> Replay:
@@ -209,5 +219,5 @@ def replay(records: Sequence[Record], *, absent: str | None = None, plain: bool 
     for place, record in enumerate(records):
         take(record)
         if problems:
-            return Replay(run.steps, tuple(problems), run.looked, place if run.unmatched else None, place)
-    return Replay(run.steps, (), run.looked)
+            return Replay(run.steps, tuple(problems), place if run.unmatched else None, place)
+    return Replay(run.steps, ())

@@ -138,7 +138,7 @@ def _near(numbering: Numbering, sparse: Sparse, step: Taken, more: Any) -> Itera
     sorts = [p.sort for p in spec.actions[step[0]].elements]
     numbers = {n for n in more if isinstance(n, int)}
     calls = {n for n in (*numbers, *(first if Call in sorts else [])) if 0 < n <= len(numbering.keys)}
-    calls |= {sparse.value("undoer", n) for n in calls} - {0}
+    calls |= {sparse.spec.value("undoer", n) for n in calls} - {0}
     agents = {numbering.keys[n - 1][0] for n in calls} | {n for n in numbers if n < numbering.agents}
     agents |= set(first) if Agent in sorts else set()
     for action in spec.actions.values():

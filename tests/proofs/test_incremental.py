@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mtpo.proofs.disjuncts import TooManyDisjuncts
 from mtpo.proofs.incremental import Incremental, unsliced
 from mtpo.proofs.instances import mtpo_instance
-from mtpo.proofs.numbering import SLICED
+from mtpo.proofs.numbering import NARROW, SLICED
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.mtpo import mtpo
 
@@ -128,7 +128,7 @@ def walk(seed: int, agents: int, calls: int, objects: int, steps: int, wild: flo
         "replay": [chance.randrange(2)],
     }
     instance = Instance(mtpo, given.sizes, constants)
-    both = Both(instance, Incremental(mtpo, given.sizes, constants, SLICED), instance.initial())
+    both = Both(instance, Incremental(mtpo, given.sizes, constants, SLICED, NARROW), instance.initial())
     both.unsliced = unsliced(mtpo, SLICED) if wild else []
     taken = 0
     for _, step in zip(range(steps), candidates(instance, chance), strict=False):
