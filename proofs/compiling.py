@@ -26,7 +26,20 @@ from mtpo.proofs.disjuncts import (
     names_in,
     symbol_of,
 )
-from mtpo.proofs.joins import STILL, TAB, Catalogue, Derived, Index, Moved, Search, code, indented, rename, size_name
+from mtpo.proofs.joins import (
+    STILL,
+    TAB,
+    Catalogue,
+    Derived,
+    Index,
+    Moved,
+    Search,
+    code,
+    indented,
+    merged,
+    rename,
+    size_name,
+)
 from mtpo.spec.language import TRUE, Action, Property, Spec, Term, Update, Variable, show
 from mtpo.spec.terms import Bool, Int, walk
 
@@ -205,8 +218,9 @@ class Compiler:
         params = self.catalogue.parameters(action)
         out = [f"def guard_{action.name}({', '.join(params)}):"]
         for place, clause in enumerate(action.guard):
-            for found in disjuncts(clause.formula, False):
-                out += indented(self.search(found, params, lambda place=place: [f"return {place}"]))  # type: ignore[misc]
+            heart = functools.partial(list[str], (f"return {place}",))
+            blocks = [self.search(found, params, heart) for found in disjuncts(clause.formula, False)]
+            out += indented(merged(self.catalogue.apart(blocks, params)))
         return [*out, f"{TAB}return -1"]
 
     def _update(self, action: Action) -> list[str]:

@@ -113,7 +113,8 @@ class Catalogue:
     """What searches of one spec share: symbols, indexes, derived relations, and functions for inner quantifiers.
 
     ``sliced`` names variables of which only the arguments in a constant relation are kept: nothing else reads them.
-    ``narrow`` names constant relations that hold of few elements, as the argument of that number, for given others.
+    ``narrow`` names constant relations that hold of few elements, as the argument of that number, for given others, and
+    variables that have a value for few.
     """
 
     def __init__(self, spec: Spec, sliced: Mapping[str, str], narrow: Mapping[str, int] | None = None) -> None:
@@ -123,7 +124,7 @@ class Catalogue:
         }
         self.sorts = [sort.__name__ for sort in spec.sorts]
         self.sliced = {f"s_{name}": f"c_{relation}" for name, relation in sliced.items()}
-        self.narrow = {f"c_{name}": place for name, place in (narrow or {}).items()}
+        self.narrow = {f"{'c' if name in spec.constants else 's'}_{name}": at for name, at in (narrow or {}).items()}
         self.defaults: dict[str, Callable[[Sequence[str]], str]] = {}
         self.indexes: dict[tuple[Atom, ...], Index] = {}
         self.inverses: dict[tuple[str, str], str] = {}
@@ -136,9 +137,13 @@ class Catalogue:
         self.places: dict[tuple[tuple[type[Term], ...], tuple[str, ...]], str] = {}
         """Places that have a name in the code being made, by sorts and arguments."""
 
-    def apart(self, blocks: Iterable[Sequence[str]]) -> list[str]:
-        """The lines of all blocks, in each of which variables have names of their own."""
-        known = {f"{p}_{name[2:]}" for name in self.signatures for p in "acchs"} | {f"n_{s}" for s in self.sorts}
+    def apart(self, blocks: Iterable[Sequence[str]], shared: Iterable[str] = ()) -> list[str]:
+        """The lines of all blocks, in each of which variables have names of their own, but for the ``shared``."""
+        known = (
+            {*shared}
+            | {f"{p}_{name[2:]}" for name in self.signatures for p in "acchs"}
+            | {f"n_{s}" for s in self.sorts}
+        )
         out: list[str] = []
         for number, block in enumerate(blocks):
 
@@ -317,7 +322,8 @@ class Catalogue:
 def merged(lines: Sequence[str]) -> list[str]:
     """The same code with equal beginnings of its blocks shared, and nothing computed twice.
 
-    Blocks must be independent: they may only add to sets, and no two may use a name for different things.
+    Blocks must be independent: they may only add to sets, or return the same, and no two may use a name for different
+    things.
     """
     heads: list[str] = []
     inner: dict[str, list[str]] = {}
@@ -550,7 +556,7 @@ class Search:
             chosen = [a for a in chosen if a.rigid]
         few = [a for a in chosen if a.positive and self.catalogue.narrow.get(a.symbol, -1) in _places(a, subject)]
         if few:
-            chosen = few
+            chosen = [a for a in few if a.rigid] or few[:1]
         if any(a.positive and a.value is None and not a.rigid and len(a.args) > 1 for a in chosen):
             chosen = [a for a in chosen if a.value is None]  # a relation with a key is narrow enough
         old = [a for a in atoms if self._old(a)]
@@ -563,6 +569,8 @@ class Search:
         if self.static and not any(len(a.args) > 1 or a.value is not None for a in chosen):
             chosen = []
         low, high, bounds = self._bounds(subject, todo, known)
+        if few:
+            low, high, bounds = "", "", ()
         size = size_name(self.sorts[subject])
         if not chosen:
             cut = f"{low or 0}, " if low else ""

@@ -27,8 +27,8 @@ STEPS: Final = OF_AGENTS | {
 SLICED: Final = {"source": "reads", "saw": "reads"}
 """Of what a call saw, and where it comes from, only the objects that it reads matter."""
 
-NARROW: Final = {"reads": 1, "writes": 1}
-"""A call touches few objects."""
+NARROW: Final = {"reads": 1, "writes": 1, "undoer": 0, "holder": 0}
+"""A call touches few objects; its repair holds few objects and has few members."""
 
 Taken = tuple[str, tuple[Any, ...]]
 """An action with its arguments; of a function, where it is not 0."""
