@@ -28,9 +28,7 @@ def prove_command(
     property: Annotated[list[str] | None, typer.Option("--property", "-p", help="only this id (repeatable)")] = None,
     timeout: Annotated[float, typer.Option(min=0.001, max=86_400, help="seconds per solver question")] = 10.0,
     jobs: Annotated[int | None, typer.Option(min=0, max=256, help="child processes; 0: none, no hard limits")] = None,
-    remember: Annotated[
-        Path | None, typer.Option(help="keep in this file which hypotheses sufficed")
-    ] = None,
+    remember: Annotated[Path | None, typer.Option(help="keep in this file which hypotheses sufficed")] = None,
     cvc5: Annotated[bool, typer.Option("--cvc5", help="have cvc5 confirm everything that z3 proves")] = False,
     smt2: Annotated[Path | None, typer.Option(help="keep every obligation as an SMT-LIB file in this folder")] = None,
     itf: Annotated[

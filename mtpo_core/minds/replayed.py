@@ -16,7 +16,7 @@ import attrs
 
 from mtpo_core.minds.base import Message, parse_result
 from mtpo_core.notices import parse_notices
-from mtpo_core.tools import ToolCall, ToolError, parse_call
+from mtpo_core.tools import CLOSE, ToolCall, ToolError, parse_call
 
 _WRITES = frozenset({"write_file", "replace", "append", "create_file", "delete_file"})
 
@@ -141,11 +141,16 @@ class ReplayedMind(abc.ABC):
     def next(self, messages: Sequence[Message]) -> str:
         """The next message: see :class:`~mtpo_core.minds.base.Mind`."""
         memory = Memory.of(messages)
-        told = "I was told of a change. " if messages and "<notification>" in messages[-1].text else ""
+        told = "I was told. " if messages and "<notification>" in messages[-1].text else ""
         try:
             move = next(self.plan(memory), None)
         except Unknown as need:
-            return f"{told}{need.call.text()}"
+            return f"{told}{_written(need.call)}"
         if move is None:
             return f"{told}{self.done}"
-        return f"{told}{move.thought}\n{move.call.text()}"
+        return f"{told}{move.thought}\n{_written(move.call)}"
+
+
+def _written(call: ToolCall) -> str:
+    """The call as a server returns it, which stops at the closing tag."""
+    return call.text().removesuffix(CLOSE)

@@ -13,7 +13,7 @@ from mtpo_core.minds.replayed import Memory, Move, ReplayedMind
 from mtpo_core.scenarios.base import AgentSpec, Scenario
 from mtpo_core.tools import ToolCall
 
-BAD, GOOD = "shop/base:1.4.1", "shop/base:1.4.2"
+BAD, GOOD = "shop:bad", "shop:good"
 
 
 def manifest(name: str, image: str, replicas: int) -> str:
@@ -24,7 +24,7 @@ def manifest(name: str, image: str, replicas: int) -> str:
 class Repairer(ReplayedMind):
     """Wants no manifest with the bad image, and the repair committed."""
 
-    done = "Every deployment with the bad image is repaired and committed."
+    done = "Every image is good."
 
     def plan(self, memory: Memory) -> Iterator[Move]:
         """Scan everything, then repair what is bad, then commit."""
@@ -32,39 +32,39 @@ class Repairer(ReplayedMind):
         texts = {path: memory.file(path) or "" for path in paths}
         for path, text in texts.items():
             if BAD in text:
-                yield Move(f"{path} runs the bad image.", ToolCall("replace", {"path": path, "old": BAD, "new": GOOD}))
+                yield Move("The image is bad.", ToolCall("replace", {"path": path, "old": BAD, "new": GOOD}))
         changed = sorted(memory.uncommitted)
         if changed:
             yield Move(
-                "All manifests are repaired; commit.",
-                ToolCall("git_commit", {"paths": changed, "message": "Replace the bad image"}),
+                "Commit.",
+                ToolCall("git_commit", {"paths": changed, "message": "Repair"}),
             )
 
 
 class CanaryMaker(ReplayedMind):
     """Wants a canary of geo that mirrors its image, announced and committed."""
 
-    done = "The canary of geo mirrors its image and is committed."
+    done = "The canary is made."
 
     def plan(self, memory: Memory) -> Iterator[Move]:
         """Mirror the manifest with one replica, announce it, commit."""
         source = memory.file("deploy/geo.yaml") or ""
         wanted = source.replace("name: geo\n", "name: geo-canary\n").replace("replicas: 3\n", "replicas: 1\n")
-        path = "deploy/geo-canary.yaml"
+        path = "deploy/canary.yaml"
         if path not in memory.mine:
-            yield Move("Create the canary.", ToolCall("create_file", {"path": path, "content": wanted}))
+            yield Move("Make it.", ToolCall("create_file", {"path": path, "content": wanted}))
         elif (canary := memory.file(path) or "") != wanted:
             images = [next(ln for ln in text.splitlines() if ln.startswith("image: ")) for text in (canary, wanted)]
             yield Move(
-                "The canary must mirror geo as it is now.",
+                "It must mirror geo.",
                 ToolCall("replace", {"path": path, "old": images[0], "new": images[1]}),
             )
-        line = "- geo-canary: 1 replica\n"
-        if line not in (memory.file("docs/rollouts.md") or ""):
-            yield Move("Announce it.", ToolCall("append", {"path": "docs/rollouts.md", "content": line}))
+        line = "- geo-canary\n"
+        if line not in (memory.file("rollouts.md") or ""):
+            yield Move("Announce it.", ToolCall("append", {"path": "rollouts.md", "content": line}))
         changed = sorted(memory.uncommitted)
         if changed:
-            yield Move("Commit.", ToolCall("git_commit", {"paths": changed, "message": "Canary of geo"}))
+            yield Move("Commit.", ToolCall("git_commit", {"paths": changed, "message": "Canary"}))
 
 
 def _no_bad_image(files: Mapping[str, str]) -> bool:
@@ -73,7 +73,7 @@ def _no_bad_image(files: Mapping[str, str]) -> bool:
 
 def _canary_mirrors(files: Mapping[str, str]) -> bool:
     image = next((ln for ln in files.get("deploy/geo.yaml", "").splitlines() if ln.startswith("image:")), "?")
-    return image in files.get("deploy/geo-canary.yaml", "")
+    return image in files.get("deploy/canary.yaml", "")
 
 
 CANARY = Scenario(
@@ -88,7 +88,7 @@ CANARY = Scenario(
         "deploy/cart.yaml": manifest("cart", BAD, 2),
         "deploy/geo.yaml": manifest("geo", BAD, 3),
         "deploy/search.yaml": manifest("search", BAD, 2),
-        "docs/rollouts.md": "# Rollouts\n\n- api: 2 replicas\n",
+        "rollouts.md": "# Rollouts\n\n- api\n",
     },
     agents=(
         AgentSpec("A repairer", f"Replace image {BAD} by {GOOD} in every manifest in deploy/ and commit.", Repairer),

@@ -31,24 +31,24 @@ class Releaser(ReplayedMind):
         """Read all it needs, then write from the version outwards."""
         version, api = memory.file("VERSION"), memory.file("deploy/api.yaml") or ""
         log = memory.file("CHANGELOG.md") or ""
-        memory.file("docs/releasing.md")
+        memory.file("RELEASING.md")
         if version != "1.5\n":
             yield Move("Set the version.", ToolCall("write_file", {"path": "VERSION", "content": "1.5\n"}))
         image = field(api, "image")
-        if image != "shop/api:1.5":
+        if image != "api:1.5":
             yield Move(
-                "Release the new image.",
-                ToolCall("replace", {"path": "deploy/api.yaml", "old": image, "new": "shop/api:1.5"}),
+                "Set the image.",
+                ToolCall("replace", {"path": "deploy/api.yaml", "old": image, "new": "api:1.5"}),
             )
-        line = f"- 1.5: api runs shop/api:1.5 on {field(api, 'replicas')} replicas\n"
+        line = f"- 1.5: api 1.5 on {field(api, 'replicas')} replicas\n"
         if line not in log:
-            yield Move("Note the release.", ToolCall("append", {"path": "CHANGELOG.md", "content": line}))
-        notes = "docs/notes-1.5.md"
+            yield Move("Note it.", ToolCall("append", {"path": "CHANGELOG.md", "content": line}))
+        notes = "NOTES.md"
         if notes not in memory.mine:
-            text = "# Version 1.5\n\nThe image of api is new; no migration.\n"
-            yield Move("Write the release notes.", ToolCall("create_file", {"path": notes, "content": text}))
+            text = "A new image of api.\n"
+            yield Move("Write notes.", ToolCall("create_file", {"path": notes, "content": text}))
         if notes in memory.uncommitted:
-            yield Move("Commit the notes.", ToolCall("git_commit", {"paths": [notes], "message": "Notes for 1.5"}))
+            yield Move("Commit.", ToolCall("git_commit", {"paths": [notes], "message": "Notes"}))
 
 
 class Scaler(ReplayedMind):
@@ -63,7 +63,7 @@ class Scaler(ReplayedMind):
         if field(api, "replicas") != "4":
             old = f"replicas: {field(api, 'replicas')}"
             yield Move(
-                "Scale the service.",
+                "Scale it.",
                 ToolCall("replace", {"path": "deploy/api.yaml", "old": old, "new": "replicas: 4"}),
             )
         log = memory.file("CHANGELOG.md") or ""
@@ -72,7 +72,7 @@ class Scaler(ReplayedMind):
             stale = [old for old in log.splitlines(keepends=True) if old.startswith(self.MARK)]
             if stale:
                 yield Move(
-                    "My note names an image that does not run.",
+                    "My note is wrong.",
                     ToolCall("replace", {"path": "CHANGELOG.md", "old": stale[0], "new": line}),
                 )
             else:
@@ -82,23 +82,23 @@ class Scaler(ReplayedMind):
 class Reporter(ReplayedMind):
     """Wants a status page that says what runs, and everything committed."""
 
-    done = "The status page is up to date and committed."
+    done = "The page is true."
 
     def plan(self, memory: Memory) -> Iterator[Move]:
         """Write the page from what it read, then commit all."""
         version, api = (memory.file("VERSION") or "").strip(), memory.file("deploy/api.yaml")
-        page = f"# Status\n\nversion {version}: {field(api, 'replicas')} replicas of {field(api, 'image')}\n"
-        if memory.file("docs/status.md") != page:
-            yield Move("Write the status page.", ToolCall("write_file", {"path": "docs/status.md", "content": page}))
+        page = f"version {version}: {field(api, 'replicas')} replicas of {field(api, 'image')}\n"
+        if memory.file("STATUS.md") != page:
+            yield Move("Report.", ToolCall("write_file", {"path": "STATUS.md", "content": page}))
         if memory.uncommitted:
-            paths = ["CHANGELOG.md", "VERSION", "deploy/api.yaml", "docs/status.md"]
-            yield Move("Commit everything.", ToolCall("git_commit", {"paths": paths, "message": "Status"}))
+            paths = ["CHANGELOG.md", "VERSION", "deploy/api.yaml", "STATUS.md"]
+            yield Move("Commit.", ToolCall("git_commit", {"paths": paths, "message": "Status"}))
 
 
 def _status_true(files: Mapping[str, str]) -> bool:
     api = files.get("deploy/api.yaml")
     says = f"{field(api, 'replicas')} replicas of {field(api, 'image')}"
-    return f"version {files.get('VERSION', '?').strip()}: {says}" in files.get("docs/status.md", "")
+    return f"version {files.get('VERSION', '?').strip()}: {says}" in files.get("STATUS.md", "")
 
 
 def _committed(files: Mapping[str, str]) -> bool:
@@ -115,14 +115,14 @@ RELEASE = Scenario(
     files={
         "CHANGELOG.md": "# Changes\n\n- 1.4: first release\n",
         "VERSION": "1.4\n",
-        "deploy/api.yaml": manifest("api", "shop/api:1.4", 2),
-        "docs/releasing.md": "# Releasing\n\nSet VERSION, then the image; note it; write and commit notes.\n",
-        "docs/status.md": "# Status\n\nunknown\n",
+        "deploy/api.yaml": manifest("api", "api:1.4", 2),
+        "RELEASING.md": "Set VERSION, then the image; note it; write and commit notes.\n",
+        "STATUS.md": "unknown\n",
     },
     agents=(
-        AgentSpec("A release", "Release version 1.5 as docs/releasing.md says.", Releaser),
+        AgentSpec("A release", "Release version 1.5 as RELEASING.md says.", Releaser),
         AgentSpec("B scale", "Run api on 4 replicas and note it, with its image, in the change log.", Scaler),
-        AgentSpec("C report", "Write docs/status.md from what runs, and commit everything.", Reporter),
+        AgentSpec("C report", "Write STATUS.md from what runs, and commit everything.", Reporter),
     ),
     wanted={
         "the status page says what runs": _status_true,

@@ -59,14 +59,14 @@ def test_told_of_a_change_it_repairs_what_depends_on_it() -> None:
     assert Copier().next(messages) == "Copied."
     messages.append(told(Change("from", b"old", b"new", "A")))
     text = Copier().next(messages)
-    assert text.startswith("I was told of a change. They differ.")
+    assert text.startswith("I was told. They differ.")
     assert parse_call(text) == ToolCall("write_file", {"path": "to", "content": "new"})
 
 
 def test_a_change_that_does_not_matter_changes_nothing() -> None:
     messages = [said("read_file", path="from"), got("old"), said("read_file", path="to"), got("old")]
     messages.append(told(Change("elsewhere", b"old", b"new", "A")))
-    assert Copier().next(messages) == "I was told of a change. Copied."
+    assert Copier().next(messages) == "I was told. Copied."
 
 
 def test_beliefs_follow_the_results_of_own_calls() -> None:

@@ -92,7 +92,6 @@ def test_the_log_is_one_of_the_spec(
     assert judgment.exit_code == 0, "\n".join(map(str, judgment.problems))
     assert judgment.replay is not None
     assert judgment.replay.steps > 30
-    assert judgment.replay.invariants > 5
 
 
 @pytest.mark.parametrize("policy", Policy)
