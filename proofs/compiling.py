@@ -54,7 +54,8 @@ class Program:
     catalogue: Catalogue
     indexes: Mapping[str, str]
     """By name: how many keys, as code; empty if it is a mapping."""
-    rigid: tuple[str, ...]
+    fills: tuple[tuple[str, ...], tuple[str, ...]]
+    """The indexes and derived relations, those that never change and the others, in an order in which to fill them."""
     derived: tuple[Derived, ...]
     steps: tuple[Property, ...]
     invariants: tuple[Property, ...]
@@ -88,10 +89,11 @@ class Compiler:
             self.catalogue.defaults[f"s_{variable.name}"] = functools.partial(self._default, variable)
         out: list[str] = []
         for action in self.spec.actions.values():
-            out += [*self._guard(action), *self._update(action)]
+            out += self._guard(action)
         deltas = Deltas(self)
         for action in self.spec.actions.values():
-            out += deltas.after(action)
+            check = deltas.after(action)
+            out += [*self._update(action, deltas.moved(action)), *check]
         out += [*deltas.functions, *deltas.began()]
         self.starting = True
         for variable in self.spec.variables.values():
@@ -132,7 +134,7 @@ class Compiler:
             "\n".join([*self._expanded([*self.catalogue.source, *out]), ""]),
             self.catalogue,
             {name: index.size for name, index in filled.items()} | self._inverse_sizes(inverses),
-            tuple(name for name, index in filled.items() if index.rigid),
+            _in_order(out, [name for name, index in filled.items() if index.rigid]),
             derived,
             deltas.steps,
             deltas.invariants,
@@ -190,9 +192,13 @@ class Compiler:
     def _first(self, variable: Variable[Any]) -> list[str]:
         args = [name_of(f) for f in variable.formals]
         read = self.catalogue.read(f"s_{variable.name}", args)
+        first = self.value(variable.init, {})
+        whole = f"[{first} for {args[0]} in range({size_name(variable.domain[0])})]" if len(args) == 1 else "None"
         return [
             f"def first_{variable.name}({', '.join(args)}):",
-            f"{TAB}return {self.value(variable.init, {})}",
+            f"{TAB}return {first}",
+            f"def every_{variable.name}():",
+            f"{TAB}return {whole}",
             f"def get_{variable.name}({', '.join(args)}):",
             f"{TAB}return {read}",
         ]
@@ -223,7 +229,8 @@ class Compiler:
             out += indented(merged(self.catalogue.apart(blocks, params)))
         return [*out, f"{TAB}return -1"]
 
-    def _update(self, action: Action) -> list[str]:
+    def _update(self, action: Action, moved: Iterable[str]) -> list[str]:
+        """Take a step, and look at what it can have violated; afterwards ``h_NAME`` are the cells that it changed."""
         params = self.catalogue.parameters(action)
         find, write = [f"def update_{action.name}({', '.join(params)}):"], list[str]()
         for number, update in enumerate(action.updates):
@@ -233,12 +240,19 @@ class Compiler:
                 write += [f"for k, v in u{number}:", f"{TAB}set_{name}(k, v)"]
             else:
                 args = [] if update.whole else [self.value(arg, {}) for arg in update.args]
-                find.append(f"{TAB}z{number} = {self.catalogue.place(f's_{name}', args)}")
-                find.append(f"{TAB}y{number} = {self.value(update.value, {})}")
+                place, value = self.catalogue.place(f"s_{name}", args), self.value(update.value, {})
+                if place not in params and not place.isdecimal():
+                    find.append(f"{TAB}z{number} = {place}")
+                    place = f"z{number}"
+                if not value.isdecimal():
+                    find.append(f"{TAB}y{number} = {value}")
+                    value = f"y{number}"
                 relation = self.catalogue.sliced.get(f"s_{name}")
-                kept = "" if relation is None else f"if z{number} in {relation}: "
-                write.append(f"{kept}set_{name}(z{number}, y{number})")
-        return [*find, *indented(write or ["pass"])]
+                kept = "" if relation is None else f"if {place} in {relation}: "
+                write.append(f"{kept}set_{name}({place}, {value})")
+        clear = [f"h_{name}.clear()" for name in moved]
+        check = f"check_{action.name}({', '.join(params)})"
+        return [find[0], *indented(clear), *find[1:], *indented([*write, check])]
 
     def _differences(self, update: Update, number: int, params: Sequence[str]) -> list[str]:
         """Code that appends (place, value) of every cell that the update changes."""
@@ -453,6 +467,31 @@ def _used(lines: Sequence[str], names: Mapping[str, object]) -> list[str]:
     """Which of the names of indexes the code mentions."""
     found = dict.fromkeys(name for line in lines for name in re.findall(r"\b[ij]\d+\b", line))
     return [name for name in found if name in names]
+
+
+def _in_order(lines: Sequence[str], rigid: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is to be filled: what others need comes before them."""
+    needs: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in lines:
+        if line.startswith("def "):
+            current = needs.setdefault(line[9:-3], []) if line.startswith("def fill_") else []
+        else:
+            current += re.findall(r"\b(?:i\d+|s_differ\d+)\b", line)
+    done: dict[str, None] = {}
+
+    def fill(name: str) -> None:
+        for other in needs[name]:
+            if other != name and other not in done:
+                fill(other)
+        done.setdefault(name)
+
+    for name in rigid:
+        fill(name)
+    first = tuple(done)
+    for name in needs:
+        fill(name)
+    return first, tuple(done)[len(first) :]
 
 
 def simple(variable: Variable[Any]) -> bool:

@@ -8,9 +8,7 @@ step: an invariant is reported when it becomes false, and may not be again while
 
 from __future__ import annotations
 
-import functools
 import itertools
-import re
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
@@ -63,9 +61,7 @@ class Incremental:
         self._guards = {name: scope[f"guard_{name}"] for name in spec.actions}
         self._updates = {name: scope[f"update_{name}"] for name in spec.actions}
         self._reads = {name: scope[f"get_{name}"] for name in spec.variables}
-        self._checks = {name: scope[f"check_{name}"] for name in spec.actions}
-        self._moved = {name: [scope[f"h_{moved}"] for moved in self.program.moved[name]] for name in spec.actions}
-        self._changed: Sequence[dict[int, int]] = ()
+        self._last = ""
         self._broken: set[int] = scope["broken"]
         self._wrong: set[int] = scope["wrong"]
         scope["began"]()
@@ -102,14 +98,13 @@ class Incremental:
         scope = self._scope
         for name, size in self.program.indexes.items():
             scope[name] = [()] * int(scope.get(size) or size) if size else {}
-        filled: set[str] = set()
-        for name in self.program.rigid:
-            self._fill(name, filled)
+        for name in self.program.fills[0]:
+            scope[f"fill_{name}"]()
         for name, variable in self.spec.variables.items():
             first = scope[f"first_{name}"]
             sizes = [range(self._size(sort)) for sort in variable.domain]
             if len(sizes) < 2:
-                scope[f"s_{name}"] = [first(*args) for args in itertools.product(*sizes)]
+                scope[f"s_{name}"] = scope[f"every_{name}"]() if sizes else [first()]
             elif variable.range is Bool:
                 never = variable.init.op == "lit" and not variable.init.data
                 points = () if never else itertools.product(*sizes)
@@ -125,21 +120,8 @@ class Incremental:
             scope[f"h_{name}"] = {}
         for number in self.program.kept:
             scope[f"w{number}"] = set()
-        for name in self._bodies:
-            self._fill(name, filled)
-
-    @functools.cached_property
-    def _bodies(self) -> dict[str, str]:
-        """The code that fills each index and derived relation."""
-        return dict(re.findall(r"^def fill_(\w+)\(\):\n((?:    .*\n)+)", self.program.text, re.MULTILINE))
-
-    def _fill(self, name: str, filled: set[str]) -> None:
-        """Fill an index, those that this needs first."""
-        if name not in filled:
-            filled.add(name)
-            for other in re.findall(r"\b(?:i\d+|s_differ\d+)\b", self._bodies[name]):
-                self._fill(other, filled)
-            self._scope[f"fill_{name}"]()
+        for name in self.program.fills[1]:
+            scope[f"fill_{name}"]()
 
     # -- running -----------------------------------------------------------------------------------------------
 
@@ -158,18 +140,9 @@ class Incremental:
 
     def takes(self, step: tuple[str, tuple[Any, ...]]) -> Sequence[Property]:
         """Take a step without looking at its guard; the step properties that it violates."""
-        for history in self._changed:
-            history.clear()
-        name, args = step
-        self._changed = self._moved[name]
-        self._updates[name](*args)
-        self._checks[name](*args)
-        bad = self._broken
-        if not bad:
-            return ()
-        found = [self.program.steps[place] for place in sorted(bad)]
-        bad.clear()
-        return found
+        self._last = step[0]
+        self._updates[step[0]](*step[1])
+        return self._named(self._broken, self.program.steps) if self._broken else ()
 
     def refused(self, step: Step) -> Clause | None:
         """:meth:`refuses` for a :class:`Step`."""
@@ -181,21 +154,30 @@ class Incremental:
 
     def violated(self) -> Sequence[Property]:
         """The invariants and lemmas that became false since this was asked last; ask after each step."""
-        bad = self._wrong
-        if not bad:
+        return self._named(self._wrong, self.program.invariants) if self._wrong else ()
+
+    def goes(self, step: tuple[str, tuple[Any, ...]]) -> Sequence[Property]:
+        """Take a step: :meth:`takes` and :meth:`violated` in one."""
+        self._last = step[0]
+        self._updates[step[0]](*step[1])
+        if not self._broken and not self._wrong:
             return ()
-        found = [self.program.invariants[place] for place in sorted(bad)]
+        return [*self._named(self._broken, self.program.steps), *self._named(self._wrong, self.program.invariants)]
+
+    @staticmethod
+    def _named(bad: set[int], properties: Sequence[Property]) -> list[Property]:
+        found = [properties[place] for place in sorted(bad)]
         bad.clear()
         return found
 
-    def history(self, variable: str) -> dict[int, int]:
-        """The cells of a variable that the last step changed, by place, with what they were: kept up to date."""
-        return self._scope[f"h_{variable}"]  # type: ignore[no-any-return]
+    def changed(self, variable: str) -> Mapping[int, int]:
+        """The cells of a variable that the last step changed, by place, with what they were: until the next step."""
+        return self._scope[f"h_{variable}"] if variable in self.program.moved.get(self._last, ()) else {}
 
     def take_back(self) -> None:
         """Undo the last step."""
         for name in self.spec.variables:
-            for place, old in list(self.history(name).items()):
+            for place, old in list(self.changed(name).items()):
                 self._scope[f"set_{name}"](place, int(old))
 
     def define(self, text: str, name: str) -> Any:

@@ -7,7 +7,7 @@ costs depends on what it touches, not on how long the log is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -49,7 +49,7 @@ class Interpretation(Protocol):
     def reader(self, variable: str, /) -> Callable[..., int]:
         """A function that gives the value of a variable for its arguments."""
 
-    def noted(self) -> dict[int, int]:
+    def noted(self) -> Mapping[int, int]:
         """The calls whose notes the last step changed, with what they were."""
 
 
@@ -58,16 +58,10 @@ class Sparse:
 
     def __init__(self, numbering: Numbering) -> None:
         self.spec: Incremental = numbering.incremental()
-        self.refused, self.reader = self.spec.refuses, self.spec.reader
-        self._takes, self._wrong = self.spec.takes, self.spec.violated
-        self._notes: dict[int, int] = self.spec.history("note")
+        self.refused, self.perform, self.reader = self.spec.refuses, self.spec.goes, self.spec.reader
 
-    def perform(self, step: Taken) -> Sequence[Property]:
-        broken, wrong = self._takes(step), self._wrong()
-        return [*broken, *wrong] if broken or wrong else ()
-
-    def noted(self) -> dict[int, int]:
-        return self._notes
+    def noted(self) -> Mapping[int, int]:
+        return self.spec.changed("note")
 
 
 class Plain:
@@ -97,7 +91,7 @@ class Plain:
     def reader(self, variable: str) -> Callable[..., int]:
         return lambda *args: self.spec.value(self.state, variable, *args)
 
-    def noted(self) -> dict[int, int]:
+    def noted(self) -> Mapping[int, int]:
         calls, note = range(self.spec.cells(self.spec.spec.variables["note"])), self.reader("note")
         old = {c: self.spec.value(self.before, "note", c) for c in calls}
         return {c: was for c, was in old.items() if was != note(c)}
