@@ -31,10 +31,10 @@ def layout_digest(packing: Packing) -> str:
     return _digest([repr([(c.word, c.shift, c.bits, c.low) for c in packing.cells])])
 
 
-def formula_digest(formula: Term, action: Action | None = None) -> str:
-    """A few letters for a formula, of the parameters of an action if one is given."""
+def formula_digest(formula: Term, action: Action | None = None, free: dict[int, str] | None = None) -> str:
+    """A few letters for a formula; of the parameters of an action, or of variables whose names are given by ``id``."""
     names = {id(p): f"p{n}" for n, p in enumerate(action.params)} if action else {}
-    return hashlib.sha256(_shape(formula, names).encode()).hexdigest()[:12]
+    return hashlib.sha256(_shape(formula, {**names, **(free or {})}).encode()).hexdigest()[:12]
 
 
 def _digest(texts: Sequence[str] | Iterator[str], more: bytes = b"") -> str:

@@ -17,8 +17,7 @@ from mtpo.proofs.prover import TIMEOUT_MS, Obligation, Prover, obligations
 from mtpo.proofs.remembered import Hint, Memory, memory
 from mtpo.proofs.second import Answer, SecondSolver, cvc5_name
 from mtpo.proofs.vacuity import never_taken, no_model
-from mtpo.proofs.verdicts import Status, Trace, Verdict
-from mtpo.spec.concrete import Instance, State, Step
+from mtpo.proofs.verdicts import Picture, Status, Verdict
 from mtpo.spec.language import Spec
 
 Progress = Callable[[int, int, str], None]
@@ -37,28 +36,6 @@ class Answered:
     learned: dict[str, Hint] = attrs.Factory(dict)
     second: str = ""
     """What the second solver said, empty when it was not asked."""
-
-
-@attrs.frozen
-class Picture:
-    """A trace without its spec, which a process can't send: sizes by the place of the sort in the spec."""
-
-    sizes: tuple[int, ...]
-    constants: dict[str, tuple[int, ...]]
-    states: tuple[State, ...]
-    steps: tuple[Step, ...]
-    inductive: bool
-
-    @classmethod
-    def of(cls, trace: Trace) -> Picture:
-        """A trace, ready to be sent."""
-        at = trace.instance
-        return cls(tuple(at.sizes[s] for s in at.spec.sorts), at.constants, trace.states, trace.steps, trace.inductive)
-
-    def trace(self, spec: Spec) -> Trace:
-        """The trace again."""
-        instance = Instance(spec, dict(zip(spec.sorts, self.sizes, strict=True)), self.constants)
-        return Trace(instance, self.states, self.steps, self.inductive)
 
 
 @attrs.frozen

@@ -37,7 +37,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "inductive": _PROVE,
     "exhaustive": _EXPLORE,
     "reached": _EXPLORE,
-    "mutants": (*_EXPLORE, *_PROVE[len(LANGUAGE) :], "proofs/mutate.py"),
+    "mutants": (*_EXPLORE, *_PROVE[len(LANGUAGE) :], "proofs/alterations.py", "proofs/mutate.py"),
 }
 """The sources on which a method rests, besides the spec's own module."""
 

@@ -1,4 +1,4 @@
-"""Mutants: each guard conjunct dropped, each update dropped, must be caught by a named property.
+"""Mutants: each rule weakened in each way (``alterations``) must be caught by a named property.
 
 A mutant is first explored: small instances, shortest traces, real runs. If none breaks a property, z3 is asked on small
 finite domains for a state that satisfies every property and a step of the mutated action that breaks one. Survivors are
@@ -13,12 +13,14 @@ from typing import Any
 
 import attrs
 
+from mtpo.proofs.alterations import alterations
+from mtpo.proofs.children import Children, Lost, processes
 from mtpo.proofs.explore import explore
 from mtpo.proofs.instances import Roots, is_mtpo, mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.refuting import broken_by
-from mtpo.proofs.verdicts import Status, Trace
+from mtpo.proofs.verdicts import Picture, Status, Trace
 from mtpo.spec.concrete import Instance
-from mtpo.spec.language import Action, Clause, Sort, Spec, conj, conjuncts, show
+from mtpo.spec.language import Sort, Spec
 from mtpo.spec.mtpo import Agent, Call, Object, Value
 
 EQUIVALENT: Mapping[str, str] = {
@@ -29,6 +31,11 @@ EQUIVALENT: Mapping[str, str] = {
     "kv.complete.in-flight": "completing what is not in flight changes nothing",
     "kv.publish.new": "publishing again changes nothing",
     "kv.release.last/0": "releasing a block that is not owned changes nothing: it is free, cached or another's already",
+    "kv.release.free:=~2": "a block that others own too is published, and stays so until nobody owns it",
+    "kv.release.free:=~3": "a block that others own too is published, and stays so until nobody owns it",
+    "kv.release.computed:=~2": "a block that others own too is published, and stays so until nobody owns it",
+    "kv.release.computed:=~3": "a block that others own too is published, and stays so until nobody owns it",
+    "kv.release.computed:=~5": "what others own too, or is published, is computed",
     "kv.evict.published": "an unowned block that is not cached is free already",
 }
 """Mutants of mtpo and kv that change nothing that the properties speak of, with the reason; other specs list theirs
@@ -64,11 +71,13 @@ class Fate:
     reason: str
     seconds: float
     trace: Trace | None = attrs.field(default=None, repr=False)
+    why: str = ""
+    """Why nothing is known of it, when the process that tried it was lost."""
 
     @property
     def survived(self) -> bool:
         """Neither caught nor known to be equivalent."""
-        return not self.killed_by and not self.reason
+        return not self.killed_by and not self.reason and not self.why
 
     @property
     def mislisted(self) -> bool:
@@ -84,30 +93,17 @@ class Fate:
             "how": self.how or None,
             "equivalent": (not self.killed_by and self.reason) or None,
             "mislisted": self.mislisted,
+            "unknown": self.why or None,
             "seconds": round(self.seconds, 3),
         }
 
 
 def mutants(spec: Spec) -> Iterator[Mutant]:
-    """Every guard conjunct and every update of the spec, dropped one at a time."""
+    """Every rule of the spec weakened, one at a time: see :mod:`mtpo.proofs.alterations`."""
     for action in spec.actions.values():
-        for number, clause in enumerate(action.guard):
-            parts = conjuncts(clause.formula)
-            for k, part in enumerate(parts):
-                rest = conj(*(p for i, p in enumerate(parts) if i != k))
-                kept = tuple(Clause(c.id, rest, c.at) if i == number else c for i, c in enumerate(action.guard))
-                id = clause.id if len(parts) == 1 else f"{clause.id}/{k}"
-                yield _mutant(spec, action, id, f"guard: {show(part)}", attrs.evolve(action, guard=kept))
-        for number, update in enumerate(action.updates):
-            kept_updates = tuple(u for i, u in enumerate(action.updates) if i != number)
-            id = f"{spec.name}.{action.name}.{update.variable.name}:="
-            yield _mutant(
-                spec, action, id, f"update: {update.variable.name} := ...", attrs.evolve(action, updates=kept_updates)
-            )
-
-
-def _mutant(spec: Spec, action: Action, id: str, what: str, changed: Action) -> Mutant:
-    return Mutant(id, action.name, what, spec.without(actions={**spec.actions, action.name: changed}))
+        for found in alterations(spec, action):
+            changed = spec.without(actions={**spec.actions, action.name: found.action})
+            yield Mutant(found.id, action.name, found.what, changed)
 
 
 def try_mutant(
@@ -180,9 +176,10 @@ def mutate(
     equivalent: Mapping[str, str] = EQUIVALENT,
     size: int | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+    jobs: int | None = None,
 ) -> list[Fate]:
     """Try every mutant of a spec whose id contains ``only``; ``size`` elements of each sort (by default the least that
-    will do) are explored.
+    will do) are explored. ``jobs`` mutants at a time, in child processes (default: one a core; 0: in this one).
 
     Raises :class:`NotSound` for a spec that is violated as it stands: any mutant of it would be killed for that.
     """
@@ -190,9 +187,40 @@ def mutate(
     sizes = sizes or (SIZES["mtpo"] if is_mtpo(spec) else dict.fromkeys(spec.sorts, max(3, size or 0)))
     if found:
         check_sound(spec, sizes, lambda what: progress(0, len(found), what), size=size)
-    fates = []
-    for number, mutant in enumerate(found):
-        progress(number, len(found), mutant.id)
-        fates.append(try_mutant(mutant, sizes, equivalent=equivalent, size=size))
+    fates: dict[int, Fate] = {}
+
+    def serve() -> Callable[[int], _Found]:
+        return lambda number: _Found.of(try_mutant(found[number], sizes, equivalent=equivalent, size=size))
+
+    def begin(number: int) -> None:
+        progress(len(fates), len(found), found[number].id)
+
+    with Children(serve, processes() if jobs is None else jobs) as children:
+        for number, answer in children.map(range(len(found)), begin):
+            mutant = found[number]
+            reason = equivalent.get(mutant.id, "")
+            fates[number] = (
+                Fate(mutant, (), "", reason, 0.0, why=answer.why)
+                if isinstance(answer, Lost)
+                else answer.fate(mutant, reason)
+            )
     progress(len(found), len(found), "")
-    return fates
+    return [fates[number] for number in range(len(found))]
+
+
+@attrs.frozen
+class _Found:
+    """What a child says of a mutant."""
+
+    killed_by: tuple[str, ...]
+    how: str
+    seconds: float
+    picture: Picture | None
+
+    @classmethod
+    def of(cls, fate: Fate) -> _Found:
+        return cls(fate.killed_by, fate.how, fate.seconds, Picture.of(fate.trace) if fate.trace else None)
+
+    def fate(self, mutant: Mutant, reason: str) -> Fate:
+        trace = self.picture.trace(mutant.spec) if self.picture else None
+        return Fate(mutant, self.killed_by, self.how, reason, self.seconds, trace)

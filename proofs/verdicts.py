@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from mtpo.spec.concrete import Instance, State, Step
-from mtpo.spec.language import Function, Int, Sort, formals_of
+from mtpo.spec.language import Function, Int, Sort, Spec, formals_of
 from mtpo.spec.terms import Bool
 
 
@@ -74,6 +74,30 @@ class Trace:
             else:
                 parts.append(f"{name}={element(param.sort, arg)}")  # type: ignore[arg-type]
         return f"{step.action}({', '.join(parts)})"
+
+
+@attrs.frozen
+class Picture:
+    """A trace without its spec, which a process can't send: sizes by the place of the sort in the spec."""
+
+    sizes: tuple[int, ...]
+    constants: dict[str, tuple[int, ...]]
+    open: tuple[str, ...]
+    states: tuple[State, ...]
+    steps: tuple[Step, ...]
+    inductive: bool
+
+    @classmethod
+    def of(cls, trace: Trace) -> Picture:
+        """A trace, ready to be sent."""
+        at = trace.instance
+        sizes = tuple(at.sizes[s] for s in at.spec.sorts)
+        return cls(sizes, at.constants, at.open, trace.states, trace.steps, trace.inductive)
+
+    def trace(self, spec: Spec) -> Trace:
+        """The trace again."""
+        instance = Instance(spec, dict(zip(spec.sorts, self.sizes, strict=True)), self.constants, self.open)
+        return Trace(instance, self.states, self.steps, self.inductive)
 
 
 def element(sort: type[Any], value: int) -> str:

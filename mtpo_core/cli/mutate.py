@@ -1,10 +1,11 @@
 """Weaken a spec rule by rule and see which property catches each mutant.
 
-Every guard conjunct and every update is dropped in turn. A mutant is killed when exploration finds a run that violates
-a property, or z3 a step out of an allowed state that does; also when an action can't be taken any more. Survivors that
+Every guard conjunct and every update is dropped in turn; what is written is altered, a conjunct, disjunct or case left
+out; every quantifier ranges over all elements but one. A mutant is killed when exploration finds a run that violates a
+property, or z3 a step out of an allowed state that does; also when an action can't be taken any more. Survivors that
 are not listed as equivalent are failures; your own file lists them as EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}.
 One that is listed and killed is a failure too. An id is SPEC.ACTION.CLAUSE, with /0, /1 ... for the conjuncts of a
-clause that has several, or SPEC.ACTION.VARIABLE:= for an update.
+clause that has several, or SPEC.ACTION.VARIABLE:= for an update; ~0, ~1 ... is what is weakened within.
 """
 
 from __future__ import annotations
@@ -67,25 +68,28 @@ def mutate_command(
             detail = {"mutants": len(fates), "killed": killed, "equivalent": equivalent, "survived": survived}
             detail["killed_by"] = {f.mutant.id: list(f.killed_by) for f in fates if f.killed_by}
             status = "FAILED" if survived or any(f.mislisted for f in fates) else "CHECKED"
-            english = "every guard conjunct and every update matters to a named property"
+            english = "every guard, every update and every part of them matters to a named property"
             hash = sources_hash(MODULES.get(one.name, one.name), "mutants")
             entry = Entry(f"{one.name}.mutants", "mutants", status, english, hash, detail)
             write(record, [entry])
     if not fates:
         raise usage(f"no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE or SPEC.ACTION.VARIABLE:=")
     survived = [f for f in fates if f.survived]
+    unknown = [f for f in fates if f.why]
     mislisted = [f.mutant.id for f in fates if f.mislisted]
     if json:
         print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})
-        raise typer.Exit(1 if survived or mislisted else 0)
+        raise typer.Exit(1 if survived or mislisted else 3 if unknown else 0)
     for f in fates:
         word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
+        word = "UNKNOWN" if f.why else word
         how = f" ({_HOW[f.how]})" if f.how in _HOW else ""
-        out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.reason or f.mutant.what}{how}")
+        out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.why or f.reason or f.mutant.what}{how}")
         if traces and f.trace:
             out.print("\n".join(f"           {line}" for line in f.trace.lines()))
     killed = sum(bool(f.killed_by) for f in fates)
-    out.print(f"\n{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived")
+    tail = f", {len(unknown)} unknown" if unknown else ""
+    out.print(f"\n{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived{tail}")
     if mislisted:
         out.print(f"listed as equivalent, and killed: {', '.join(mislisted)}")
-    raise typer.Exit(1 if survived or mislisted else 0)
+    raise typer.Exit(1 if survived or mislisted else 3 if unknown else 0)
