@@ -6,6 +6,7 @@ serial order, the digests are the values.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -46,6 +47,7 @@ class Numbering:
         self.policy = "replay"
         initial: Mapping[str, str] = {}
         later: dict[str, None] = {}
+        texts: dict[tuple[int, int], str] = {}
         for r in records:
             kind, body = r.kind, r.body
             if kind == "launch":
@@ -53,10 +55,12 @@ class Numbering:
             elif kind == "run-open":
                 initial, self.policy = body["initial"], body["policy"]
             elif kind == "read" and r.call is not None:
-                self.footprints[parse_key(r.call)] = (body["saw"].keys(), (), True)
+                key = parse_key(r.call)
+                texts[key], self.footprints[key] = r.call, (body["saw"].keys(), (), True)
                 objects.update(body["saw"])
             elif kind == "call" and r.call is not None:
-                self.footprints[parse_key(r.call)] = (body["reads"], body["writes"], bool(body["invertible"]))
+                key = parse_key(r.call)
+                texts[key], self.footprints[key] = r.call, (body["reads"], body["writes"], bool(body["invertible"]))
                 objects.update(body["reads"])
                 objects.update(body["writes"])
             if not body:
@@ -73,7 +77,7 @@ class Numbering:
         self.names = sorted(objects)
         self.objects = {o: i for i, o in enumerate(self.names)}
         self.keys = sorted(self.footprints)
-        self.calls = {f"{rank}.{seq}": i + 1 for i, (rank, seq) in enumerate(self.keys)}
+        self.calls = {texts[key]: number for number, key in enumerate(self.keys, 1)}
         given = [initial.get(o, absent or "absent") for o in self.names]
         for digest in (*given, *later):
             self.digests.setdefault(digest, len(self.digests))
@@ -99,7 +103,13 @@ class Numbering:
     def call(self, text: str) -> int:
         """The number of a call."""
         found = self.calls.get(text)
-        return self.calls["{}.{}".format(*parse_key(text))] if found is None else found
+        return bisect_left(self.keys, self._known(text)) + 1 if found is None else found
+
+    def _known(self, text: str) -> tuple[int, int]:
+        key = parse_key(text)
+        if key not in self.footprints:
+            raise KeyError(text)
+        return key
 
     def key(self, call: int) -> str:
         """The call of a number."""
