@@ -3,6 +3,7 @@ before, if there is one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -48,16 +49,22 @@ class Judgment:
         return verdict_of(self.report, further, self.differences, rows)
 
 
-def judge(run: LoggedRun, expected: RunCertificate | None = None) -> Judgment:
-    """Judge a run by its log, and against a certificate saved before when there is one (``expected``)."""
+def judge(
+    run: LoggedRun, expected: RunCertificate | None = None, tell: Callable[[str], None] = lambda text: None
+) -> Judgment:
+    """Judge a run by its log, and against a certificate saved before when there is one (``expected``).
+
+    ``tell`` is told how far it is.
+    """
+    tell(f"checking the chain and the rules of {len(run.records):,} records")
     report = check(run, None if expected is None else expected.redacted_digests)
-    replayed, row = _replayed(run, report)
+    replayed, row = _replayed(run, report, tell)
     certificate = certify(run, report, extra=[row], found=replayed.problems if replayed else ())
     differences = compare(run, expected, certificate) if expected else ()
     return Judgment(report, replayed, certificate, tuple(differences))
 
 
-def _replayed(run: LoggedRun, report: Report) -> tuple[Replay | None, Property]:
+def _replayed(run: LoggedRun, report: Report, tell: Callable[[str], None]) -> tuple[Replay | None, Property]:
     """The replay, if the log can be replayed, and what is to be said of it."""
     english = "Every record is a step of the spec, with its outcome."
     broken = sorted({p.property for p in report.problems} & _NO_RUN)
@@ -72,7 +79,11 @@ def _replayed(run: LoggedRun, report: Report) -> tuple[Replay | None, Property]:
     if why:
         return None, Property(REPLAY, english, "not asked", why)
     try:
-        found = replay(run.records, absent=value_digest(run.salt, None))
+        found = replay(
+            run.records,
+            absent=value_digest(run.salt, None),
+            progress=lambda done, total: tell(f"{done:,} of {total:,} records replayed against the spec"),
+        )
     except (KeyError, ValueError, IndexError, TypeError) as error:
         what = f"names something that the log does not introduce: {error}"
         found = Replay(0, (Problem(REPLAY, f"log of {run.run}", what),))

@@ -21,7 +21,7 @@ from mtpo.spec.language import Clause, Function, Property
 from mtpo.spec.records import Record
 from mtpo_core.problems import Problem
 
-__all__ = ["SLICED", "Replay", "Run", "replay"]
+__all__ = ["SLICED", "Progress", "Replay", "Run", "replay"]
 
 
 @attrs.frozen
@@ -213,23 +213,44 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def replay(records: Sequence[Record], *, absent: str | None = None, plain: bool = False) -> Replay:
+Progress = Callable[[int, int], None]
+"""Told how many records were replayed, of how many."""
+
+_CHUNK = 4096
+"""Records between two words of progress."""
+
+
+def replay(
+    records: Sequence[Record],
+    *,
+    absent: str | None = None,
+    plain: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Replay:
     """Replay the records of an ``mtpo`` run.
 
     ``absent``: the digest of the absent value, which every object has that ``run-open`` does not name. ``plain``: with
-    the plain interpretation, whose cost grows with the log.
+    the plain interpretation, whose cost grows with the log. ``progress`` is told now and then, and on an interrupt, how
+    many records are steps, with every property.
 
     Malformed bodies raise KeyError or ValueError: check the log first.
     """
     with without_collection():
+        progress(0, len(records))
         numbering = Numbering(records, absent)
-        return _replayed(records, Run(numbering, Plain(numbering) if plain else Sparse(numbering)))
+        return _replayed(records, Run(numbering, Plain(numbering) if plain else Sparse(numbering)), progress)
 
 
-def _replayed(records: Sequence[Record], run: Run) -> Replay:
-    take, problems = run.take, run.problems
-    for place, record in enumerate(records):
-        take(record)
-        if problems:
-            return Replay(run.steps, tuple(problems), place if run.unmatched else None, place)
+def _replayed(records: Sequence[Record], run: Run, progress: Progress) -> Replay:
+    take, problems, place, total = run.take, run.problems, 0, len(records)
+    try:
+        for start in range(0, total, _CHUNK):
+            for place, record in enumerate(records[start : start + _CHUNK], start):
+                take(record)
+                if problems:
+                    return Replay(run.steps, tuple(problems), place if run.unmatched else None, place)
+            progress(min(start + _CHUNK, total), total)
+    except KeyboardInterrupt:
+        progress(place, total)
+        raise
     return Replay(run.steps, ())

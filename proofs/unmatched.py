@@ -15,7 +15,7 @@ from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Opera
 from mtpo.proofs.incremental import Incremental
 from mtpo.proofs.joins import TAB, Catalogue
 from mtpo.proofs.numbering import OF_AGENTS, SLICED, Numbering, Taken
-from mtpo.proofs.replay import Run, Sparse
+from mtpo.proofs.replay import Progress, Run, Sparse
 from mtpo.spec.language import Action, Clause, Term
 from mtpo.spec.mtpo import Agent, Call
 from mtpo.spec.records import Record
@@ -92,7 +92,12 @@ class _Finder:
         self.find: Witness = spec.define(text, "witness")
 
 
-def unmatched(records: Sequence[Record], place: int, absent: str | None = None) -> Unmatched:
+def unmatched(
+    records: Sequence[Record],
+    place: int,
+    absent: str | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Unmatched:
     """Why the record at a place is no step, all before it being some (:attr:`mtpo.proofs.replay.Replay.refused`)."""
     numbering = Numbering(records, absent)
     step = numbering.step(records[place])
@@ -103,7 +108,9 @@ def unmatched(records: Sequence[Record], place: int, absent: str | None = None) 
     finders = {clause.id: _Finder(sparse.spec, action, clause) for clause in action.guard}
     held: dict[str, bool] = {id: finder.find(*step[1]) is None for id, finder in finders.items()}
     until: dict[str, Record] = {}
-    for record in itertools.islice(records, place):
+    for number, record in enumerate(itertools.islice(records, place)):
+        if number % 4096 == 0:
+            progress(number, place)
         taken = run.steps
         run.take(record)
         if run.steps != taken:

@@ -5,7 +5,7 @@ before, which detects a cut tail, a rewritten log, and values that were redacted
 of the spec, the clauses that are false are told with the elements, the facts, and the record since which they are. With
 --shrink a log that violates a property is made smaller and written as lines of JSON: fewer agents, calls, objects and
 records that violate the same property and none that the whole does not. The last line is the verdict: yes (exit code
-0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more).
+0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more). Interrupted (Ctrl-C) it says in one line how far it came; exit code 3.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from mtpo_core.cli.common import out, print_json, progress, usage, verb, writable
+from mtpo_core.cli.logs import one_line
 
 NEEDS_ARGUMENTS = True
 
@@ -33,16 +34,30 @@ def verify_command(
 
     from mtpo.proofs.certificate import RunCertificate
     from mtpo.proofs.judge import judge
-    from mtpo_core.cli.logs import one_line, opened
+    from mtpo_core.cli.logs import opened
 
-    run = opened(log)
-    found = judge(run, RunCertificate.load(certificate) if certificate else None)
+    expected = RunCertificate.load(certificate) if certificate else None
+    stage = ["reading it"]
+    try:
+        with progress(f"judging {log}", json) as tell:
+
+            def told(text: str) -> None:
+                stage[0] = text
+                tell(text)
+
+            run = opened(log)
+            found = judge(run, expected, told)
+    except KeyboardInterrupt:
+        raise _interrupted(f"{log}: interrupted: {stage[0]}; no verdict") from None
     if save is not None:
         if found.differences:
             raise usage(f"{save}: not written: {log} is not the log that {certificate} is for")
         found.certificate.save(writable(save))
-    why = _why(run, found)
-    smaller = _shrunk(run, writable(shrunk), json) if shrunk is not None else ""
+    try:
+        why = _why(run, found, log, json)
+        smaller = _shrunk(run, writable(shrunk), json) if shrunk is not None else ""
+    except KeyboardInterrupt:
+        raise _interrupted(f"{log}: interrupted after the verdict: {found.verdict}") from None
     if json:
         data = found.certificate.as_json() | {
             "status": {0: "holds", 1: "violated", 3: "incomplete"}[found.exit_code],
@@ -87,10 +102,22 @@ def _shrunk(run: Any, path: Path, quiet: bool) -> str:
     return f"{path}: the log shrunk from {size}; it violates {found.property} ({found.checks} logs were judged)"
 
 
-def _why(run: Any, found: Any) -> Any:
+def _why(run: Any, found: Any, log: Path, quiet: bool) -> Any:
     from mtpo.proofs.unmatched import unmatched
     from mtpo.spec.records import value_digest
 
     if found.replay is None or found.replay.refused is None:
         return None
-    return unmatched(run.records, found.replay.refused, value_digest(run.salt, None))
+    with progress(f"looking for the reason in {log}", quiet) as tell:
+        return unmatched(
+            run.records,
+            found.replay.refused,
+            value_digest(run.salt, None),
+            lambda done, total: tell(f"{done:,} of {total:,} records"),
+        )
+
+
+def _interrupted(what: str) -> typer.Exit:
+    """Print one line on standard error; raise what it returns: exit code 3, not known."""
+    typer.echo(f"mtpo: {one_line(what)}", err=True)
+    return typer.Exit(3)
