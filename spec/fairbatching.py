@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mtpo.spec.language import FALSE, TRUE, Bool, Int, Sort, Spec, conj, exists, forall, implies, ite, require
+from mtpo.spec.language import FALSE, TRUE, Bool, Int, Sort, Spec, conj, exists, forall, iff, implies, ite, require
 
 fair: Final = Spec("fair", __doc__)
 
@@ -70,7 +70,7 @@ def first(r: Request, group: Callable[[Request], Bool]) -> Bool:
 
 def next_urgent(r: Request) -> Bool:
     """An urgent decode not looked at yet."""
-    return decodes(r) & urgent(r) & ~taken(r) & ~passed(r)
+    return urgent(r) & ~taken(r) & ~passed(r)
 
 
 def next_prefill(r: Request) -> Bool:
@@ -90,21 +90,18 @@ def fits(r: Request) -> Bool:
 
 def chunks_complete() -> Bool:
     """No chunk in the batch can be longer."""
-    return forall(
-        Request,
-        lambda x: implies(prefills(x) & taken(x), (rem(x) == 0) | ~(est() + b() + c() <= budget())),
-    )
+    return forall(Request, lambda x: implies(prefills(x) & taken(x), (rem(x) == 0) | ~(est() + b() + c() <= budget())))
 
 
 def start(limit: Int, least: Int | int, ease: Bool, late: Callable[[Request], Bool]) -> None:
-    """A round begins with an empty batch."""
+    """A round begins with an empty batch; the late are the urgent decodes."""
     stage.becomes(1)
     budget.becomes(limit)
     tight.becomes(least)
     calm.becomes(ease)
     est.becomes(a())
     decodes.becomes(decoding)
-    urgent.becomes(lambda r: decoding(r) & late(r))
+    urgent.becomes(late)
     taken.becomes(lambda r: FALSE)
     passed.becomes(lambda r: FALSE)
     alone.becomes(FALSE)
@@ -136,7 +133,7 @@ def begin(i: Request, j: Request) -> None:
     require("strictest", decoding(j) & forall(Request, lambda x: implies(decoding(x), tpot(j) <= tpot(x))))
     slack, least = due(i) - now(), tpot(j)
     limit = ite(least <= slack, slack, least)
-    start(limit, least, least <= slack, lambda r: due(r) - now() < limit + least)
+    start(limit, least, least <= slack, lambda r: decoding(r) & (due(r) - now() < limit + least))
 
 
 @fair.action
@@ -189,8 +186,8 @@ def take_prefill(r: Request) -> None:
 def extend(r: Request) -> None:
     "The chunk grows by a token."
     require("stage", stage() == 2)
-    require("chunk", prefills(r) & taken(r))
-    require("prompt-left", rem(r) > 0)
+    require("chunk", taken(r))
+    require("prompt-left", rem(r) > 0)  # so it is a prefill
     require("fits", est() + b() + c() <= budget())
     est.becomes(est() + b() + c())
     cost[r] = cost(r) + c()
@@ -249,10 +246,8 @@ def progress(r: Request) -> None:
     require("stage", stage() == 3)
     require("all", forall(Request, lambda x: ~next_other(x)))
     require("none", forall(Request, lambda x: ~taken(x)))
-    require(
-        "most-urgent",
-        first(r, decodes) | (forall(Request, lambda x: ~decodes(x)) & first(r, next_prefill)),
-    )
+    # Where nobody decodes, all that are here are prefills, and none is in the batch.
+    require("most-urgent", first(r, decodes) | (forall(Request, lambda x: ~decodes(x)) & first(r, here)))
     add(r)
     rem[r] = ite(decodes(r), rem(r), rem(r) - 1)
     alone.becomes(TRUE)
@@ -294,6 +289,11 @@ def parameters() -> Bool:
 def running() -> Bool:
     """The batch is complete and has not run."""
     return stage() == 4
+
+
+def formed() -> Bool:
+    """The batch is formed, or was, by what fits."""
+    return (stage() >= 1) & ~alone()
 
 
 @fair.step_property("fair.envelope")
@@ -350,7 +350,7 @@ def urgent_in_time() -> Bool:
 @fair.invariant("fair.within-budget")
 def within_budget() -> Bool:
     "P4: a batch is predicted to keep the budget, but for the one item of the progress rule."
-    return forall(Request, lambda r: implies((stage() >= 1) & taken(r) & ~alone(), est() <= budget()))
+    return forall(Request, lambda r: implies(formed() & taken(r), est() <= budget()))
 
 
 @fair.step_property("fair.safe-deferral")
@@ -373,13 +373,7 @@ def no_inversion() -> Bool:
             Request,
             Request,
             lambda x, y: implies(
-                (stage() >= 1)
-                & ~alone()
-                & decodes(x)
-                & decodes(y)
-                & (urgent(x) == urgent(y))
-                & taken(y)
-                & (due(x) < due(y)),
+                formed() & decodes(x) & decodes(y) & (urgent(x) == urgent(y)) & taken(y) & (due(x) < due(y)),
                 taken(x) | passed(x),
             ),
         ),
@@ -398,10 +392,7 @@ def no_inversion() -> Bool:
 def work_conserving() -> Bool:
     "P7: no decode that was left out would fit, and of the prefills left out not the first."
     return conj(
-        forall(
-            Request,
-            lambda r: implies(running() & ~alone() & decodes(r) & ~taken(r), ~fits(r)),
-        ),
+        forall(Request, lambda r: implies(running() & ~alone() & decodes(r) & ~taken(r), ~fits(r))),
         forall(
             Request,
             lambda r: implies(
@@ -419,8 +410,8 @@ def group_order() -> Bool:
     return forall(
         Request,
         lambda r: (
-            implies((stage() >= 1) & ~alone() & taken(r) & prefills(r), stage() >= 2)
-            & implies((stage() >= 1) & ~alone() & taken(r) & decodes(r) & ~urgent(r), stage() >= 3)
+            implies(formed() & taken(r) & prefills(r), stage() >= 2)
+            & implies(formed() & taken(r) & decodes(r) & ~urgent(r), stage() >= 3)
             & implies(stage() >= 2, ~next_urgent(r))
             & implies(running(), ~next_other(r))
         ),
@@ -455,9 +446,31 @@ def never_empty() -> Bool:
         implies(running(), exists(Request, lambda r: taken(r))),
         implies(running(), est() >= 1),
         implies(stage() >= 1, exists(Request, lambda r: here(r))),
-        implies(
-            running() & alone(),
-            exists(Request, lambda r: taken(r) & forall(Request, lambda x: implies(taken(x), x == r))),
+        implies(running() & alone(), exists(Request, lambda r: forall(Request, lambda x: iff(taken(x), x == r)))),
+    )
+
+
+@fair.invariant("fair.urgent-first-alone")
+def urgent_first_alone() -> Bool:
+    "If nothing fits, what runs all the same is a decode before a prefill, and of its kind the one with least slack."
+    return forall(
+        Request,
+        Request,
+        lambda r, x: implies(
+            running() & alone() & taken(r) & here(x),
+            implies(decodes(x), decodes(r)) & implies(iff(decodes(x), decodes(r)), due(r) <= due(x)),
+        ),
+    )
+
+
+@fair.step_property("fair.served-to-the-end")
+def served_to_the_end() -> Bool:
+    "A request that has arrived stays until its last token is emitted, and then is gone for good."
+    return forall(
+        Request,
+        lambda r: (
+            implies(here(r) & ~here.next(r), (left.next(r) == 0) & gone.next(r))
+            & implies(gone(r), gone.next(r) & ~here.next(r))
         ),
     )
 
@@ -513,10 +526,7 @@ def books() -> Bool:
         forall(Request, lambda r: implies((stage() >= 1) & urgent(r), decodes(r))),
         forall(Request, lambda r: implies((stage() >= 1) & taken(r), here(r))),
         forall(Request, lambda r: implies((stage() >= 1) & prefills(r) & ~taken(r), rem(r) >= 1)),
-        forall(
-            Request,
-            lambda r: implies((stage() >= 1) & passed(r), decodes(r) & ~fits(r) & (~taken(r) | alone())),
-        ),
+        forall(Request, lambda r: implies((stage() >= 1) & passed(r), decodes(r) & ~fits(r) & (~taken(r) | alone()))),
         forall(
             Request,
             lambda r: implies((stage() >= 1) & decodes(r) & ~urgent(r), due(r) - now() >= budget() + tight()),
@@ -575,18 +585,15 @@ EQUIVALENT: Final = {
     "fair.arrive.new/0": "to arrive again changes nothing",
     "fair.begin_idle.tight:=": "without a decode nothing reads it",
     "fair.begin_idle.calm:=": "without a decode nothing reads it",
-    "fair.take_urgent.next/0": "only decodes are urgent",
-    "fair.take_urgent.next/3": "what did not fit does not fit later: the predicted time only grows",
+    "fair.take_urgent.next/2": "what did not fit does not fit later: the predicted time only grows",
     "fair.pass_urgent.stage": "in no other stage is an urgent decode left",
-    "fair.pass_urgent.next/0": "only decodes are urgent",
-    "fair.pass_urgent.next/1": "another decode that does not fit now does not fit later either",
-    "fair.pass_urgent.next/4": "the order of those that do not fit means nothing",
+    "fair.pass_urgent.next/3": "the order of those that do not fit means nothing",
+    "fair.pass_urgent.next~0": "the order of those that do not fit means nothing",
     "fair.extend.stage": "after stage 2 no chunk can grow",
-    "fair.extend.chunk/0": "who is in the batch is here",
-    "fair.extend.chunk/1": "a decode has nothing left of its prompt",
     "fair.take_other.next/1": "after stage 1 no urgent decode is left",
     "fair.take_other.next/3": "what did not fit does not fit later: the predicted time only grows",
     "fair.pass_other.stage": "to pass over what does not fit, early, changes nothing: it does not fit later either",
     "fair.pass_other.next/1": "after stage 1 no urgent decode is left",
     "fair.pass_other.next/4": "the order of those that do not fit means nothing",
+    "fair.pass_other.next~0": "the order of those that do not fit means nothing",
 }

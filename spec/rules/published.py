@@ -15,7 +15,7 @@ FAIR: Final = (
         "deadlines",
         "FairBatching 2; P1, P2",
         "A token is due at arrival + time to first token + its number times the time per token, whatever came before.",
-        "arrive run run.due:= envelope",
+        "arrive run run.due:= envelope served-to-the-end",
         "Anchoring late requests anew, an option, is not modelled.",
     ),
     _fair(
@@ -48,8 +48,8 @@ FAIR: Final = (
     _fair(
         "progress-rule",
         "FairBatching 5; ours",
-        "If nothing fits, exactly one item runs.",
-        "progress never-empty reach-alone",
+        "If nothing fits, exactly one item runs: the most urgent decode, else the first prefill.",
+        "progress never-empty urgent-first-alone reach-alone",
     ),
     _fair(
         "admission-budget",

@@ -8,8 +8,8 @@ pytest.importorskip("z3")
 
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
-from mtpo.proofs.refuting import broken_by
 from mtpo.proofs.mutate import mutants, mutate
+from mtpo.proofs.refuting import broken_by
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.fairbatching import EQUIVALENT, Request, fair
@@ -27,6 +27,8 @@ PROVEN = {
     "fair.chunk-within-prompt",
     "fair.prefill-gets-on",
     "fair.never-empty",
+    "fair.urgent-first-alone",
+    "fair.served-to-the-end",
     "fair.time-adds-up",
     "fair.time-passes",
     "fair.round-ends",
