@@ -128,17 +128,17 @@ def extend(r: Request) -> None:
 
 @gap.action
 def admit(r: Request) -> None:
-    "The first of those that wait is admitted, with one token: its share and all others together keep the bound."
+    "The first of those that wait is admitted, with its first token: its share and all others together keep the bound."
     require("stage", stage() == 2)
     require("waits", waits(r))
     require("first", forall(Request, lambda x: implies(waits(x), ddl(r) <= ddl(x))))
     require("reserved", top() + share(r) <= bound())
-    require("fits", est() + cost(r) <= bound())
+    require("fits", est() + b() + c() <= bound())
     runs[r] = True
     at[r] = top()
     top.becomes(top() + share(r))
     taken[r] = True
-    est.becomes(est() + cost(r))
+    est.becomes(est() + b() + c())
     rem[r] = rem(r) - 1
 
 
