@@ -140,7 +140,7 @@ def _changes(term: Term, polarity: Polarity) -> Iterator[_Change]:
             skipped = bound(variable.sort, SKIPPED)
             other = ~(variable == skipped)
             body = (~other | args[0]) if term.op == "forall" else (other & args[0])  # type: ignore[operator]
-            what = f"of all {variable.sort.__name__}s {show(variable)} but one: {show(term)}"
+            what = f"one {variable.sort.__name__} {show(variable)} left out of {show(term)}"
             yield _Change(type(term)(term.op, (body,), term.data), what, skipped)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import pytest
 
+import mtpo.proofs.mutate as mutating
+from mtpo.proofs.alterations import alterations
+from mtpo.proofs.children import processes
 from mtpo.proofs.mutate import EQUIVALENT, SIZES, Mutant, mutants, mutate, try_mutant
-from mtpo.spec.language import Spec, conjuncts
+from mtpo.spec.language import Spec
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.paged_kv import kv
 
@@ -66,19 +70,13 @@ def test_a_mutant_that_small_runs_do_not_catch_is_caught_by_a_step() -> None:
     assert [step.action for step in fate.trace.steps] == ["call"]
 
 
-def test_every_conjunct_and_every_update_is_dropped_once() -> None:
+def test_every_alteration_of_every_action_is_a_mutant() -> None:
     for spec in (mtpo, kv):
         made = list(mutants(spec))
-        clauses = sum(len(conjuncts(c.formula)) for a in spec.actions.values() for c in a.guard)
-        updates = sum(len(a.updates) for a in spec.actions.values())
-        assert len(made) == clauses + updates
+        assert [m.id for m in made] == [a.id for action in spec.actions.values() for a in alterations(spec, action)]
         for mutant in made:
             changed = [name for name in spec.actions if mutant.spec.actions[name] is not spec.actions[name]]
             assert changed == [mutant.action]
-            was, now = spec.actions[mutant.action], mutant.spec.actions[mutant.action]
-            before = sum(len(conjuncts(c.formula)) for c in was.guard) + len(was.updates)
-            after = sum(len(conjuncts(c.formula)) for c in now.guard) + len(now.updates)
-            assert after == before - 1
 
 
 def test_no_two_mutants_have_one_id() -> None:
@@ -98,6 +96,7 @@ def test_the_mutants_of_the_lock(lock: Spec) -> None:
     fates = mutate(lock)
     assert {f.mutant.id: f.killed_by for f in fates if "holder" not in f.mutant.id}.keys() == {
         "lock.acquire.free",
+        "lock.acquire.free~0",
         "lock.acquire.holds:=",
         "lock.release.holds:=",
     }
@@ -116,8 +115,22 @@ def test_a_rule_that_no_property_needs_survives(lock: Spec) -> None:
 def test_progress_is_told_and_only_selects(lock: Spec) -> None:
     told: list[tuple[int, int, str]] = []
     fates = mutate(lock, only="free", progress=lambda *at: told.append(at))
-    assert [f.mutant.id for f in fates] == ["lock.acquire.free"]
-    assert told == [(0, 1, "the spec as it stands"), (0, 1, "lock.acquire.free"), (1, 1, "")]
+    assert [f.mutant.id for f in fates] == ["lock.acquire.free", "lock.acquire.free~0"]
+    assert told[0] == (0, 2, "the spec as it stands")
+    assert [what for _, _, what in told[1:]] == ["lock.acquire.free", "lock.acquire.free~0", ""]
+    assert {(total, done <= total) for done, total, _ in told} == {(2, True)}
+    assert told[-1][0] == 2
+
+
+@pytest.mark.skipif(processes() == 0, reason="no forks here")
+def test_a_mutant_whose_process_is_lost_is_unknown(lock: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(mutant: Mutant, *args: object, **kwargs: object) -> None:
+        os._exit(9)
+
+    monkeypatch.setattr(mutating, "try_mutant", lost)
+    for fate in mutate(lock, only="free", jobs=1):
+        assert (fate.killed_by, fate.survived) == ((), False)
+        assert fate.as_json()["unknown"] == "the solver's process died (exit code 9)"
 
 
 @pytest.mark.slow

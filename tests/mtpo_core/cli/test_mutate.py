@@ -26,6 +26,7 @@ def test_every_mutant_of_the_lock_is_killed_and_the_code_is_0(mtpo: Mtpo, lock_p
     assert said.json["survived"] == []
     assert {m["mutant"]: m["dropped"] for m in said.json["mutants"]} == {
         "lock.acquire.free": "guard: ~(exists q: Process. holds(q))",
+        "lock.acquire.free~0": "guard: one Process q left out of exists q: Process. holds(q)",
         "lock.acquire.holds:=": "update: holds := ...",
         "lock.release.holder": "guard: holds(p)",
         "lock.release.holds:=": "update: holds := ...",
@@ -51,8 +52,14 @@ def test_the_run_that_killed_a_mutant_is_shown(mtpo: Mtpo, lock_path: Path) -> N
         "             holds(process0): false -> true",
         "           step 2: acquire(p=process1)",
         "             holds(process1): false -> true",
+        f"{'killed':<10} {'lock.acquire.free~0':<38} lock.exclusion, lock.no-barging",
+        "           first state",
+        "           step 1: acquire(p=process0, skipped=process0)",
+        "             holds(process0): false -> true",
+        "           step 2: acquire(p=process1, skipped=process0)",
+        "             holds(process1): false -> true",
         "",
-        "1 mutant, 1 killed, 0 survived",
+        "2 mutants, 2 killed, 0 survived",
     ]
 
 
