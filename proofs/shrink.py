@@ -7,15 +7,17 @@ that the whole did not violate. What is left is renumbered and chained anew, so 
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
-from mtpo.proofs.judge import judge
-from mtpo.spec.records import GENESIS, Record, canonical, digest
+from mtpo.proofs.judge import Judgment, judge
+from mtpo.spec.records import GENESIS, Record, canonical
 from mtpo_core.logchain import digests_of
-from mtpo_core.logfile import LoggedRun, Row
+from mtpo_core.logfile import LoggedRun, Row, sha
 
 T = TypeVar("T")
 Key = tuple[int, int]
@@ -42,14 +44,16 @@ def shrink(run: LoggedRun, tell: Callable[[str], None] = lambda text: None) -> S
 
     Raises :class:`NothingToShrink` when none is violated but by the file itself: its chain, its values.
     """
-    allowed = _violated(rechained(run, run.records))
+    tell(f"judging {len(run.records)} records")
+    whole = judge(rechained(run, run.records))
+    allowed = list(dict.fromkeys(p.property for p in whole.problems))
     if not allowed:
         said = judge(run).problems
         why = f"only {said[0].property}, which a log made anew does not have" if said else "nothing"
         raise NothingToShrink(f"{run.path}: nothing to shrink: it violates {why}")
     allowed.sort(key=lambda property: property.startswith("log."))  # what the run did, before how it is written
     search = _Search(run, allowed, tell)
-    records = search.prefix(list(run.records))
+    records = search.prefix(list(run.records), _end(whole, allowed[0]))
     size = -1
     while size != len(records):
         size = len(records)
@@ -75,9 +79,13 @@ class _Search:
         found = _violated(rechained(self.run, records))
         return self.allowed[0] in found and set(found) <= set(self.allowed)
 
-    def prefix(self, records: list[Record]) -> list[Record]:
-        """The shortest beginning that bisection finds."""
+    def prefix(self, records: list[Record], end: int) -> list[Record]:
+        """The shortest beginning that bisection finds; where the violation was found, at ``end``, is tried first."""
         low, high = 1, len(records)
+        if 0 < end < high and self.fails(records[:end]):
+            if end == 1 or not self.fails(records[: end - 1]):
+                return records[:end]
+            high = end - 1
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if self.fails(records[:middle]) else (middle + 1, high)
@@ -102,6 +110,15 @@ class _Search:
             if (chunk == 1 and not dropped) or self.checks >= MOST_CHECKS:
                 return records
             chunk = max(1, chunk // 2)
+
+
+def _end(found: Judgment, property: str) -> int:
+    """After how many records a property was found to be violated first; 0 if that is not said."""
+    replayed = found.replay
+    if replayed is not None and replayed.stopped is not None and property in {p.property for p in replayed.problems}:
+        return replayed.stopped + 1
+    places = (re.match(r"record (\d+)", p.where) for p in found.problems if p.property == property)
+    return min((int(place[1]) + 1 for place in places if place), default=0)
 
 
 def _violated(run: LoggedRun) -> list[str]:
@@ -161,13 +178,15 @@ class _Below:
         for r in records:
             for o, found in r.body.get("out", {}).items() if r.call is not None else ():
                 self.left.setdefault(o, {})[key_of(r.call)] = found  # type: ignore[arg-type]
+        self.order = {o: sorted(found) for o, found in self.left.items()}
 
     def sight(self, o: str, key: Key) -> dict[str, Any]:
         """What the greatest of them below a call left."""
-        lower = [k for k in self.left.get(o, {}) if k < key]
+        keys = self.order.get(o, [])
+        lower = bisect_left(keys, key)
         if not lower:
             return {"write": None, "digest": self.initial.get(o, self.absent)}
-        return {"write": "{}.{}".format(*max(lower)), "digest": self.left[o][max(lower)]}
+        return {"write": "{}.{}".format(*keys[lower - 1]), "digest": self.left[o][keys[lower - 1]]}
 
 
 def _body_without(record: Record, gone: set[Key], below: _Below) -> dict[str, Any]:
@@ -253,9 +272,13 @@ def _renamed(part: Mapping[str, Any], field: str, name: Callable[[str], str]) ->
 def rechained(run: LoggedRun, records: Sequence[Record]) -> LoggedRun:
     """A log of these records, numbered and chained as if they had been written so, with the values that they name."""
     made: list[Record] = []
+    rows: list[Row] = []
     for record in renumbered(records):
-        made.append(attrs.evolve(record, prev=digest(made[-1]) if made else GENESIS))
-    rows = tuple(Row(r.seq, canonical(r).decode(), digest(r)) for r in made)
+        made.append(attrs.evolve(record, prev=rows[-1].digest if rows else GENESIS))
+        text = canonical(made[-1]).decode()
+        rows.append(Row(record.seq, text, sha(text)))
     named = {d for r in made for d in digests_of(r)}
     values = {d: v for d, v in run.values.items() if d in named}
-    return attrs.evolve(run, rows=rows, records=tuple(made), values=values, redacted=run.redacted & named, faults=())
+    return attrs.evolve(
+        run, rows=tuple(rows), records=tuple(made), values=values, redacted=run.redacted & named, faults=()
+    )
