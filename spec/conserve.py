@@ -99,7 +99,7 @@ def bind(c: Conversation, d: Decoder, out: Function[Bool]) -> None:
     bound[c] = True
     at[c] = d
     holds.becomes(lambda s, q: holds(s, q) | ((q == c) & out(s)))
-    before.becomes(lambda p, q: before(p, q) & (p != c) & (q != c))
+    before.becomes(lambda p, q: before(p, q) & (p != c))  # nobody stood before it
 
 
 @conserve.action
@@ -297,6 +297,18 @@ def one_line() -> Bool:
     )
 
 
+@conserve.step_property("conserve.only-what-was-there")
+def only_what_was_there() -> Bool:
+    "I1: what makes a conversation begin anew is the crash of the very decoder it is bound to, and nothing else."
+    return forall(
+        Conversation,
+        lambda c: (
+            implies(~lost(c) & lost.next(c), bound(c) & ~bound.next(c) & down.next(at(c)))
+            & implies(prefilled(c) & ~prefilled.next(c), lost.next(c) & ~bound.next(c))
+        ),
+    )
+
+
 @conserve.invariant("conserve.room-comes-back")
 def room_comes_back() -> Bool:
     "L1, the part about states: a decoder that nobody is bound to has every slot free, so what fits into it is placed."
@@ -352,6 +364,7 @@ def reach_grown() -> Bool:
 
 EQUIVALENT: Final = {
     "conserve.begin.idle": "a turn of it can run only where it is bound, and there a second begin changes nothing",
+    "conserve.begin.idle~0": "a turn of it can run only where it is bound, and there a second begin changes nothing",
     "conserve.end.runs": "to end a turn that does not run changes nothing",
     "conserve.crash.up": "nobody is bound to a decoder that is down, so a second crash changes nothing",
 }

@@ -339,7 +339,7 @@ def only_what_was_there() -> Bool:
         Conversation,
         lambda c: conj(
             implies(prefilled(c) & ~prefilled.next(c), lost.next(c) & ((bound(c) & down.next(at(c))) | ~there(c))),
-            implies(~lost(c) & lost.next(c), prefilled(c) | bound(c)),
+            implies(~lost(c) & lost.next(c), ~prefilled.next(c) & (source(c) | (bound(c) & down.next(at(c))))),
         ),
     )
 

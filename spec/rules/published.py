@@ -137,7 +137,7 @@ CONSERVE: Final = (
         "failure",
         "ours",
         "A decoder that fails loses its conversations' caches: they begin anew, with a second transfer.",
-        "crash reach-line reach-twice",
+        "crash only-what-was-there reach-line reach-twice",
     ),
     _conserve(
         "liveness",

@@ -27,6 +27,7 @@ PROVEN = {
     "conserve.moved-before-decoded",
     "conserve.first-come-first-served",
     "conserve.one-line",
+    "conserve.only-what-was-there",
     "conserve.room-comes-back",
     "conserve.every-stage-passes",
 }
