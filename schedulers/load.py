@@ -62,9 +62,10 @@ def _bounded_gap(
     ttft: float = 1.0,
     tpot: float = 0.05,
     reanchor: bool = False,
+    relegate: bool = False,
 ) -> BoundedGap:
     calibrator = Calibrator(StepModel(a, b, c, floor), forgetting)
-    return BoundedGap(gap, calibrator, Objectives(ttft, tpot, reanchor), learns)
+    return BoundedGap(gap, calibrator, Objectives(ttft, tpot, reanchor), learns, relegate)
 
 
 def _ampd(

@@ -30,6 +30,7 @@ CAPS: Final = Caps(H200_8B.kv_tokens // 16, 16, 16384, 256)
 _MODEL: Final = "a=0.0065,b=0.000032,c=0.000000035,ttft=10,tpot=0.05"
 FAIR: Final = f"fairbatching:{_MODEL}"
 BOUNDED: Final = f"bounded_gap:0.2,{_MODEL}"
+RELEGATING: Final = f"{BOUNDED},relegate=yes"
 LARGEST: Final = 400_000
 """Tokens: longer sessions are left out; half of a worker's KV cache."""
 
@@ -46,14 +47,15 @@ class Combination:
 
 OURS: Final = "bounded gap, footprint, failover"
 COMBINATIONS: Final[Mapping[str, Combination]] = {
-    OURS: Combination(BOUNDED, "footprint:0.9,per_request=yes", "failover:1,promise=16"),
+    OURS: Combination(RELEGATING, "footprint:0.9,per_request=yes", "failover:1,promise=16"),
     "Sarathi 512, none, collocated": Combination("sarathi:512", "none", "collocated"),
     "FairBatching, none, collocated": Combination(FAIR, "none", "collocated"),
     "FairBatching, CONCUR, collocated": Combination(FAIR, "concur:period=1", "collocated"),
     "FairBatching, none, ConServe": Combination(FAIR, "none", "conserve", True),
     "FairBatching, CONCUR, ConServe": Combination(FAIR, "concur:period=1", "conserve", True),
-    "bounded gap, none, failover": Combination(BOUNDED, "none", "failover:1,promise=16"),
-    "bounded gap, footprint by agents, failover": Combination(BOUNDED, "footprint", "failover"),
+    "bounded gap, none, failover": Combination(RELEGATING, "none", "failover:1,promise=16"),
+    "bounded gap by deadline, none, failover": Combination(BOUNDED, "none", "failover:1,promise=16"),
+    "bounded gap, footprint by agents, failover": Combination(RELEGATING, "footprint", "failover"),
     "FairBatching, footprint, collocated": Combination(FAIR, "footprint", "collocated"),
 }
 """Ours, then five of published ones only, then others with some of ours."""
@@ -70,7 +72,7 @@ class Size:
     rates: tuple[float, ...]
 
 
-FULL: Final = Size(60, 6, 4, (0.05, 0.1, 0.2, 0.4))
+FULL: Final = Size(60, 6, 4, (0.2, 0.3, 0.35, 0.4, 0.5, 0.6))
 QUICK: Final = Size(24, 4, 2, (0.1, 0.2, 0.4))
 
 

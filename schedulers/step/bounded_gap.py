@@ -17,6 +17,7 @@ not told, the next token counts for it: steps may grow beyond G with what runs, 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -32,12 +33,18 @@ from mtpo.schedulers.types import RequestView, StepDecision, StepMeasured, StepM
 @attrs.frozen
 class BoundedGap:
     """``gap``: G in seconds. ``calibrator``: the step times it predicts with, and how it learns them. ``objectives``:
-    deadlines. ``learns``: whether measurements count."""
+    deadlines. ``learns``: whether measurements count.
+
+    ``relegate``: prompts whose first token would be late even if they had all steps to themselves come after those that
+    can still be on time; each kind by deadline. Nothing can be saved for them, and they would make others late; under
+    load they wait for long. All that is proven holds but ``gap.admitted-in-order``, which then holds within each kind.
+    """
 
     gap: float = attrs.field(default=0.2, validator=attrs.validators.gt(0.0))
     calibrator: Calibrator = attrs.field(factory=lambda: Calibrator(StepModel(8e-3, 0.095e-3, 0.13e-6)))
     objectives: Objectives = attrs.field(factory=Objectives)
     learns: bool = True
+    relegate: bool = False
     _line: Line = attrs.field(factory=Line, kw_only=True, eq=False, repr=False)
 
     def learn(self, measured: StepMeasured) -> BoundedGap:
@@ -81,7 +88,8 @@ class BoundedGap:
         # A token of each prompt that was begun is set aside before any of them gets more.
         aside = sum(model.cost(key[3].computed, 1) for key in prefills)
         left, closed = len(prefills), False
-        for *_, request in heapq.merge(prefills, self._line.sort(observation.waiting, self.objectives)):
+        line = heapq.merge(prefills, self._line.sort(observation.waiting, self.objectives))
+        for *_, request in self._relegated(line, observation.now) if self.relegate else line:
             if closed and not left:
                 break
             one = model.cost(request.computed, 1)
@@ -108,6 +116,17 @@ class BoundedGap:
         if not batch.work:
             self._progress(observation, batch, prefills)
         return batch.decision()
+
+    def _relegated(self, line: Iterable[Key], now: float) -> Iterator[Key]:
+        """The same, those for whom it is too late last."""
+        model, late = self.calibrator.model, []
+        for key in line:
+            request = key[3]
+            if now + model.a + model.cost(request.computed, request.remaining) > key[0]:
+                late.append(key)
+            else:
+                yield key
+        yield from late
 
     def promise(self, digest: Digest) -> Promise | None:
         """See :class:`~mtpo.schedulers.step.promise.PromisingPolicy`: told where there are only decodes; each has a

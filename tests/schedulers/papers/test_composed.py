@@ -43,7 +43,7 @@ def test_the_best_rate_is_the_one_with_the_most_useful_tokens_of_those_that_keep
     }
     assert best(made, OURS, (1, 2, 3)) == (2, made[OURS, 2])
     assert best(made, OURS, (3,)) is None
-    assert OURS not in MIXED and len(MIXED) == 3
+    assert OURS not in MIXED and len(MIXED) == 4
 
 
 def test_a_trace_with_too_few_sessions_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]

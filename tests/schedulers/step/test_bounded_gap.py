@@ -257,3 +257,46 @@ def test_sarathi_never_serves_the_decodes_beyond_its_budget_and_its_steps_grow_w
         work = Sarathi(512).decide(StepObservation(1.0, held, (), 100_000, 4, 8192, 64)).work
         steps.append(MODEL.seconds(len(work), sum(50_001 for _ in work)))
     assert steps == pytest.approx([0.0146, 0.0608, 0.430], rel=0.01)
+
+
+# -- those for whom it is too late -------------------------------------------------------------------------------------
+
+
+def test_who_would_be_late_in_any_case_comes_after_those_who_would_not():
+    model = StepModel(0.01, 0.001, 0.0)
+    lost = RequestView(0, 0.0, 600, 0, 0, 0, ttft_slo=0.5, most=610)
+    fine = RequestView(1, 0.1, 100, 0, 0, 0, ttft_slo=0.5, most=110)
+    seen = StepObservation(0.2, (), (lost, fine), 1000, 4, 8192, 64)
+    plain, relegating = bounded(0.1, model), attrs.evolve(bounded(0.1, model), relegate=True)
+    assert [(w.id, w.tokens) for w in plain.decide(seen).work] == [(0, 90)]
+    assert [(w.id, w.tokens) for w in relegating.decide(seen).work] == [(1, 90)]
+    # What is left of a step is theirs; and alone they wait for nobody.
+    short = attrs.evolve(fine, known=50, most=60)
+    assert [w.id for w in relegating.decide(attrs.evolve(seen, waiting=(lost, short))).work] == [1, 0]
+    assert [w.id for w in relegating.decide(attrs.evolve(seen, waiting=(lost,))).work] == [0]
+    assert load_policy("bounded_gap:0.1,relegate=yes").relegate
+
+
+@given(scenes.jobs(8), st.floats(0.0, 0.2), st.sampled_from([120, 10_000]))
+@settings(max_examples=40, deadline=None)
+def test_the_bound_holds_whoever_comes_last_and_all_finish(jobs, more, blocks):
+    g = MODEL.a + max(MODEL.cost(job.prompt + job.output - 1, 1) for job in jobs) + more
+    world = scenes.World(attrs.evolve(bounded(g, ttft=0.05), relegate=True), jobs, MODEL, blocks)
+    assert world.run(20_000)
+    for seen, decision, seconds in world.log:
+        assert decision.preempt == () and seconds <= g + EPS
+        assert {r.id for r in seen.running} <= {work.id for work in decision.work}
+    assert max((gap_ for job in jobs for gap_ in gaps(job)), default=0.0) <= g + EPS
+
+
+def test_all_that_is_proven_but_the_order_needs_no_order_of_admission():
+    pytest.importorskip("z3")
+    from mtpo.proofs.inductive import prove
+    from mtpo.proofs.verdicts import Status
+
+    admit = gap.actions["admit"]
+    anyone = tuple(clause for clause in admit.guard if not clause.id.endswith(".first"))
+    assert len(anyone) == len(admit.guard) - 1
+    weaker = gap.without(actions={**gap.actions, "admit": attrs.evolve(admit, guard=anyone)})
+    verdicts = {v.property: v.status for v in prove(weaker)}
+    assert {id for id, status in verdicts.items() if status is not Status.PROVED} == {"gap.admitted-in-order"}
