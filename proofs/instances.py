@@ -7,7 +7,7 @@ lengths, and for recovery, whose states are many, a few choices of them; for oth
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -18,9 +18,14 @@ from mtpo.spec.concrete import Instance, State
 from mtpo.spec.fairbatching import Request, fair
 from mtpo.spec.language import Sort, Spec
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
+from mtpo.spec.names import Call as NamingCall
+from mtpo.spec.names import Node, names
 from mtpo.spec.recovery import Call as LoggedCall
 from mtpo.spec.recovery import Object as LoggedObject
 from mtpo.spec.recovery import recovery
+from mtpo.spec.shadows import Call as HiddenCall
+from mtpo.spec.shadows import Object as HiddenObject
+from mtpo.spec.shadows import shadows
 
 MAX_CHOICES = 2_000_000
 
@@ -274,14 +279,98 @@ def recovery_instance(sizes: dict[type[Sort], int], spec: Spec = recovery) -> tu
     return instance, Roots(make, f"{len(LOGGED_CALLS)} choices of calls: {'; '.join(name for name, _ in LOGGED_CALLS)}")
 
 
+HIDDEN_CALLS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
+    (
+        "a blind write on all objects below one on the first and one on the last",
+        (("", "all"), ("", "first"), ("", "last")),
+    ),
+    ("a reader between two blind writes", (("", "first"), ("first", ""), ("", "first"))),
+    ("two blind writes below one that reads", (("", "first"), ("", "first"), ("first", "first"))),
+    ("three blind writes on one object", (("", "first"),)),
+    ("a blind write below another and a reader", (("", "first"), ("", "first"), ("first", ""))),
+    ("a write below two that meet on another object", (("", "first"), ("", "all"), ("", "last"))),
+    ("a write below one whose other object is read", (("", "first"), ("", "all"), ("last", ""))),
+    ("a write below one that reads what the next writes", (("", "first"), ("last", "first"), ("", "last"))),
+    ("a blind write below one that reads it for another object", (("", "first"), ("first", "last"), ("", "all"))),
+)
+"""The calls of each choice for shadows: which objects they read and write; past three calls they repeat."""
+
+
+def is_shadows(spec: Spec) -> bool:
+    """Whether a spec is the built-in shadows or one made of it by changing rules."""
+    return spec.variables.get("shadowed") is shadows.variables["shadowed"]
+
+
+def shadows_instance(sizes: dict[type[Sort], int], spec: Spec = shadows) -> tuple[Instance, Roots]:
+    """Each of the choices of calls. The first call is the origin."""
+    calls, objects = sizes[HiddenCall], sizes[HiddenObject]
+    instance = Instance(spec, sizes, {"origin": [0]}, open=("reads", "writes"))
+
+    def make() -> Iterator[State]:
+        which: dict[str, Iterable[int]] = {"": (), "all": range(objects), "first": (0,), "last": (objects - 1,)}
+        for _, kinds in HIDDEN_CALLS:
+            chosen = [kinds[call % len(kinds)] for call in range(calls - 1)]
+            tables = {
+                "reads": [0] * objects + [int(o in which[read]) for read, _ in chosen for o in range(objects)],
+                "writes": [1] * objects + [int(o in which[written]) for _, written in chosen for o in range(objects)],
+            }
+            yield instance.freeze(instance.initial(tables))
+
+    return instance, Roots(make, f"{len(HIDDEN_CALLS)} choices of calls: {'; '.join(name for name, _ in HIDDEN_CALLS)}")
+
+
+def is_names(spec: Spec) -> bool:
+    """Whether a spec is the built-in names or one made of it by changing rules."""
+    return spec.constants.get("over") is names.constants["over"]
+
+
+FOOTPRINTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("all, and a leaf", ("root", "leaf")),
+    ("a leaf, and another", ("leaf", "last")),
+    ("a directory, and a leaf in it", ("inner", "last")),
+)
+"""The names of each call in each choice for names; past two calls they repeat."""
+
+
+def names_instance(sizes: dict[type[Sort], int], spec: Spec = names) -> tuple[Instance, Roots]:
+    """One tree: directories in each other, the root the outermost, a leaf in the innermost, another in the second; and
+    each of the choices of footprints."""
+    nodes = sizes[Node]
+    parents = [0, *range(nodes - 2), min(1, max(0, nodes - 3))][:nodes]
+    paths = [{0}]
+    for node in range(1, nodes):
+        paths.append(paths[parents[node]] | {node})
+    leaves = [int(nodes - 2 <= node and (node > 0)) for node in range(nodes)]
+    under = [next((m for m in range(nodes) if leaves[m] and n in paths[m]), n) for n in range(nodes)]
+    constants = {
+        "over": [int(n in paths[m]) for n in range(nodes) for m in range(nodes)],
+        "leaf": leaves,
+        "root": [0],
+        "some": under,
+    }
+    instance = Instance(spec, sizes, constants, open=("footprint",))
+    which = {"root": 0, "leaf": max(0, nodes - 2), "last": nodes - 1, "inner": min(1, nodes - 1)}
+
+    def make() -> Iterator[State]:
+        for _, chosen in FOOTPRINTS:
+            named = [which[chosen[call % len(chosen)]] for call in range(sizes[NamingCall])]
+            yield instance.freeze(instance.initial({"footprint": [int(n == m) for n in named for m in range(nodes)]}))
+
+    return instance, Roots(make, f"one tree; footprints: {'; '.join(name for name, _ in FOOTPRINTS)}")
+
+
 def sizes_for(spec: Spec, size: int | None = None) -> dict[type[Sort], int]:
     """Elements of each sort of a spec other than mtpo: ``size``, or the least that will do.
 
     That is two, but for fair three requests, since of two none is ever put off, for gap three, since two leave a third
-    waiting, and for recovery two calls beside the origin.
+    waiting, for recovery two calls beside the origin, for shadows three, and for names four nodes.
     """
     if size is None and is_recovery(spec):
         return {sort: 3 if sort is LoggedCall else 2 for sort in spec.sorts}
+    if size is None and is_names(spec):
+        return {sort: 4 if sort is Node else 2 for sort in spec.sorts}
+    if size is None and is_shadows(spec):
+        return {sort: 4 if sort is HiddenCall else 2 for sort in spec.sorts}
     return dict.fromkeys(spec.sorts, size or (3 if is_fair(spec) or is_gap(spec) else 2))
 
 
@@ -291,6 +380,10 @@ def small_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, 
         return fair_instance(sizes[Request], spec)
     if is_gap(spec):
         return gap_instance(sizes[GapRequest], spec)
+    if is_shadows(spec):
+        return shadows_instance(sizes, spec)
+    if is_names(spec):
+        return names_instance(sizes, spec)
     return recovery_instance(sizes, spec) if is_recovery(spec) else every_instance(spec, sizes)
 
 

@@ -25,6 +25,8 @@ BUILT_IN = {
     "footprint": "mtpo.spec.footprint:footprint",
     "recovery": "mtpo.spec.recovery:recovery",
     "delivery": "mtpo.spec.delivery:delivery",
+    "shadows": "mtpo.spec.shadows:shadows",
+    "names": "mtpo.spec.names:names",
 }
 
 SPEC_HELP = f"{', '.join(BUILT_IN)} or FILE.py"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mtpo.spec.language import Spec
-from mtpo.spec.rules import cache, ours, protocol, published
+from mtpo.spec.rules import beside, cache, ours, protocol, published
 from mtpo.spec.rules.rule import Rule
 
 __all__ = ["RULES", "Rule", "carried", "clauses_of", "unknown", "unmapped"]
@@ -26,6 +26,8 @@ RULES: Final[tuple[Rule, ...]] = (
     *published.CONSERVE,
     *protocol.RECOVERY,
     *protocol.DELIVERY,
+    *beside.SHADOWS,
+    *beside.NAMES,
     *ours.GAP,
     *ours.FAILOVER,
     *ours.FOOTPRINT,

@@ -22,8 +22,8 @@ MTPO: Final = (
         "SCCP 3, wr",
         "A read gets the value at its position; higher-ranked writes are screened out although they are live.",
         "read read.is-below read.is-greatest filtered-read read-levels reach-stale-reader reach-read-by-undo",
-        "Two of the three ways to serve a read are here: by values kept, and by undoing. What is kept, for how long, and "
-        "results of earlier reads are in the spec levels.",
+        "Two of the three ways to serve a read are here, by values kept and by undoing; cached results are in the spec "
+        "levels.",
     ),
     _mtpo(
         "write",
@@ -48,8 +48,8 @@ MTPO: Final = (
         "CoAgent 3, replay",
         "Undone writes are re-applied in order.",
         "redone redone.ascending redone.policy",
-        "A blind write that a later blind write covers need not be re-applied: every write is re-applied here. How it is "
-        "left out is in the spec shadows.",
+        "A blind write that a later blind write covers need not be re-applied: every write is re-applied here, and left "
+        "out in the spec shadows.",
     ),
     _mtpo(
         "notify",

@@ -1,0 +1,86 @@
+"""Beside the protocol: shadows and names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mtpo.spec.rules.rule import rules_of
+
+_shadows = rules_of("shadows")
+_names = rules_of("names")
+
+SHADOWS: Final = (
+    _shadows(
+        "covered",
+        "CoAgent 3, replay; ours, F25",
+        "A blind write that a later blind write covers, with no reader between, need not act, nor be re-applied.",
+        "shadow skipped covered hidden-costs-nothing reach-two-covers reach-skipped",
+        "A blind write is taken to be one that can't fail: one that may reads what makes it fail (F8).",
+    ),
+    _shadows(
+        "surface",
+        "ours, F25",
+        "A shadow whose cover is gone acts at its place before anything else does.",
+        "surface settle.none-bare as-ordered reach-half-bare reach-surfaced",
+    ),
+    _shadows(
+        "read",
+        "SCCP 3, wr; ours, F25",
+        "A read gets the value at its position; where that is a shadow's, it must have surfaced.",
+        "read read.unshadowed call.unshadowed reads-as-ordered unseen hidden-below sources",
+    ),
+    _shadows(
+        "materialized",
+        "SCCP 3, ww",
+        "Every object holds the value of its trajectory; what is undone gives back what it had replaced.",
+        "call applied undone live-materialized top-only-undo in-place",
+    ),
+    _shadows(
+        "retract",
+        "SCCP 3, repair; ours, F9",
+        "A call is taken out, a shadow at once and another by a repair.",
+        "retract taken drop for-good withdrawals-end",
+    ),
+    _shadows(
+        "repair",
+        "SCCP 3, ww; ours, F1 and F24",
+        "The set to undo is closed; nobody sees the middle of a repair, and it ends.",
+        "redone stranded settle closed undo-enabled repair-atomic repair-ends",
+        "Who is told of what is in the spec mtpo.",
+    ),
+    _shadows(
+        "no-lost-call",
+        "ours",
+        "Every accepted call is applied, shadowed, to be re-applied, or withdrawn.",
+        "no-lost-call",
+    ),
+    _shadows("invariants-of-proof", "ours", "What the others need to be inductive.", "repair origin-first"),
+)
+
+NAMES: Final = (
+    _names(
+        "reduction",
+        "ours",
+        "A name stands for all leaves under it, absent ones included: names conflict iff they share one.",
+        "reduction tree",
+    ),
+    _names(
+        "locks",
+        "ours, F24",
+        "Who has a name keeps others from what is over it and under it.",
+        "lock unlock exclusive one-holder within-footprint read-outside-locks let-go freed taken reach-side-by-side",
+    ),
+    _names(
+        "phantoms",
+        "ours",
+        "Whoever enumerated what is under a name is told of what appears there or goes.",
+        "enumerate create remove no-phantom told-of-change one-leaf reach-phantom reach-absent",
+    ),
+    _names(
+        "listings",
+        "ours",
+        "Creation and deletion write the listings that change, up to the deepest directory that was there or stays.",
+        "create.deepest remove.deepest remove.emptied create.told:= remove.told:= path looked-at",
+    ),
+    _names("consume", "SCCP 3, rw", "Who is told learns what is there now.", "refresh notes-consumed"),
+)
