@@ -155,6 +155,8 @@ class AdmissionDecision:
     and queues again; else agents, from their first step to their last, tools included. ``window``: the policy's own
     figure, to be shown to it next time. ``youngest_first``: when the limit falls below what is active, those admitted
     last are the ones to be paused; else the first to reach a boundary. Either way none is paused within a step.
+    ``unlocks``: while a turn is held because there is no room for it, agents that have room promised go on whatever the
+    limit; else those that wait for room and those that have it may wait for each other.
     :class:`~mtpo.schedulers.admission.gate.Gate` carries decisions out.
     """
 
@@ -162,6 +164,7 @@ class AdmissionDecision:
     window: float | None = None
     per_request: bool = False
     youngest_first: bool = False
+    unlocks: bool = False
 
 
 class AdmissionPolicy(Protocol):

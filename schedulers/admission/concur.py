@@ -29,6 +29,7 @@ class Concur:
     rules exclusive. ``hit``: the hit rate below which it is cut then. ``period``: seconds between ticks. ``least``,
     ``most``: bounds of the window, in agents; ``most`` None for all agents. ``start``: the first window, None for all
     agents. ``youngest_first``: a cut pauses the agents admitted last; else those that reach a boundary first.
+    ``unlocks``: see :class:`~mtpo.schedulers.types.AdmissionDecision`; it is not the paper's.
     """
 
     alpha: float = attrs.field(default=2.0, validator=attrs.validators.gt(0.0))
@@ -41,6 +42,7 @@ class Concur:
     most: float | None = attrs.field(default=None, validator=_optional_positive)
     start: float | None = attrs.field(default=_START, validator=_optional_positive)
     youngest_first: bool = False
+    unlocks: bool = False
 
     @high.validator
     def _above_low(self, _: object, value: float) -> None:
@@ -66,7 +68,9 @@ class Concur:
         else:
             window = self.law(observation.window, observation.kv_usage, observation.hit_rate)
         window = min(max(window, self.least), most)
-        return AdmissionDecision(max(1, math.floor(window)), window, youngest_first=self.youngest_first)
+        return AdmissionDecision(
+            max(1, math.floor(window)), window, youngest_first=self.youngest_first, unlocks=self.unlocks
+        )
 
     def law(self, window: float, usage: float, hit_rate: float | None) -> float:
         """One tick of the control law, before the bounds. Without a prefill since the last tick there is no hit rate,

@@ -21,7 +21,8 @@ class Footprint:
     ``period``: seconds between decisions. ``slack``: the window moves by at most this factor in one of them, or by one
     agent, since one measurement may see requests that hold nothing yet. ``least``: agents that may always be active.
     Those admitted last are paused first, so that the others keep their prefixes. ``per_request``: the limit is of
-    requests in the engine, for agents that come and go and wait for their tools far longer than they generate."""
+    requests in the engine, for agents that come and go and wait for their tools far longer than they generate. Agents
+    that have room promised go on while others are held for want of it (finding F25)."""
 
     target: float = attrs.field(default=0.6, validator=[attrs.validators.gt(0.0), attrs.validators.le(1.0)])
     period: float = attrs.field(default=1.0, validator=attrs.validators.gt(0.0))
@@ -44,7 +45,7 @@ class Footprint:
             fits = self.fits(observation)
             window = min(max(fits, min(window / self.slack, window - 1)), max(window * self.slack, window + 1))
         window = min(max(window, float(self.least)), float(max(self.least, agents)))
-        return AdmissionDecision(math.floor(window), window, self.per_request, youngest_first=not self.per_request)
+        return AdmissionDecision(math.floor(window), window, self.per_request, not self.per_request, unlocks=True)
 
     def fits(self, observation: AdmissionObservation) -> float:
         """How many agents take the target, at what a request takes now; there has to be one that holds something."""

@@ -68,6 +68,16 @@ class Gate(Generic[A]):
         """Of the last decision."""
         return self._decision.limit
 
+    @property
+    def unlocks(self) -> bool:
+        """Of the last decision."""
+        return self._decision.unlocks
+
+    @property
+    def line(self) -> tuple[A, ...]:
+        """Agents that want to be admitted or resumed, in the order in which they will be."""
+        return (*self._paused, *self._pending)
+
     def stage(self, agent: A) -> Stage:
         """Where an agent is. Raises :class:`KeyError` for one that never came."""
         return self._stage[agent]
@@ -97,6 +107,14 @@ class Gate(Generic[A]):
         if self._decision.per_request:
             del self._admitted[agent]
         return self._fill()
+
+    def pass_by(self, agent: A) -> tuple[A, ...]:
+        """An agent of :attr:`line` goes on whatever the limit."""
+        for queue in (self._paused, self._pending):
+            if agent in queue:
+                del queue[agent]
+                return (self._submit(agent),)
+        raise self._wrong(agent, "pass_by")
 
     def done(self, agent: A) -> tuple[A, ...]:
         """An agent has finished, after a step or after its tools; or it gave up while it waited."""

@@ -180,6 +180,10 @@ class Simulation:
                 for talk, decision in self.router.again(self.now):
                     self._placed(talk, decision)
             self.touched = False
+            if self.router.holding and self.gate.waiting and self.gate.unlocks:
+                for talk in self.gate.line:
+                    if talk.reserved_on is not None:
+                        self._submit(self.gate.pass_by(talk))
             idle = [one for one in workers if one.busy and not one.stepping and self.sites[one.id].lost is None]
             for worker in idle:
                 # The last to begin may go on until something else happens: all others' steps are among the events.

@@ -13,13 +13,16 @@ from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import SIZES, mutants, try_mutant
+from mtpo.schedulers.admission.caps import NoLimit
 from mtpo.schedulers.admission.concur import Concur
 from mtpo.schedulers.admission.footprint import Footprint
 from mtpo.schedulers.load import load_policy
+from mtpo.schedulers.placement.conserve import ConServe
+from mtpo.schedulers.placement.failover import Failover
 from mtpo.schedulers.simulator.cluster import Setup, WorkerSetup, simulate
 from mtpo.schedulers.simulator.loss import Loss
-from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, A100_LLAMA_8B
-from mtpo.schedulers.simulator.worker import Caps
+from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, A100_LLAMA_8B, Hardware, Power, StepTime, Transfer
+from mtpo.schedulers.simulator.worker import Caps, StuckError
 from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.traces.workload import Conversation, Turn, Workload, linear
 from mtpo.schedulers.types import AdmissionObservation, RequestView, StepObservation
@@ -419,3 +422,23 @@ def test_f24_what_is_only_read_must_be_locked_too():
     assert {"mtpo.filtered-read", "mtpo.in-place", "mtpo.notified-serializable"} < broken.keys()
     steps = [step.action for step in broken["mtpo.notified-serializable"].steps]
     assert steps.count("applied") == 2 and "undone" not in steps and "deliver" not in steps
+
+
+def test_f25_a_paused_agent_keeps_the_room_that_the_only_active_one_waits_for():
+    hardware = Hardware("test", StepTime(0.01, 1e-4, 1e-7), 0, Power(100.0, 10.0), Transfer(0.05, 100, 0.1, 1e-3))
+    caps = Caps(50, 4, 256)
+    workers = (WorkerSetup(hardware, caps, True, False), WorkerSetup(hardware, caps, False, True))
+    lengths = ((0.0, [(110, 40, 0.0), (10, 5, 0.5)]), (0.05, [(90, 10, 0.0)]))
+    talks = tuple(Conversation(f"c{tag}", at, linear(tag, one)) for tag, (at, one) in enumerate(lengths))
+    workload = Workload("two", talks, timed=False)
+
+    def ended(admission, placement):
+        return len(simulate(workload, Setup(Sarathi(64), workers, admission, placement)).turns)
+
+    for placement in (ConServe(), Failover(None)):
+        with pytest.raises(StuckError, match=r"1 turns are held by .*, 1 agents wait for admission by Concur"):
+            ended(Concur(period=0.2), placement)
+        assert ended(NoLimit(), placement) == 3
+        assert ended(Concur(period=0.2, unlocks=True), placement) == 3
+        for per_request in (False, True):
+            assert ended(Footprint(period=0.2, least=1, per_request=per_request), placement) == 3

@@ -194,3 +194,16 @@ def test_a_limit_of_agents_can_not_become_one_of_requests_at_work():
     gate = started(AdmissionDecision(1), 1)
     with pytest.raises(GateError, match="can't change"):
         gate.obey(AdmissionDecision(1, per_request=True))
+
+
+@pytest.mark.parametrize("per_request", [False, True])
+def test_an_agent_that_waits_can_be_let_past_the_limit(per_request):
+    gate = Gate(AdmissionDecision(2, per_request=per_request))
+    assert gate.ready("a") == ("a",) and gate.ready("b") == ("b",)
+    assert gate.ended("a") == () and gate.ready("c") == (("c",) if per_request else ())
+    gate.obey(AdmissionDecision(1, per_request=per_request, unlocks=True))
+    assert gate.unlocks and gate.ready("a") == () and "a" in gate.line
+    assert gate.pass_by("a") == ("a",) and gate.stage("a") is Stage.GENERATING and "a" not in gate.line
+    assert gate.active > 1, "beyond the limit until others leave"
+    with pytest.raises(GateError, match="'a' is generating: no pass_by"):
+        gate.pass_by("a")

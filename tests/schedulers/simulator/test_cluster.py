@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from mtpo.schedulers.admission.caps import AgentCap, RequestCap
 from mtpo.schedulers.admission.concur import Concur
+from mtpo.schedulers.admission.footprint import Footprint
 from mtpo.schedulers.placement.conserve import Ampd, ConServe
+from mtpo.schedulers.placement.failover import Failover
 from mtpo.schedulers.placement.simple import Collocated, FullDisaggregation
 from mtpo.schedulers.simulator.cluster import Outcome, Setup, Simulation, WorkerSetup, simulate
 from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime, Transfer
@@ -293,3 +295,25 @@ def test_one_without_content_shares_nothing() -> None:
         "same", tuple(Conversation(str(n), n * 9.0, (Turn(40, 2, 0.0, (Piece(1, 40),)),)) for n in range(2))
     )
     assert [simulate(one, setup()).hits for one in (plain, same)] == [0, 36]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.integers(1, 120), st.integers(1, 30), st.sampled_from([0.0, 0.3])), min_size=1, max_size=3
+        ),
+        min_size=2,
+        max_size=7,
+    ),
+    st.sampled_from([ConServe(), ConServe(oracle=True), Failover(None)]),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_admission_and_placement_do_not_lock_each_other_where_those_with_room_go_on(
+    lengths: list[list[tuple[int, int, float]]], placement: PlacementPolicy, agents: bool
+) -> None:
+    workload = attrs.evolve(talks(*lengths, every=0.05), timed=False)
+    admission = Concur(period=0.2, unlocks=True) if agents else Footprint(period=0.2, least=1)
+    outcome = simulate(workload, setup(placement, prefillers=1, workers=1, blocks=150, admission=admission))
+    ended = len(outcome.turns) + outcome.shed + outcome.lost
+    assert ended == workload.requests
