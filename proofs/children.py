@@ -43,6 +43,15 @@ class Lost:
     why: str
 
 
+class Interrupted(KeyboardInterrupt):
+    """Somebody has stopped the work (Ctrl-C). ``found`` is what it came to: what was answered stays, the rest says that
+    nothing is known of it."""
+
+    def __init__(self, how_far: str, found: Sequence[Any]) -> None:
+        super().__init__(how_far)
+        self.found = found
+
+
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
     """What is done here takes at most so many seconds, or costs the child its life."""

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import z3
 
-from mtpo.proofs.children import Children, Lost, processes
+from mtpo.proofs.children import Children, Interrupted, Lost, processes
 from mtpo.proofs.prover import TIMEOUT_MS, Obligation, Prover, obligations
 from mtpo.proofs.remembered import Hint, Memory, memory
 from mtpo.proofs.second import Answer, SecondSolver, cvc5_name
@@ -93,20 +93,21 @@ def prove(
     wrong; what it can't tell is counted in the verdict. What would be proven of nothing fails: assumptions without a
     model, no initial state, an action never enabled. Assumptions of which no model is found are UNKNOWN.
     ``hints`` say what sufficed before (default: what is remembered, to which what is found is added); ``jobs`` is the
-    number of child processes (default: one a core; 0: none, and no hard limits). After an interrupt (Ctrl-C) what was
-    shown is returned, and the rest is UNKNOWN.
+    number of child processes (default: one a core; 0: none, and no hard limits).
+
+    Raises :class:`~mtpo.proofs.children.Interrupted` on Ctrl-C, with the verdicts so far: what is open is UNKNOWN.
     """
     basis = {p.id for p in spec.role("invariant", "lemma")}  # an inductive proof rests on all of them together
     wanted = list(obligations(spec, lambda p, a: properties is None or p in properties or p in basis))
     known = memory() if hints is None else hints
     answered: dict[int, Answered] = {}
-    never: list[Verdict] = []
-    empty: list[Verdict] = []
+    rest: list[Verdict] = []
+    stopped = ""
     with Children(lambda: _Solver(spec, wanted, timeout_ms, known), processes() if jobs is None else jobs) as solvers:
         try:
-            empty = _verdicts(solvers.ask(_Question("model")), f"{spec.name}.assumptions")
-            if any(v.status is Status.FAILED for v in empty):
-                return empty
+            rest = _verdicts(solvers.ask(_Question("model")), f"{spec.name}.assumptions")
+            if any(v.status is Status.FAILED for v in rest):
+                return rest
             scripts = keep_smt2 is not None or confirm is not None
             questions = [_Question("obligation", number, scripts) for number in range(len(wanted))]
 
@@ -124,18 +125,23 @@ def prove(
                 answered[number] = attrs.evolve(answer, scripts=())
             progress(len(wanted), len(wanted), "")
             broken = any(wanted[n].property in basis and a.status is not Status.PROVED for n, a in answered.items())
-            never = _verdicts(solvers.ask(_Question("never at all" if broken else "never")), f"{spec.name}.actions")
+            never = solvers.ask(_Question("never at all" if broken else "never"))
+            rest = [*_verdicts(never, f"{spec.name}.actions"), *rest]
         except KeyboardInterrupt:
-            why = f"interrupted after {len(answered)} of {len(wanted)} obligations"
-            answered = {n: answered.get(n, Answered(Status.UNKNOWN, 0.0, why)) for n in range(len(wanted))}
+            stopped = f"interrupted after {len(answered)} of {len(wanted)} obligations"
+            rest.append(Verdict(f"{spec.name}.actions", Status.UNKNOWN, "model", {"why": stopped}))
     if hints is None:
         known.keep()
     results: dict[str, list[tuple[Obligation, Answered]]] = {}
     for number, obligation in enumerate(wanted):
-        results.setdefault(obligation.property, []).append((obligation, answered[number]))
+        answer = answered.get(number) or Answered(Status.UNKNOWN, 0.0, stopped)
+        results.setdefault(obligation.property, []).append((obligation, answer))
     broken_ids = sorted(id for id in basis & set(results) if any(a.status is not Status.PROVED for _, a in results[id]))
     shown = {id: found for id, found in results.items() if properties is None or id in properties}
-    return [*(_verdict(spec, id, found, broken_ids) for id, found in shown.items()), *never, *empty]
+    verdicts = [*(_verdict(spec, id, found, broken_ids) for id, found in shown.items()), *rest]
+    if stopped:
+        raise Interrupted(stopped, verdicts)
+    return verdicts
 
 
 def _verdicts(reply: Answered | list[Verdict] | Lost, id: str) -> list[Verdict]:

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from mtpo.proofs.alterations import alterations
-from mtpo.proofs.children import Children, Lost, processes
+from mtpo.proofs.children import Children, Interrupted, Lost, processes
 from mtpo.proofs.explore import explore
 from mtpo.proofs.instances import Roots, is_mtpo, mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.refuting import broken_by
@@ -181,7 +181,8 @@ def mutate(
     """Try every mutant of a spec whose id contains ``only``; ``size`` elements of each sort (by default the least that
     will do) are explored. ``jobs`` mutants at a time, in child processes (default: one a core; 0: in this one).
 
-    Raises :class:`NotSound` for a spec that is violated as it stands: any mutant of it would be killed for that.
+    Raises :class:`NotSound` for a spec that is violated as it stands: any mutant of it would be killed for that;
+    :class:`~mtpo.proofs.children.Interrupted` on Ctrl-C, with what is known so far.
     """
     found = [mutant for mutant in mutants(spec) if only in mutant.id]
     sizes = sizes or (SIZES["mtpo"] if is_mtpo(spec) else dict.fromkeys(spec.sorts, max(3, size or 0)))
@@ -195,16 +196,23 @@ def mutate(
     def begin(number: int) -> None:
         progress(len(fates), len(found), found[number].id)
 
+    def lost(mutant: Mutant, why: str) -> Fate:
+        return Fate(mutant, (), "", equivalent.get(mutant.id, ""), 0.0, why=why)
+
     with Children(serve, processes() if jobs is None else jobs) as children:
-        for number, answer in children.map(range(len(found)), begin):
-            mutant = found[number]
-            reason = equivalent.get(mutant.id, "")
-            fates[number] = (
-                Fate(mutant, (), "", reason, 0.0, why=answer.why)
-                if isinstance(answer, Lost)
-                else answer.fate(mutant, reason)
-            )
-    progress(len(found), len(found), "")
+        try:
+            for number, answer in children.map(range(len(found)), begin):
+                mutant = found[number]
+                fates[number] = (
+                    lost(mutant, answer.why)
+                    if isinstance(answer, Lost)
+                    else answer.fate(mutant, equivalent.get(mutant.id, ""))
+                )
+            progress(len(found), len(found), "")
+        except KeyboardInterrupt:
+            why = f"interrupted after {len(fates)} of {len(found)} mutants"
+            tried = [fates.get(n) or lost(mutant, why) for n, mutant in enumerate(found)]
+            raise Interrupted(why, tried) from None
     return [fates[number] for number in range(len(found))]
 
 

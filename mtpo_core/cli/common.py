@@ -56,7 +56,8 @@ def usage(message: str) -> typer.Exit:
 
 
 def verb(body: Callable[P, R]) -> Callable[P, R]:
-    """A verb: a user's mistake ends with one line and exit code 2, never with a traceback."""
+    """A verb: a user's mistake ends with one line and exit code 2, an interrupt with one line and 3, never with a
+    traceback."""
 
     @functools.wraps(body)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -69,6 +70,9 @@ def verb(body: Callable[P, R]) -> Callable[P, R]:
             raise usage(f"this verb needs {error.name}: pip install 'mtpo[{extra}]'") from None
         except BrokenPipeError:
             raise closed_pipe() from None
+        except KeyboardInterrupt as error:
+            typer.echo(f"mtpo: interrupted{f' while {error}' if error.args else ''}; nothing is concluded", err=True)
+            raise typer.Exit(3) from None
         except (ValueError, OSError, RuntimeError) as error:
             if not _is_ours(error):
                 raise
@@ -94,19 +98,23 @@ def print_json(data: Any) -> None:
 
 @contextlib.contextmanager
 def progress(what: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """A line on standard error that says how far a long piece of work is; silent when it is no terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda text: None
-        return
-    last = [0.0]
-    with err.status(what) as status:
+    """A line on standard error that says how far a long piece of work is; silent when it is no terminal. Where it was
+    is said by an interrupt, too."""
+    last, now = 0.0, what
+    shown = contextlib.nullcontext() if quiet or not sys.stderr.isatty() else err.status(what)
+    with shown as status:
 
         def update(text: str) -> None:
-            if time.monotonic() - last[0] > 0.1:
-                last[0] = time.monotonic()
-                status.update(f"{what}: {text}")
+            nonlocal last, now
+            now = f"{what}: {text}"
+            if status is not None and time.monotonic() - last > 0.1:
+                last = time.monotonic()
+                status.update(now)
 
-        yield update
+        try:
+            yield update
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(now.strip()) from None
 
 
 def plural(count: int, what: str) -> str:

@@ -40,6 +40,7 @@ def mutate_command(
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
+    from mtpo.proofs.children import Interrupted
     from mtpo.proofs.ledger import MODULES, Entry, sources_hash
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
@@ -60,7 +61,11 @@ def mutate_command(
     for one in specs:
         with progress(f"mutants of {one.name}", json) as tell:
             equivalent = {**EQUIVALENT, **source.equivalent} if spec in BUILT_IN else source.equivalent
-            fates += mutate(one, only=only, equivalent=equivalent, size=size, progress=counted(tell, "mutants"))
+            try:
+                fates += mutate(one, only=only, equivalent=equivalent, size=size, progress=counted(tell, "mutants"))
+            except Interrupted as stop:
+                fates += stop.found
+                break
         if record is not None:
             killed = sum(bool(f.killed_by) for f in fates)
             equivalent = {f.mutant.id: f.reason for f in fates if f.reason and not f.killed_by}

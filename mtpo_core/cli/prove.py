@@ -39,6 +39,7 @@ def prove_command(
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
+    from mtpo.proofs.children import Interrupted
     from mtpo.proofs.inductive import prove, solver_name
     from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
@@ -63,16 +64,20 @@ def prove_command(
         english |= {p.id: p.doc for p in (*one.properties.values(), *one.variants.values())}
         second = SecondSolver(timeout) if cvc5 else None
         with progress(f"proving {one.name}", json) as tell, second or contextlib.nullcontext():
-            found += prove(
-                one,
-                properties=frozenset(property) if property else None,
-                timeout_ms=int(timeout * 1000),
-                progress=counted(tell, "obligations"),
-                keep_smt2=_keeper(smt2),
-                confirm=second,
-                hints=hints,
-                jobs=jobs,
-            )
+            try:
+                found += prove(
+                    one,
+                    properties=frozenset(property) if property else None,
+                    timeout_ms=int(timeout * 1000),
+                    progress=counted(tell, "obligations"),
+                    keep_smt2=_keeper(smt2),
+                    confirm=second,
+                    hints=hints,
+                    jobs=jobs,
+                )
+            except Interrupted as stop:
+                found += stop.found
+                break
     hints.keep()
     if remember is not None:
         hints.keep(remember)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from mtpo.proofs import children
-from mtpo.proofs.children import Children, Lost, limited, processes
+from mtpo.proofs.children import Children, Interrupted, Lost, limited, processes
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.language import Spec
@@ -123,9 +123,10 @@ def test_an_interrupt_leaves_what_was_shown(lock: Spec) -> None:
             raise KeyboardInterrupt
 
     for jobs in (0, 2):
-        found = prove(lock, progress=stop, jobs=jobs)
-        assert {v.property for v in found} == {"lock.exclusion", "lock.no-barging", "lock.emptied"}
-        unknown = [v for v in found if v.status is Status.UNKNOWN]
-        assert unknown
-        assert all("interrupted after 3 of 6 obligations" in v.detail["why"] or "lock.exclusion" in v.detail["why"]
-                   for v in unknown)  # fmt: skip
+        with pytest.raises(Interrupted, match="interrupted after 3 of 6 obligations") as stopped:
+            prove(lock, progress=stop, jobs=jobs)
+        found = {v.property: v for v in stopped.value.found}
+        assert set(found) == {"lock.exclusion", "lock.no-barging", "lock.emptied", "lock.actions"}
+        unknown = [v for v in found.values() if v.status is Status.UNKNOWN]
+        assert len(unknown) >= 2
+        assert all("interrupted after 3" in v.detail["why"] or "lock.exclusion" in v.detail["why"] for v in unknown)

@@ -9,7 +9,7 @@ import pytest
 
 import mtpo.proofs.mutate as mutating
 from mtpo.proofs.alterations import alterations
-from mtpo.proofs.children import processes
+from mtpo.proofs.children import Interrupted, processes
 from mtpo.proofs.mutate import EQUIVALENT, SIZES, Mutant, mutants, mutate, try_mutant
 from mtpo.spec.language import Spec
 from mtpo.spec.mtpo import mtpo
@@ -142,3 +142,16 @@ def test_every_mutant_is_caught_or_listed_as_equivalent(mutant: Mutant) -> None:
     assert not fate.survived
     assert bool(fate.killed_by) != bool(fate.reason)
     assert (mutant.id in EQUIVALENT) == (not fate.killed_by)
+
+
+def test_an_interrupt_leaves_what_is_known() -> None:
+    def stop(done: int, total: int, what: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="interrupted after 2 of") as stopped:
+        mutate(kv, only="kv.evict", progress=stop, jobs=0)
+    fates = stopped.value.found
+    assert [f.why for f in fates[:2]] == ["", ""]
+    assert {f.why for f in fates[2:]} == {f"interrupted after 2 of {len(fates)} mutants"}
+    assert not any(f.survived for f in fates[2:])

@@ -1,0 +1,69 @@
+"""Ctrl-C: one line that says where the work was, exit code 3, and what was shown up to there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mtpo.proofs.explore as exploring
+from mtpo.proofs.prover import Prover
+
+Mtpo = Callable[..., Any]
+
+
+def test_an_interrupted_exploration_says_where_it_was(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*args: object, progress: Callable[[int, int], None], **kwargs: object) -> None:
+        progress(1_234, 56)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exploring, "explore", stop)
+    said = mtpo("explore", "kv", "--json")
+    assert (said.code, said.out) == (3, "")
+    assert said.err == (
+        "mtpo: interrupted while exploring kv: 1,234 states, 56 to go on this level; nothing is concluded\n"
+    )
+
+
+def test_an_interrupted_proof_tells_what_it_has_shown(
+    mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch, lock_path: Path
+) -> None:
+    own, asked = Prover.discharge, [0]
+
+    def discharge(self: Prover, obligation: Any) -> Any:
+        asked[0] += 1
+        if asked[0] == 5:
+            raise KeyboardInterrupt
+        return own(self, obligation)
+
+    monkeypatch.setattr(Prover, "discharge", discharge)
+    said = mtpo("prove", lock_path, "--jobs", "0", "--json")
+    assert said.code == 3
+    fates = {v["property"]: v["status"] for v in said.json["verdicts"]}
+    assert "UNKNOWN" in fates.values()
+    assert {v["why"] for v in said.json["verdicts"] if v["status"] == "UNKNOWN"} & {
+        "interrupted after 4 of 6 obligations"
+    }
+
+
+def test_an_interrupted_search_for_mutants_tells_of_those_tried(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mtpo.proofs.mutate as mutating
+
+    own, tried = mutating.try_mutant, [0]
+
+    def try_mutant(*args: Any, **kwargs: Any) -> Any:
+        tried[0] += 1
+        if tried[0] == 2:
+            raise KeyboardInterrupt
+        return own(*args, **kwargs)
+
+    monkeypatch.setattr(mutating, "try_mutant", try_mutant)
+    monkeypatch.setattr(mutating, "processes", lambda: 0)
+    said = mtpo("mutate", "kv", "--only", "kv.evict")
+    assert said.code == 3
+    lines = said.out.splitlines()
+    assert lines[0].split()[0] != "UNKNOWN"
+    assert all(line.startswith("UNKNOWN") and "interrupted after 1 of" in line for line in lines[1:-2])
+    assert lines[-1].endswith(" unknown")
