@@ -143,7 +143,7 @@ def end(a: Agent) -> None:
 def go_on(a: Agent) -> None:
     "At a boundary an agent within the window submits its next step at once."
     require("boundary", tool(a))
-    require("within", ~over(a))
+    require("within", open_(seat(a)))
     tool[a] = False
     generating[a] = True
 
@@ -341,6 +341,13 @@ def first_come_first_served() -> Bool:
     )
 
 
+@footprint.step_property("footprint.bottom-is-told")
+def bottom_is_told() -> Bool:
+    "That a decision closed seats down to the smallest window is told when it happens, and for good."
+    closes = exists(Seat, lambda s: open_(s) & ~open_.next(s))
+    return iff(bottom.next(), bottom() | (closes & forall(Seat, lambda s: implies(open_.next(s), least(s)))))
+
+
 @footprint.invariant("footprint.room-when-nobody-runs")
 def room_when_nobody_runs() -> Bool:
     "When nobody is admitted there is an open, empty seat: whoever waits can be admitted."
@@ -411,6 +418,12 @@ def reach_resumed() -> Bool:
 
 
 EQUIVALENT: Final = {
+    **{
+        f"footprint.{action}.own-seats~{k}": "each two agents are asked for twice, once in either order"
+        for action in ("pause", "finish", "grow", "cut")
+        for k in (4, 5)
+    },
     "footprint.pause.seat:=": "who is paused had a closed seat: that the others keep theirs is one of the choices",
     "footprint.pause.generating:=": "at a boundary it does not generate",
+    "footprint.pause.before:=~4": "caught by one-line with four agents, not with three: one stays, one goes, two wait",
 }

@@ -94,7 +94,7 @@ FOOTPRINT: Final = (
         "measure",
         "ours, F23",
         "How many agents of the present size fit is measured, and the window goes there.",
-        "measure never-stuck only-by-measure grow stay decides reach-regrown",
+        "measure never-stuck only-by-measure grow stay decides bottom-is-told reach-regrown",
     ),
     _footprint(
         "in-time",
