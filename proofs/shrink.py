@@ -25,6 +25,9 @@ Key = tuple[int, int]
 MOST_CHECKS = 600
 """Judgments of one shrinking."""
 
+MOST_RECORDS = 500_000
+"""Records of all logs that are judged to leave things out."""
+
 
 class NothingToShrink(ValueError):
     """The log violates nothing, or only what making it anew would mend: one line that says which."""
@@ -54,6 +57,7 @@ def shrink(run: LoggedRun, tell: Callable[[str], None] = lambda text: None) -> S
     allowed.sort(key=lambda property: property.startswith("log."))  # what the run did, before how it is written
     search = _Search(run, allowed, tell)
     records = search.prefix(list(run.records), _end(whole, allowed[0]))
+    records = search.around(records)
     size = -1
     while size != len(records):
         size = len(records)
@@ -70,11 +74,12 @@ def shrink(run: LoggedRun, tell: Callable[[str], None] = lambda text: None) -> S
 class _Search:
     def __init__(self, run: LoggedRun, allowed: Sequence[str], tell: Callable[[str], None]) -> None:
         self.run, self.allowed, self.tell = run, allowed, tell
-        self.checks = 0
+        self.checks = self.judged = 0
 
     def fails(self, records: Sequence[Record]) -> bool:
         """Whether the log still violates the property, and nothing new."""
         self.checks += 1
+        self.judged += len(records)
         self.tell(f"{len(records)} records, {self.checks} logs judged")
         found = _violated(rechained(self.run, records))
         return self.allowed[0] in found and set(found) <= set(self.allowed)
@@ -91,6 +96,31 @@ class _Search:
             low, high = (low, middle) if self.fails(records[:middle]) else (middle + 1, high)
         return records[:high] if high == len(records) or self.fails(records[:high]) else records
 
+    @property
+    def spent(self) -> bool:
+        """Enough was tried."""
+        return self.checks >= MOST_CHECKS or self.judged >= MOST_RECORDS
+
+    def around(self, records: list[Record]) -> list[Record]:
+        """What the agent of the last record did, with those that share objects with it, and so on: the fewest."""
+        touched: dict[int, set[str]] = {}
+        for r in records:
+            if r.agent is not None:
+                touched.setdefault(r.agent, set()).update(objects_of(r))
+        kept = {records[-1].agent} & touched.keys()
+        while kept and self.judged < MOST_RECORDS:
+            tried = without_agents(records, touched.keys() - kept)
+            if 2 * len(tried) > len(records):
+                break
+            if self.fails(tried):
+                return renumbered(tried)
+            objects = set[str]().union(*(touched[agent] for agent in kept))
+            wider = {agent for agent, own in touched.items() if own & objects}
+            if wider <= kept:
+                break
+            kept |= wider
+        return records
+
     def fewer(
         self,
         records: list[Record],
@@ -101,13 +131,13 @@ class _Search:
         chunk = max(1, len(things(records)) // 2)
         while True:
             place, dropped = 0, False
-            while place < len(things(records)) and self.checks < MOST_CHECKS:
+            while place < len(things(records)) and not self.spent:
                 tried = drop(records, set(things(records)[place : place + chunk]))
                 if len(tried) and tried != records and self.fails(tried):
                     records, dropped = renumbered(tried), True
                 else:
                     place += chunk
-            if (chunk == 1 and not dropped) or self.checks >= MOST_CHECKS:
+            if (chunk == 1 and not dropped) or self.spent:
                 return records
             chunk = max(1, chunk // 2)
 
