@@ -9,9 +9,10 @@ pytest.importorskip("z3")
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import every_instance
+from mtpo.proofs.mutate import mutate
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
-from mtpo.spec.conserve import Conversation, Decoder, Slot, conserve
+from mtpo.spec.conserve import EQUIVALENT, Conversation, Decoder, Slot, conserve
 
 PROVEN = {
     "conserve.one-transfer",
@@ -102,3 +103,9 @@ def test_a_crash_is_the_one_way_to_a_second_transfer():
     instance, state = story(*RUNS, ("crash", 0), *again)
     assert instance.value(state, "twice", 0) and instance.value(state, "lost", 0)
     assert instance.value(state, "at", 0) == 1
+
+
+@pytest.mark.slow
+def test_every_mutant_is_caught_or_known_to_change_nothing():
+    fates = mutate(conserve, equivalent=EQUIVALENT)
+    assert {f.mutant.id for f in fates if not f.killed_by} == set(EQUIVALENT)
