@@ -327,16 +327,16 @@ def is_names(spec: Spec) -> bool:
 FOOTPRINTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("all, and a leaf", ("root", "leaf")),
     ("a leaf, and another", ("leaf", "last")),
-    ("a directory, and a leaf in it", ("inner", "last")),
+    ("a directory, and a leaf in it", ("inner", "leaf")),
 )
 """The names of each call in each choice for names; past two calls they repeat."""
 
 
 def names_instance(sizes: dict[type[Sort], int], spec: Spec = names) -> tuple[Instance, Roots]:
-    """One tree: directories in each other, the root the outermost, a leaf in the innermost, another in the second; and
+    """One tree: directories in each other, the root the outermost, a leaf in the innermost, another in the root; and
     each of the choices of footprints."""
     nodes = sizes[Node]
-    parents = [0, *range(nodes - 2), min(1, max(0, nodes - 3))][:nodes]
+    parents = [0, *range(nodes - 2), 0][:nodes]
     paths = [{0}]
     for node in range(1, nodes):
         paths.append(paths[parents[node]] | {node})

@@ -96,7 +96,7 @@ def enumerate_(c: Call, n: Node) -> None:
     require("unlocked", forall(Call, Node, lambda d, m: implies(holds(d, m), ~meet(n, m))))
     listed[c, n] = True
     looked.becomes(lambda d, m: ite(d == c, (m == n) | (over(n, m) & there(m)), looked(d, m)))
-    saw.becomes(lambda d, m: ite(d == c, over(n, m) & there(m), saw(d, m)))
+    saw.becomes(lambda d, m: ite(d == c, there(m), saw(d, m)))
 
 
 @names.action
@@ -113,7 +113,7 @@ def create(c: Call, n: Node, p: Node, m: Node) -> None:
 def remove(c: Call, n: Node, p: Node, m: Node) -> None:
     "A leaf goes, with the directories that this leaves empty; the listing of the deepest that stays is written too."
     require("leaf", leaf(m) & there(m))
-    require("stays", there(p) & over(p, m) & (p != m))
+    require("stays", over(p, m))
     require(
         "emptied",
         forall(
@@ -138,8 +138,24 @@ def refresh(c: Call, n: Node) -> None:
     require("unlocked", forall(Call, Node, lambda d, m: implies(holds(d, m), ~meet(n, m))))
     told[c] = False
     looked.becomes(lambda d, m: ite(d == c, (m == n) | (over(n, m) & there(m)), looked(d, m)))
-    saw.becomes(lambda d, m: ite(d == c, over(n, m) & there(m), saw(d, m)))
+    saw.becomes(lambda d, m: ite(d == c, there(m), saw(d, m)))
 
+
+_ELSEWHERE: Final = "where p is not over the leaf nothing is on the way to it, and nothing happens"
+_ALL_UNDER: Final = (
+    "who looked at something over the leaf had enumerated it, and all that was under it: it is told anyway"
+)
+
+EQUIVALENT: Final = {
+    "names.create.deepest/1": _ELSEWHERE,
+    "names.remove.stays": _ELSEWHERE,
+    "names.create.deepest/2": _ALL_UNDER,
+    "names.create.deepest~0": _ALL_UNDER,
+    "names.create.told:=~0": _ALL_UNDER,
+    "names.remove.told:=~0": _ALL_UNDER,
+    "names.create.there:=~0": "what is over p is there already",
+    "names.remove.leaf/0": "a directory that is there has a leaf under it, which stands in the way of `emptied`",
+}
 
 # -- assumptions ---------------------------------------------------------------------------------------------------
 

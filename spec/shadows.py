@@ -7,7 +7,7 @@ that is not re-applied. A call on several objects acts on all of them or on none
 
 The papers say no more than that a covered write "needs no replay". What is undone gets back what it had replaced, and
 that was captured when the shadow's effect was not there. So when a cover goes for good, the object holds what lies
-below the shadow, not what the order implies (F25). Here the shadow *surfaces*: it acts at its place, as a late call
+below the shadow, not what the order implies (F28). Here the shadow *surfaces*: it acts at its place, as a late call
 would, with a repair of its own; the repair in which its cover was lost does not end before. So it does for whoever
 wants to read between the shadow and its cover: nothing that was kept has that value.
 

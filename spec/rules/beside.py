@@ -12,20 +12,20 @@ _names = rules_of("names")
 SHADOWS: Final = (
     _shadows(
         "covered",
-        "CoAgent 3, replay; ours, F25",
+        "CoAgent 3, replay; ours, F28",
         "A blind write that a later blind write covers, with no reader between, need not act, nor be re-applied.",
         "shadow skipped covered hidden-costs-nothing reach-two-covers reach-skipped",
         "A blind write is taken to be one that can't fail: one that may reads what makes it fail (F8).",
     ),
     _shadows(
         "surface",
-        "ours, F25",
+        "ours, F28",
         "A shadow whose cover is gone acts at its place before anything else does.",
         "surface settle.none-bare as-ordered reach-half-bare reach-surfaced",
     ),
     _shadows(
         "read",
-        "SCCP 3, wr; ours, F25",
+        "SCCP 3, wr; ours, F28",
         "A read gets the value at its position; where that is a shadow's, it must have surfaced.",
         "read read.unshadowed call.unshadowed reads-as-ordered unseen hidden-below sources",
     ),

@@ -48,8 +48,8 @@ MTPO: Final = (
         "CoAgent 3, replay",
         "Undone writes are re-applied in order.",
         "redone redone.ascending redone.policy",
-        "A blind write that a later blind write covers need not be re-applied: every write is re-applied here, and left "
-        "out in the spec shadows.",
+        "A blind write that a later blind write covers need not be re-applied: every write is re-applied here; see "
+        "the spec shadows.",
     ),
     _mtpo(
         "notify",

@@ -27,19 +27,21 @@ from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.traces.workload import Conversation, Turn, Workload, linear
 from mtpo.schedulers.types import AdmissionObservation, RequestView, StepObservation
 from mtpo.spec.bounded_gap import gap
-from mtpo.spec.concrete import Instance
+from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.concur import concur
 from mtpo.spec.delivery import delivery
 from mtpo.spec.failover import failover
 from mtpo.spec.footprint import footprint
 from mtpo.spec.language import forall, implies
-from mtpo.spec.mtpo import Call, mtpo
+from mtpo.spec.mtpo import Agent, Call, mtpo
 from mtpo.spec.mtpo import Object as Piece
+from mtpo.spec.mtpo import Value as Result
 from mtpo.spec.mtpo.model import author, note, opened, writes
 from mtpo.spec.paged_kv import kv
 from mtpo.spec.recovery import Call as LoggedCall
 from mtpo.spec.recovery import Object, Value, recovery
 from mtpo.spec.rules import clauses_of
+from mtpo.spec.shadows import shadows
 from mtpo_core import machine as m
 from mtpo_core.machine import Key, Machine, Policy
 
@@ -48,7 +50,9 @@ TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding
 
 def mutant_of(id: str):
     spec = next(
-        spec for spec in (mtpo, recovery, delivery, gap, failover, footprint) if spec.name == id.partition(".")[0]
+        spec
+        for spec in (mtpo, recovery, delivery, gap, failover, footprint, shadows)
+        if spec.name == id.partition(".")[0]
     )
     return next(mutant for mutant in mutants(spec) if mutant.id == id)
 
@@ -442,3 +446,45 @@ def test_f25_a_paused_agent_keeps_the_room_that_the_only_active_one_waits_for():
         assert ended(Concur(period=0.2, unlocks=True), placement) == 3
         for per_request in (False, True):
             assert ended(Footprint(period=0.2, least=1, per_request=per_request), placement) == 3
+
+
+def test_f28_a_write_is_lost_when_what_covers_it_goes():
+    for id, property in (
+        ("shadows.settle.none-bare", "shadows.as-ordered"),
+        ("shadows.surface.seeds", "shadows.closed"),
+        ("shadows.read.unshadowed", "shadows.reads-as-ordered"),
+    ):
+        assert property in fate(id).killed_by, id
+
+
+def test_f26_a_read_by_undo_under_cancel_withdraws_what_it_looked_beneath():
+    constants = {
+        "origin": [0],
+        "author": [0, 0, 1],
+        "reads": [0, 1, 0],
+        "writes": [1, 0, 1],
+        "invertible": [1, 1, 1],
+        "given": [0],
+        "accepts": [0] * 6,
+        "replay": [0],
+    }
+    at = Instance(mtpo, {Agent: 2, Call: 3, Piece: 1, Result: 2}, constants)
+    state = at.initial()
+    steps = [("launch", 0), ("launch", 1), ("call", 2, (0, 0, 0), (1,)), ("applied", 2, (1,)), ("settle", 2)]
+    steps += [("call", 1, (0, 0, 1), (1,)), ("undone", 2), ("applied", 1, (0,))]
+    for action, *args in steps:
+        step = Step(action, tuple(args))
+        assert not at.refused(state, step), step
+        at.perform(state, step)
+    assert at.value(state, "saw", 1, 0) == 0, "the read is right"
+    assert [c.id for c in at.refused(state, Step("redone", (2, (1,))))] == ["mtpo.redone.policy"]
+    at.perform(state, Step("cancelled", (2,)))
+    assert at.value(state, "withdrawn", 2) and at.value(state, "note", 2) and not at.violated(state)
+
+
+def test_f27_a_redo_goes_by_the_exact_value_though_its_author_is_not_told():
+    push = mtpo.actions["redone"]
+    kept = tuple(u for u in push.updates if u.variable.name != "saw")
+    spec = mtpo.without(actions={**mtpo.actions, "redone": attrs.evolve(push, updates=kept)})
+    broken, _, complete = all_broken(*mtpo_instance(2, 1, 1, spec=spec, predicates=True), 10**6)
+    assert complete and "mtpo.effects-exact" in broken
