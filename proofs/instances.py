@@ -17,6 +17,7 @@ from mtpo.spec.bounded_gap import gap
 from mtpo.spec.concrete import Instance, State
 from mtpo.spec.fairbatching import Request, fair
 from mtpo.spec.language import Sort, Spec
+from mtpo.spec.levels import Position, levels
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
 from mtpo.spec.names import Call as NamingCall
 from mtpo.spec.names import Node, names
@@ -359,16 +360,24 @@ def names_instance(sizes: dict[type[Sort], int], spec: Spec = names) -> tuple[In
     return instance, Roots(make, f"one tree; footprints: {'; '.join(name for name, _ in FOOTPRINTS)}")
 
 
+def is_levels(spec: Spec) -> bool:
+    """Whether a spec is the built-in levels or one made of it by changing rules."""
+    return spec.variables.get("made") is levels.variables["made"]
+
+
 def sizes_for(spec: Spec, size: int | None = None) -> dict[type[Sort], int]:
     """Elements of each sort of a spec other than mtpo: ``size``, or the least that will do.
 
     That is two, but for fair three requests, since of two none is ever put off, for gap three, since two leave a third
-    waiting, for recovery two calls beside the origin, for shadows three, and for names four nodes.
+    waiting, for recovery two calls beside the origin, for shadows three, for names
+    four nodes, and for levels four positions and one query.
     """
     if size is None and is_recovery(spec):
         return {sort: 3 if sort is LoggedCall else 2 for sort in spec.sorts}
     if size is None and is_names(spec):
         return {sort: 4 if sort is Node else 2 for sort in spec.sorts}
+    if size is None and is_levels(spec):
+        return {sort: 4 if sort is Position else 1 for sort in spec.sorts}
     if size is None and is_shadows(spec):
         return {sort: 4 if sort is HiddenCall else 2 for sort in spec.sorts}
     return dict.fromkeys(spec.sorts, size or (3 if is_fair(spec) or is_gap(spec) else 2))

@@ -27,6 +27,7 @@ BUILT_IN = {
     "delivery": "mtpo.spec.delivery:delivery",
     "shadows": "mtpo.spec.shadows:shadows",
     "names": "mtpo.spec.names:names",
+    "levels": "mtpo.spec.levels:levels",
 }
 
 SPEC_HELP = f"{', '.join(BUILT_IN)} or FILE.py"

@@ -28,6 +28,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *protocol.DELIVERY,
     *beside.SHADOWS,
     *beside.NAMES,
+    *beside.LEVELS,
     *ours.GAP,
     *ours.FAILOVER,
     *ours.FOOTPRINT,

@@ -1,4 +1,4 @@
-"""Beside the protocol: shadows and names."""
+"""Beside the protocol: shadows, names, and the levels of a read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from mtpo.spec.rules.rule import rules_of
 
 _shadows = rules_of("shadows")
 _names = rules_of("names")
+_levels = rules_of("levels")
 
 SHADOWS: Final = (
     _shadows(
@@ -83,4 +84,29 @@ NAMES: Final = (
         "create.deepest remove.deepest remove.emptied create.told:= remove.told:= path looked-at",
     ),
     _names("consume", "SCCP 3, rw", "Who is told learns what is there now.", "refresh notes-consumed"),
+)
+
+LEVELS: Final = (
+    _levels(
+        "value",
+        "SCCP 3, wr",
+        "However a read is served, it gets the value at its position.",
+        "every-way as-positioned read_live write",
+        "Who is told of a late write is in the spec mtpo; here a reader has the new value at once.",
+    ),
+    _levels("kept", "SCCP 3, wr", "A read is served from a version that was kept.", "read_kept drop"),
+    _levels(
+        "cached",
+        "SCCP 3, wr",
+        "A read is served from a result that another made, if what that was made of is what is at its position.",
+        "cache read_cached read_cached.unchanged reach-cached",
+    ),
+    _levels(
+        "undo",
+        "SCCP 3, wr; ours, F26",
+        "Else what is above is undone, the live state read, and all redone; who looks at the live state waits.",
+        "look_beneath undo read_beneath redo give_back leaves-no-trace top-is-live nothing-withdrawn given-back "
+        "undo-ends reach-beneath",
+    ),
+    _levels("invariants-of-proof", "ours", "What the others need to be inductive.", "made-of first"),
 )
