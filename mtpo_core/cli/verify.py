@@ -5,7 +5,8 @@ before, which detects a cut tail, a rewritten log, and values that were redacted
 of the spec, the clauses that are false are told with the elements, the facts, and the record since which they are. With
 --shrink a log that violates a property is made smaller and written as lines of JSON: fewer agents, calls, objects and
 records that violate the same property and none that the whole does not. The last line is the verdict: yes (exit code
-0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more). Interrupted (Ctrl-C) it says in one line how far it came; exit code 3.
+0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more). Interrupted
+(Ctrl-C) it says in one line how far it came; the exit code is 3 then.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Annotated, Any
 import typer
 
 from mtpo_core.cli.common import out, print_json, progress, usage, verb, writable
-from mtpo_core.cli.logs import one_line
 
 NEEDS_ARGUMENTS = True
 
@@ -34,7 +34,7 @@ def verify_command(
 
     from mtpo.proofs.certificate import RunCertificate
     from mtpo.proofs.judge import judge
-    from mtpo_core.cli.logs import opened
+    from mtpo_core.cli.logs import one_line, opened
 
     expected = RunCertificate.load(certificate) if certificate else None
     stage = ["reading it"]
@@ -119,5 +119,7 @@ def _why(run: Any, found: Any, log: Path, quiet: bool) -> Any:
 
 def _interrupted(what: str) -> typer.Exit:
     """Print one line on standard error; raise what it returns: exit code 3, not known."""
+    from mtpo_core.cli.logs import one_line
+
     typer.echo(f"mtpo: {one_line(what)}", err=True)
     return typer.Exit(3)

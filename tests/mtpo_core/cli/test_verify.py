@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from mtpo.proofs.replay import Run
 from mtpo.proofs.shrink import rechained
+from mtpo.spec.records import Record
 from mtpo_core.log import read_log, redact
 from mtpo_core.loglines import export_jsonl, import_jsonl
 
@@ -119,3 +121,32 @@ def test_why_a_log_stops_being_a_run_and_a_smaller_one(log: Path, tmp_path: Path
     assert len(small.read_text().splitlines()) < len(list(export_jsonl(forged)))
     found = mtpo("verify", path, "--json")
     assert found.json["unmatched"]["clauses"][0]["remedies"] == ["settle 1.1"]
+
+
+def test_an_interrupt_says_how_far_it_came(log: Path, mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, exit code 3; nothing that looks like a verdict."""
+    taken = 0
+
+    def take(self: Run, record: Record) -> None:
+        nonlocal taken
+        if taken == 7:
+            raise KeyboardInterrupt
+        taken += 1
+        original(self, record)
+
+    original = Run.take
+    monkeypatch.setattr(Run, "take", take)
+    found = mtpo("verify", log)
+    total = len(read_log(log).records)
+    assert (found.code, found.out) == (3, "")
+    assert found.err == f"mtpo: {log}: interrupted: 7 of {total} records replayed against the spec; no verdict\n"
+
+
+def test_an_interrupt_before_the_replay(log: Path, mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mtpo.proofs.judge.check", check)
+    found = mtpo("verify", log)
+    assert found.code == 3
+    assert len(found.err.splitlines()) == 1 and "checking the chain and the rules of" in found.err
