@@ -358,10 +358,9 @@ class Compiler:
 
     def _index_change(self, index: Index, atom: Atom) -> list[tuple[str, list[str]]]:
         """Code for a change of a cell of the atom, each with what must be true for it: ``new``, ``old`` or nothing."""
-        rest = tuple(a for a in index.atoms if a is not atom)
         keys = [f"k{i}" for i in range(index.keys)]
         sorts = self._index_sorts(index)
-        rest = self.kept(atom, rest)
+        rest = self.kept(atom, [a for a in index.atoms if a is not atom])
         add, drop = [f"@add {index.name} {index.key}"], [f"@drop {index.name} {index.key}"]
 
         def block(value: str, body: list[str]) -> list[str]:

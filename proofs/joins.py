@@ -366,7 +366,7 @@ def merged(lines: Sequence[str]) -> list[str]:
     return out
 
 
-def rename(literal: Any, names: Mapping[Any, str]) -> Any:
+def rename(literal: Any, names: Mapping[Any, Any]) -> Any:
     """A literal with other names for its variables."""
 
     def other(operand: Any) -> Any:

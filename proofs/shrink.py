@@ -107,7 +107,7 @@ class _Search:
         for r in records:
             if r.agent is not None:
                 touched.setdefault(r.agent, set()).update(objects_of(r))
-        kept = {records[-1].agent} & touched.keys()
+        kept = {agent for agent in touched if agent == records[-1].agent}
         while kept and self.judged < MOST_RECORDS:
             tried = without_agents(records, touched.keys() - kept)
             if 2 * len(tried) > len(records):
