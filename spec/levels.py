@@ -53,7 +53,7 @@ def below(w: Position, r: Position) -> Bool:
 
 def reader(r: Position) -> None:
     """The clauses of whoever reads."""
-    require("new", ~served(r) & ~done(r) & (first() < r))
+    require("new", ~served(r) & ~done(r))
 
 
 def serve(r: Position, w: Position) -> None:
@@ -65,13 +65,13 @@ def serve(r: Position, w: Position) -> None:
 @levels.action
 def write(w: Position) -> None:
     "A write takes effect, late or not; readers above it whose value it changes are told (here at once: spec mtpo)."
-    require("new", ~done(w) & ~served(w) & (first() < w))
+    require("new", ~done(w) & ~served(w))
     require("unlocked", ~undoing())
     done[w] = True
     live[w] = True
     kept[w] = True
     top.becomes(ite(top() < w, w, top()))
-    got.becomes(lambda r: ite(served(r) & (got(r) < w) & (w < r), w, got(r)))
+    got.becomes(lambda r: ite((got(r) < w) & (w < r), w, got(r)))
 
 
 @levels.action
@@ -120,7 +120,7 @@ def look_beneath(r: Position) -> None:
 def undo(w: Position, v: Position) -> None:
     "The write on top is undone; the object holds what it had replaced."
     require("undoing", undoing() & (under() < w) & ~served(under()))
-    require("top", (top() == w) & live(w))
+    require("top", top() == w)
     require("replaced", live(v) & (v < w) & forall(Position, lambda x: implies(live(x) & (x < w), x <= v)))
     live[w] = False
     top.becomes(v)
@@ -137,7 +137,7 @@ def read_beneath(r: Position) -> None:
 @levels.action
 def redo(w: Position) -> None:
     "What was undone last is redone: on what it had replaced, so to the same value."
-    require("looked", undoing() & served(under()))
+    require("looked", served(under()))
     require("undone", done(w) & ~live(w))
     require("in-order", forall(Position, lambda x: implies(done(x) & ~live(x), w <= x)))
     live[w] = True
@@ -161,6 +161,13 @@ def read_live(r: Position) -> None:
     serve(r, top())
 
 
+EQUIVALENT: Final = {
+    "levels.read_kept.greatest/0": "versions are kept of writes that were accepted",
+    "levels.read_cached.unchanged/0": "results are of writes that were accepted",
+    "levels.read_beneath.undoing/0": "who has nothing live above it reads what is at its position",
+    "levels.read_live.new/1": "a write that is in place is not above the top",
+}
+
 # -- assumptions ---------------------------------------------------------------------------------------------------
 
 
@@ -177,6 +184,24 @@ def first_is_least() -> Bool:
 def every_way() -> Bool:
     "However a read is served, it gets the value at its position."
     return forall(Position, lambda r: implies(served.next(r) & ~served(r), below(got.next(r), r)))
+
+
+@levels.step_property("levels.from-somewhere")
+def from_somewhere() -> Bool:
+    "What a reader is served is there: kept, cached, or live on top."
+    return forall(
+        Position,
+        lambda r: implies(
+            served.next(r) & ~served(r),
+            kept(got.next(r)) | (top() == got.next(r)) | exists(Query, lambda q: cached(q) & (made(q) == got.next(r))),
+        ),
+    )
+
+
+@levels.step_property("levels.kept-from-the-start")
+def kept_from_the_start() -> Bool:
+    "A version is kept from its write on, or not at all: none comes back."
+    return forall(Position, lambda w: iff(kept.next(w) & ~kept(w), done.next(w) & ~done(w)))
 
 
 @levels.invariant("levels.as-positioned")
@@ -215,11 +240,12 @@ def nothing_withdrawn() -> Bool:
 
 @levels.step_property("levels.given-back")
 def given_back() -> Bool:
-    "The object is free again when its reader was served and all is in place; served readers stay served."
+    "An object is taken by a reader without a value, and free again when that was served and all is in place."
     return conj(
         implies(undoing() & ~undoing.next(), served(under()) & forall(Position, lambda w: iff(done(w), live(w)))),
         forall(Position, lambda r: implies(served(r), served.next(r))),
         implies(undoing() & undoing.next(), under.next() == under()),
+        implies(~undoing() & undoing.next(), ~served(under.next())),
     )
 
 
@@ -244,6 +270,18 @@ def undo_ends(x: Position) -> tuple[Bool, ...]:
         done(x) & ~live(x),
         undoing(),
     )
+
+
+@levels.variant("levels.served-once", Position, decreases=("read_kept", "read_cached", "read_beneath", "read_live"))
+def served_once(x: Position) -> tuple[Bool, ...]:
+    "Each reader is served once, in one of the ways."
+    return (~served(x),)
+
+
+@levels.variant("levels.dropped-once", Position, decreases=("drop",))
+def dropped_once(x: Position) -> tuple[Bool, ...]:
+    "What is dropped is gone."
+    return (kept(x),)
 
 
 @levels.reachable("levels.reach-beneath")

@@ -198,12 +198,14 @@ def one_holder() -> Bool:
     return forall(
         Call,
         Call,
-        Node,
-        Node,
-        Node,
-        lambda c, d, n, m, k: implies(
-            holds(c, n) & holds(d, m) & leaf(k) & over(n, k) & over(m, k),
-            c == d,
+        lambda c, d: forall(
+            Node,
+            Node,
+            Node,
+            lambda n, m, k: implies(
+                holds(c, n) & holds(d, m) & leaf(k) & over(n, k) & over(m, k),
+                c == d,
+            ),
         ),
     )
 
@@ -332,11 +334,15 @@ def reach_phantom() -> Bool:
     "Something has appeared under a directory that was enumerated, in another that appeared with it."
     return exists(
         Call,
-        Node,
-        Node,
-        Node,
-        lambda c, n, d, m: (
-            told(c) & listed(c, n) & over(n, d) & over(d, m) & (n != d) & (d != m) & there(m) & saw(c, n) & ~saw(c, d)
+        lambda c: exists(
+            Node,
+            Node,
+            Node,
+            lambda n, d, m: conj(
+                told(c) & listed(c, n),
+                over(n, d) & over(d, m) & (n != d) & (d != m),
+                there(m) & saw(c, n) & ~saw(c, d),
+            ),
         ),
     )
 
@@ -350,4 +356,4 @@ def reach_absent() -> Bool:
 @names.reachable("names.reach-side-by-side")
 def reach_side_by_side() -> Bool:
     "Two calls hold names side by side."
-    return exists(Call, Call, Node, Node, lambda c, d, n, m: (c != d) & holds(c, n) & holds(d, m))
+    return exists(Call, Call, lambda c, d: (c != d) & exists(Node, Node, lambda n, m: holds(c, n) & holds(d, m)))

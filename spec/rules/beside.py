@@ -91,10 +91,15 @@ LEVELS: Final = (
         "value",
         "SCCP 3, wr",
         "However a read is served, it gets the value at its position.",
-        "every-way as-positioned read_live write",
+        "every-way as-positioned from-somewhere served-once read_live write",
         "Who is told of a late write is in the spec mtpo; here a reader has the new value at once.",
     ),
-    _levels("kept", "SCCP 3, wr", "A read is served from a version that was kept.", "read_kept drop"),
+    _levels(
+        "kept",
+        "SCCP 3, wr",
+        "A read is served from a version that was kept.",
+        "read_kept drop kept-from-the-start dropped-once",
+    ),
     _levels(
         "cached",
         "SCCP 3, wr",
