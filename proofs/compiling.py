@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import attrs
 
+from mtpo.proofs.blocks import TAB, indented, merged, rename
 from mtpo.proofs.deltas import Deltas
 from mtpo.proofs.disjuncts import (
     Atom,
@@ -26,20 +27,7 @@ from mtpo.proofs.disjuncts import (
     names_in,
     symbol_of,
 )
-from mtpo.proofs.joins import (
-    STILL,
-    TAB,
-    Catalogue,
-    Derived,
-    Index,
-    Moved,
-    Search,
-    code,
-    indented,
-    merged,
-    rename,
-    size_name,
-)
+from mtpo.proofs.joins import STILL, Catalogue, Derived, Index, Moved, Search, code, size_name
 from mtpo.spec.language import TRUE, Action, Property, Spec, Term, Update, Variable, show
 from mtpo.spec.terms import Bool, Int, walk
 

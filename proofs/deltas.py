@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from mtpo.proofs.blocks import TAB, indented, merged, rename, symbols, without_idle
 from mtpo.proofs.disjuncts import (
     Atom,
     Compare,
@@ -27,7 +28,7 @@ from mtpo.proofs.disjuncts import (
     name_of,
     names_in,
 )
-from mtpo.proofs.joins import TAB, Moved, Search, indented, merged, rename, symbols, within, without_idle
+from mtpo.proofs.joins import Moved, Search, within
 from mtpo.spec.language import Action
 from mtpo.spec.terms import Bool
 

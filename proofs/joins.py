@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import attrs
 
+from mtpo.proofs.blocks import TAB, likely, places_of, rename, symbols, without_idle
 from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, consistent, free, name_of, names_in
 from mtpo.spec.language import Action, Spec, Term
 from mtpo.spec.terms import Bool, Function, Int
 
 _OPERATORS: Final = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "add": "+", "sub": "-", "mul": "*"}
-TAB: Final = "    "
 _LOCAL: Final = re.compile(r"\b(?:[^\W\d]\w*_\d+|v\d+)\b")
 
 
@@ -30,11 +30,6 @@ def code(operand: Operand) -> str:
     if isinstance(operand, tuple):
         return f"({code(operand[1])} {_OPERATORS[operand[0]]} {code(operand[2])})"
     return str(operand)
-
-
-def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
-    """Lines at a depth."""
-    return [f"{TAB * depth}{line}" for line in lines]
 
 
 Moved = frozenset[tuple[str, bool]]
@@ -319,102 +314,6 @@ class Catalogue:
         return self.functions[key], args
 
 
-def merged(lines: Sequence[str]) -> list[str]:
-    """The same code with equal beginnings of its blocks shared, and nothing computed twice.
-
-    Blocks must be independent: they may only add to sets, or return the same, and no two may use a name for different
-    things.
-    """
-    heads: list[str] = []
-    inner: dict[str, list[str]] = {}
-    values: dict[str, str] = {}
-    names: dict[str, str] = {}
-    assigned: list[str] = []
-    done: dict[str, None] = {}
-    loops: dict[str, str] = {}
-    place = 0
-    while place < len(lines):
-        head, end = lines[place], place + 1
-        while end < len(lines) and lines[end].startswith(TAB):
-            end += 1
-        block = [line[len(TAB) :] for line in lines[place + 1 : end]]
-        if names:
-            pattern = re.compile(rf"\b(?:{'|'.join(names)})\b")
-            head, *block = (pattern.sub(lambda m: names[m[0]], line) for line in (head, *block))
-        found = re.fullmatch(r"(\w+) = (.*)", head)
-        loop = re.fullmatch(r"for (\w+) in (.*):", head)
-        if loop is not None and loop[2] in loops:
-            one = re.compile(rf"\b{loop[1]}\b")
-            head, *block = (one.sub(loops[loop[2]], line) for line in (head, *block))
-        elif loop is not None:
-            loops[loop[2]] = loop[1]
-        if head.endswith(":"):
-            if head not in inner:
-                heads.append(head)
-            inner.setdefault(head, []).extend(block)
-        elif found is None:
-            done.setdefault(head)
-        elif found[2] in values:
-            names[found[1]] = values[found[2]]
-        else:
-            values[found[2]] = found[1]
-            assigned.append(head)
-        place = end
-    out = [*assigned, *done]
-    for head in heads:
-        out += [head, *(f"{TAB}{line}" for line in merged(inner[head]))]
-    return out
-
-
-def rename(literal: Any, names: Mapping[Any, Any]) -> Any:
-    """A literal with other names for its variables."""
-
-    def other(operand: Any) -> Any:
-        if isinstance(operand, tuple):
-            return (operand[0], other(operand[1]), other(operand[2]))
-        return names.get(operand, operand)
-
-    if isinstance(literal, Compare):
-        return Compare(literal.op, other(literal.left), other(literal.right))
-    value = None if literal.value is None else other(literal.value)
-    return attrs.evolve(literal, args=tuple(map(other, literal.args)), value=value)
-
-
-def without_idle(literals: Sequence[Literal], needs: Iterable[str]) -> list[Literal]:
-    """The literals without definitions that nothing uses."""
-    kept, needed = list(literals), set(needs)
-    while True:
-        used = needed | {name for x in kept for name in (free(x) - {x.value} if _defines(x) else free(x))}  # type: ignore[union-attr]
-        fewer = [x for x in kept if not (_defines(x) and str(x.value) not in used)]  # type: ignore[union-attr]
-        if len(fewer) == len(kept):
-            return kept
-        kept = fewer
-
-
-def symbols(disjunct: Disjunct) -> frozenset[str]:
-    """The symbols that a disjunct reads, those of inner quantifiers among them."""
-    found = {x.symbol for x in disjunct.literals if isinstance(x, Atom)}
-    inner = [d for x in disjunct.literals if isinstance(x, Never) for d in x.disjuncts]
-    return frozenset(found.union(*map(symbols, inner)))
-
-
-def _likely(literal: Literal) -> tuple[int, str]:
-    """Tests that mostly fail come first: of relations that hold of few; the same ones in the same order."""
-    if isinstance(literal, Atom) and literal.value is None:
-        return (0 if literal.positive else 2), literal.symbol
-    return 1, ""
-
-
-def _places(atom: Atom, subject: str) -> list[int]:
-    """The arguments that are a variable."""
-    return [place for place, arg in enumerate(atom.args) if arg == subject]
-
-
-def _defines(literal: Literal) -> bool:
-    """Whether it is an application whose value has a name of its own, which always exists."""
-    return isinstance(literal, Atom) and isinstance(literal.value, str)
-
-
 @attrs.frozen
 class _Way:
     """A way to find a variable: what it costs, by rough rank; the loop; the literals that it settles; what is known
@@ -470,7 +369,7 @@ class Search:
 
         while True:
             ready = [x for x in todo if not isinstance(x, Never) and free(x) <= known]
-            filters += [self.test(x) for x in sorted(ready, key=_likely)]
+            filters += [self.test(x) for x in sorted(ready, key=likely)]
             todo = [x for x in todo if x not in ready]
             gives = next((g for x in todo if (g := self._gives(x, known)) is not None), None)
             if gives is None:
@@ -561,7 +460,7 @@ class Search:
         chosen = [a for a in atoms if a.positive or (a.rigid and len(a.args) == 1)]
         if self.static:
             chosen = [a for a in chosen if a.rigid]
-        few = [a for a in chosen if a.positive and self.catalogue.narrow.get(a.symbol, -1) in _places(a, subject)]
+        few = [a for a in chosen if a.positive and self.catalogue.narrow.get(a.symbol, -1) in places_of(a, subject)]
         if few:
             chosen = [a for a in few if a.rigid] or few[:1]
         if any(a.positive and a.value is None and not a.rigid and len(a.args) > 1 for a in chosen):

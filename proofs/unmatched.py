@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import attrs
 
+from mtpo.proofs.blocks import TAB
 from mtpo.proofs.compiling import Compiler
 from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, disjuncts, name_of
 from mtpo.proofs.incremental import Incremental
-from mtpo.proofs.joins import TAB, Catalogue
+from mtpo.proofs.joins import Catalogue
 from mtpo.proofs.numbering import OF_AGENTS, SLICED, Numbering, Taken
 from mtpo.proofs.replay import Progress, Run, Sparse
 from mtpo.spec.language import Action, Clause, Term

@@ -1,0 +1,114 @@
+"""What searches are made of, as literals and as text: renaming, what is idle, blocks of code that share beginnings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, free
+
+TAB: Final = "    "
+
+
+def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
+    """Lines at a depth."""
+    return [f"{TAB * depth}{line}" for line in lines]
+
+
+def merged(lines: Sequence[str]) -> list[str]:
+    """The same code with equal beginnings of its blocks shared, and nothing computed twice.
+
+    Blocks must be independent: they may only add to sets, or return the same, and no two may use a name for different
+    things.
+    """
+    heads: list[str] = []
+    inner: dict[str, list[str]] = {}
+    values: dict[str, str] = {}
+    names: dict[str, str] = {}
+    assigned: list[str] = []
+    done: dict[str, None] = {}
+    loops: dict[str, str] = {}
+    place = 0
+    while place < len(lines):
+        head, end = lines[place], place + 1
+        while end < len(lines) and lines[end].startswith(TAB):
+            end += 1
+        block = [line[len(TAB) :] for line in lines[place + 1 : end]]
+        if names:
+            pattern = re.compile(rf"\b(?:{'|'.join(names)})\b")
+            head, *block = (pattern.sub(lambda m: names[m[0]], line) for line in (head, *block))
+        found = re.fullmatch(r"(\w+) = (.*)", head)
+        loop = re.fullmatch(r"for (\w+) in (.*):", head)
+        if loop is not None and loop[2] in loops:
+            one = re.compile(rf"\b{loop[1]}\b")
+            head, *block = (one.sub(loops[loop[2]], line) for line in (head, *block))
+        elif loop is not None:
+            loops[loop[2]] = loop[1]
+        if head.endswith(":"):
+            if head not in inner:
+                heads.append(head)
+            inner.setdefault(head, []).extend(block)
+        elif found is None:
+            done.setdefault(head)
+        elif found[2] in values:
+            names[found[1]] = values[found[2]]
+        else:
+            values[found[2]] = found[1]
+            assigned.append(head)
+        place = end
+    out = [*assigned, *done]
+    for head in heads:
+        out += [head, *(f"{TAB}{line}" for line in merged(inner[head]))]
+    return out
+
+
+def rename(literal: Any, names: Mapping[Any, Any]) -> Any:
+    """A literal with other names for its variables."""
+
+    def other(operand: Any) -> Any:
+        if isinstance(operand, tuple):
+            return (operand[0], other(operand[1]), other(operand[2]))
+        return names.get(operand, operand)
+
+    if isinstance(literal, Compare):
+        return Compare(literal.op, other(literal.left), other(literal.right))
+    value = None if literal.value is None else other(literal.value)
+    return attrs.evolve(literal, args=tuple(map(other, literal.args)), value=value)
+
+
+def without_idle(literals: Sequence[Literal], needs: Iterable[str]) -> list[Literal]:
+    """The literals without definitions that nothing uses."""
+    kept, needed = list(literals), set(needs)
+    while True:
+        used = needed | {name for x in kept for name in (free(x) - {x.value} if _defines(x) else free(x))}  # type: ignore[union-attr]
+        fewer = [x for x in kept if not (_defines(x) and str(x.value) not in used)]  # type: ignore[union-attr]
+        if len(fewer) == len(kept):
+            return kept
+        kept = fewer
+
+
+def symbols(disjunct: Disjunct) -> frozenset[str]:
+    """The symbols that a disjunct reads, those of inner quantifiers among them."""
+    found = {x.symbol for x in disjunct.literals if isinstance(x, Atom)}
+    inner = [d for x in disjunct.literals if isinstance(x, Never) for d in x.disjuncts]
+    return frozenset(found.union(*map(symbols, inner)))
+
+
+def likely(literal: Literal) -> tuple[int, str]:
+    """Tests that mostly fail come first: of relations that hold of few; the same ones in the same order."""
+    if isinstance(literal, Atom) and literal.value is None:
+        return (0 if literal.positive else 2), literal.symbol
+    return 1, ""
+
+
+def places_of(atom: Atom, subject: str) -> list[int]:
+    """The arguments that are a variable."""
+    return [place for place, arg in enumerate(atom.args) if arg == subject]
+
+
+def _defines(literal: Literal) -> bool:
+    """Whether it is an application whose value has a name of its own, which always exists."""
+    return isinstance(literal, Atom) and isinstance(literal.value, str)
