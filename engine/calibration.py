@@ -100,11 +100,13 @@ class _Times:
     quiet: list[float] = attrs.Factory(list)
     disturbed: list[float] = attrs.Factory(list)
 
-    def point(self, key: tuple[int, int, float]) -> Point:
-        return point(*key, self.quiet or self.disturbed)
+    def point(self, key: _Key) -> Point:
+        new, context, pairs, requests = key
+        return point(new, context, pairs, self.quiet or self.disturbed, requests)
 
 
-_All = dict[tuple[int, int, float], _Times]
+_Key = tuple[int, int, float, int]
+_All = dict[_Key, _Times]
 
 
 def fitting(scenes: Sequence[Scene], context: int) -> tuple[Scene, ...]:
@@ -187,7 +189,7 @@ def _run(
         before = cpu() if cpu else 0.0
         one, _ = timed_step(engine, recording)
         if one is not None:
-            kind = times.setdefault((one.new, one.context, one.pairs), _Times())
+            kind = times.setdefault((one.new, one.context, one.pairs, one.requests), _Times())
             alone = cpu is None or cpu() - before >= OURS * one.seconds
             (kind.quiet if alone else kind.disturbed).append(one.seconds)
 

@@ -39,6 +39,7 @@ class Composition:
     new: int
     context: int
     pairs: float
+    requests: int
 
 
 @attrs.define
@@ -59,7 +60,7 @@ class Recording:
             context += before + work.tokens
             if work.tokens > 1:
                 pairs += (work.tokens - 1) * (before + work.tokens / 2)
-        self.last = Composition(new, context, pairs) if new else None
+        self.last = Composition(new, context, pairs, len(decision.work)) if new else None
         return decision
 
     def learn(self, measured: StepMeasured) -> Recording:
@@ -79,7 +80,7 @@ def timed_step(engine: Engine, recording: Recording) -> tuple[Point | None, Any]
     seconds, what = engine.clock() - began, recording.last
     if what is None or not report.tokens or seconds <= 0:
         return None, report
-    return Point(what.new, what.context, what.pairs, seconds), report
+    return Point(what.new, what.context, what.pairs, seconds, requests=what.requests), report
 
 
 def tokens_of(turn: Turn, own: int, vocab: int) -> list[int]:

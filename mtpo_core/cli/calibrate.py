@@ -5,7 +5,8 @@ in another order each round, and the medians of their times are fitted by max(fl
 seconds of a step that computes so many new tokens, of requests that have so many tokens of context together. A few
 disturbed steps don't bend the fit, and steps in which the processor was taken away are left out; but a machine that is
 busy all the time does bend it: measure on a quiet one. A fourth term, d * pairs, for the
-attention within long prompts, is fitted with --terms 4.
+attention within long prompts, is fitted with --terms 4. A term e * requests, of each request of the batch, is in the
+model where steps that were held out of the fit are predicted clearly better with it, which is said.
 
 The model is SmolLM2-135M-Instruct, or --model FOLDER (config.json and safetensors of a Llama); --device cuda measures a
 GPU. With --check a workload is then served by the engine and by the simulator, and it is said how far the two are
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mtpo.engine.calibration import Measurement
+    from mtpo.schedulers.simulator.fit import Choice
     from mtpo.schedulers.simulator.measured import Measured
     from mtpo.schedulers.simulator.validity import Validity
 
@@ -79,13 +81,14 @@ def calibrate_command(
     if not (json or sys.stderr.isatty()):
         err.print(f"measuring steps: {'a minute or two' if quick else 'some minutes; --quick is shorter'}")
     with progress("measuring steps", json) as tell:
-        measured, found = _measure(loaded, name, quick, rounds, terms, tell)
+        measured, found, choice = _measure(loaded, name, quick, rounds, terms, tell)
     validity = None
     if check:
         with progress("serving a workload", json) as tell:
             validity = _check(loaded, measured, tell)
     data = measured.as_json() | {"rounds": found.rounds, "noise": found.noise}
     data |= {"disturbed": found.disturbed, "load": before}
+    data |= {"held_out": {"without_e": choice.without, "with_e": choice.with_it, "kept": choice.kept}}
     if validity is not None:
         data["check"] = validity.as_json()
     if output is not None:
@@ -95,7 +98,7 @@ def calibrate_command(
     if json:
         print_json(data)
     else:
-        _show(measured, found, validity, output)
+        _show(measured, found, choice, validity, output)
     raise typer.Exit(3 if _unsteady(found) else 0)
 
 
@@ -141,13 +144,14 @@ def _machine(device: str) -> str:
 
 def _measure(
     model: Any, name: str, quick: bool, rounds: int, terms: int, tell: Callable[[str], None]
-) -> tuple[Measured, Measurement]:
+) -> tuple[Measured, Measurement, Choice]:
     from mtpo.engine.calibration import FULL, QUICK, measure
-    from mtpo.schedulers.simulator.fit import fit
+    from mtpo.schedulers.simulator.fit import choose
     from mtpo.schedulers.simulator.measured import Measured
 
     found = measure(model, QUICK if quick else FULL, rounds, rounds + 2, tell)
-    fitted = fit(found.points, _terms(terms))
+    choice = choose(found.points, _terms(terms))
+    fitted = choice.fit
     measured = Measured(
         f"{name} on {model.device}",
         _machine(model.device),
@@ -158,7 +162,7 @@ def _measure(
         fitted.errors,
         found.points,
     )
-    return measured, found
+    return measured, found, choice
 
 
 def _unsteady(found: Measurement) -> bool:
@@ -179,18 +183,26 @@ def _check(model: Any, measured: Measured, tell: Callable[[str], None]) -> Valid
     return compare_on(model, measured.step, lambda done, total: tell(f"{done} of {total} turns"))
 
 
-def _show(measured: Measured, found: Measurement, validity: Validity | None, output: Path | None) -> None:
+def _show(
+    measured: Measured, found: Measurement, choice: Choice, validity: Validity | None, output: Path | None
+) -> None:
     from mtpo.schedulers.simulator.measured import lines
     from mtpo.schedulers.simulator.validity import lines as compared
 
     for line in lines(measured):
         out.print(line)
+    if choice.with_it is not None:
+        kept = "kept" if choice.kept else "left out, it does not pay"
+        out.print(
+            f"  a term per request, e: {kept}; mean absolute error on steps held out of the fit "
+            f"{100 * choice.with_it:.1f} % with it, {100 * choice.without:.1f} % without"
+        )
     steady = "" if not _unsteady(found) else ": NOT STEADY, the machine is busy; measure again"
     out.print(
         f"  {found.rounds} rounds, {100 * found.disturbed:.0f} % of the steps disturbed; half of the others within "
         f"{100 * found.noise:.1f} % of their median{steady}"
     )
-    predicted = {p: measured.step.seconds(p.new, p.context, p.pairs) for p in measured.points}
+    predicted = {p: measured.step.seconds(p.new, p.context, p.pairs, p.requests) for p in measured.points}
     worst = sorted(predicted, key=lambda p: -abs(predicted[p] / p.seconds - 1))
     for p in worst[:3]:
         fitted = predicted[p]

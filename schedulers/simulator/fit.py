@@ -1,9 +1,10 @@
 """Step times fitted to measurements: least squares that a few disturbed steps can't bend.
 
-The model is :class:`~mtpo.schedulers.simulator.steptime.StepTime`, ``max(floor, a + b * new + c * context + d *
-pairs)`` (FairBatching, arXiv 2510.14392, section on batch time, with the floor and the quadratic term of ConServe's
-artifact). Residuals are relative: steps differ by powers of ten in length, and a policy suffers from a decode step that
-is off by half as it does from a prompt that is.
+The model is :class:`~mtpo.schedulers.simulator.steptime.StepTime`, ``max(floor, a + b * new + c * context + d * pairs +
+e * requests)`` (FairBatching, arXiv 2510.14392, section on batch time, with the floor and the quadratic term of
+ConServe's artifact; the term per request is kept where it predicts steps better that it was not fitted to). Residuals
+are relative: steps differ by powers of ten in length, and a policy suffers from a decode step that is off by half as it
+does from a prompt that is.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _CLEAR: Final = 0.9
 _CANDIDATES: Final = 20
 """Lengths of a step that are tried as the floor."""
 _TERMS: Final = {3: "a, b and c", 4: "a, b, c and d"}
+_FOLDS: Final = 5
+"""Parts of the measurements, each predicted by a fit to the others."""
 
 
 class FitError(ValueError):
@@ -44,13 +47,15 @@ class Point:
     seconds: float = attrs.field(validator=_positive)
     times: int = attrs.field(default=1, validator=_positive)
     spread: float = 0.0
+    requests: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    """In the batch; 0 where that was not noted."""
 
 
-def point(new: int, context: int, pairs: float, seconds: Sequence[float]) -> Point:
+def point(new: int, context: int, pairs: float, seconds: Sequence[float], requests: int = 0) -> Point:
     """Several measurements of one composition as a point."""
     middle = statistics.median(seconds)
     away = statistics.median(abs(one - middle) for one in seconds)
-    return Point(new, context, pairs, middle, len(seconds), away)
+    return Point(new, context, pairs, middle, len(seconds), away, requests)
 
 
 @attrs.frozen
@@ -97,18 +102,65 @@ class Fit:
     errors: Errors
 
 
-def fit(points: Iterable[Point], terms: Literal[3, 4] = 3) -> Fit:
-    """The non-negative coefficients of least Huber loss of relative residuals. ``terms``: 3 leaves ``d`` out.
+@attrs.frozen
+class Choice:
+    """A fit with a term per request or without, whichever predicts better. ``without``, ``with_it``: the mean absolute
+    relative error of each on points that it was not fitted to; ``with_it`` None where the points can't tell the term
+    from the others."""
+
+    fit: Fit
+    without: float
+    with_it: float | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the term is in the model."""
+        return self.fit.step.e > 0.0
+
+
+def choose(points: Sequence[Point], terms: Literal[3, 4] = 3) -> Choice:
+    """The fit with a term per request where that brings the held-out error clearly down, else without. Raises
+    :class:`FitError` as :func:`fit` does."""
+    plain = fit(points, terms)
+    without = _held_out(points, terms, False)
+    try:
+        more, with_it = fit(points, terms, True), _held_out(points, terms, True)
+    except FitError:
+        return Choice(plain, plain.errors.mape if without is None else without, None)
+    if without is None or with_it is None:
+        return Choice(plain, plain.errors.mape if without is None else without, None)
+    return Choice(more if with_it < _CLEAR * without else plain, without, with_it)
+
+
+def _held_out(points: Sequence[Point], terms: Literal[3, 4], requests: bool) -> float | None:
+    """Each point predicted by a fit to others: the mean absolute relative error; None where the others are too few."""
+    # Kinds that are alike lie side by side: every fifth, so that no fit lacks all of a kind.
+    ordered = sorted(points, key=lambda p: (p.new, p.context))
+    away = []
+    for fold in range(_FOLDS):
+        try:
+            found = fit([p for at, p in enumerate(ordered) if at % _FOLDS != fold], terms, requests).step
+        except FitError:
+            return None
+        held = ordered[fold::_FOLDS]
+        away += [abs(found.seconds(p.new, p.context, p.pairs, p.requests) / p.seconds - 1) for p in held]
+    return math.fsum(away) / len(away)
+
+
+def fit(points: Iterable[Point], terms: Literal[3, 4] = 3, requests: bool = False) -> Fit:
+    """The non-negative coefficients of least Huber loss of relative residuals. ``terms``: 3 leaves ``d`` out;
+    ``requests``: with ``e``.
 
     A floor is kept where it makes the loss clearly less. Raises :class:`FitError` for points that leave the
     coefficients open.
     """
     known = list(points)
-    rows = [_row(one, terms) for one in known]
+    rows = [_row(one, terms, requests) for one in known]
     seconds = [one.seconds for one in known]
-    if _rank(rows) < terms:
+    if _rank(rows) < terms + requests:
+        names = _TERMS[terms] + (" and e" if requests else "")
         raise FitError(
-            f"{len(known)} kinds of steps do not tell {_TERMS[terms]} apart: measure decodes and prompts of different "
+            f"{len(known)} kinds of steps do not tell {names} apart: measure decodes and prompts of different "
             "lengths, in batches of different sizes"
         )
     best, floor = _linear(rows, seconds, 0.0), 0.0
@@ -122,21 +174,23 @@ def fit(points: Iterable[Point], terms: Literal[3, 4] = 3) -> Fit:
         loss = _loss(rows, seconds, inner, candidate)
         if loss < (_CLEAR if floor == 0.0 else 1.0) * least:
             best, least, floor = inner, loss, candidate
-    a, b, c, d = (*best, 0.0)[:4]
-    step = StepTime(a, b, c, d, floor)
+    e = best[-1] if requests else 0.0
+    a, b, c, d = (*best[:terms], 0.0)[:4]
+    step = StepTime(a, b, c, d, floor, e)
     return Fit(step, compare(step, known))
 
 
 def compare(step: StepTime, points: Sequence[Point]) -> Errors:
     """How far a model is from what was measured."""
-    return errors([p.seconds for p in points], [step.seconds(p.new, p.context, p.pairs) for p in points])
+    return errors([p.seconds for p in points], [step.seconds(p.new, p.context, p.pairs, p.requests) for p in points])
 
 
 _Row = tuple[float, ...]
 
 
-def _row(one: Point, terms: int) -> _Row:
-    return (1.0, float(one.new), float(one.context), one.pairs)[:terms]
+def _row(one: Point, terms: int, requests: bool) -> _Row:
+    row = (1.0, float(one.new), float(one.context), one.pairs)[:terms]
+    return (*row, float(one.requests)) if requests else row
 
 
 def _predicted(row: _Row, coefficients: _Row) -> float:

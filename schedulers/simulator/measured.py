@@ -3,7 +3,8 @@
 ::
 
     {"mtpo": "steptime", "version": 1, "name": "...", "machine": "...", "model": "...", "device": "cpu",
-     "step": {"a": s, "b": s/token, "c": s/token, "d": s/pair, "floor": s}, "kv_tokens": tokens,
+     "step": {"a": s, "b": s/token, "c": s/token, "d": s/pair, "floor": s,
+     "e": s/request}, "kv_tokens": tokens,
      "fit": {"n": ..., "mape": ..., "bias": ..., "p95": ..., "r2": ...}, "points": [...]}
 
 Only ``mtpo``, ``version``, ``name`` and ``step.a``, ``step.b`` are needed; the rest says where the figures are from.
@@ -24,7 +25,7 @@ from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime
 
 KIND: Final = "steptime"
 VERSION: Final = 1
-_STEP: Final = ("a", "b", "c", "d", "floor")
+_STEP: Final = ("a", "b", "c", "d", "floor", "e")
 KV_TOKENS: Final = 65_536
 """Of a worker whose file does not say how much its KV cache holds."""
 
@@ -74,7 +75,7 @@ def read_hardware(path: Path) -> Hardware:
     if not isinstance(name, str) or not name:
         raise SteptimeError(f"{path}: name is {name!r}, expected a text")
     if not isinstance(step, dict):
-        raise SteptimeError(f"{path}: step is {step!r}, expected an object with a, b, c, d, floor")
+        raise SteptimeError(f"{path}: step is {step!r}, expected an object with a, b, c, d, floor, e")
     if unknown := [key for key in step if key not in _STEP]:
         raise SteptimeError(f"{path}: step.{unknown[0]} is not known; known: {', '.join(_STEP)}")
     if type(kv) is not int or kv < 16:
@@ -107,6 +108,8 @@ def lines(measured: Measured) -> Iterable[str]:
     yield f"  c      {1e6 * step.c:10.4f} us/token     of context"
     if step.d:
         yield f"  d      {1e9 * step.d:10.4f} ns/pair      of attention within prompts"
+    if step.e:
+        yield f"  e      {1e3 * step.e:10.4f} ms/request   of each request of the batch"
     yield f"  floor  {1e3 * step.floor:10.4f} ms" + ("           no step is shorter" if step.floor else "")
     yield (
         f"  {found.n} kinds of steps: R2 {found.r2:.4f}, mean absolute error {100 * found.mape:.1f} %, "

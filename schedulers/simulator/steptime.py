@@ -19,12 +19,13 @@ _not_negative = attrs.validators.ge(0.0)
 
 @attrs.frozen
 class StepTime:
-    """Seconds of one step: ``max(floor, a + b * new + c * context + d * pairs)``.
+    """Seconds of one step: ``max(floor, a + b * new + c * context + d * pairs + e * requests)``.
 
     ``new`` tokens are computed in the step; ``context`` is the sum, over the requests of the batch, of their tokens
     with keys and values after the step; ``pairs`` is the attention of prefill: for a chunk of k tokens after h computed
     ones, (k - 1) * (h + k / 2), so that decodes add nothing to it. ``a`` in seconds, ``b`` and ``c`` in seconds per
-    token, ``d`` in seconds per pair; 0 gives the published three-term model.
+    token, ``d`` in seconds per pair. ``e`` in seconds per request of the batch, where each costs something by itself,
+    as on a processor that goes through their caches one by one. With d and e 0 it is the published three-term model.
     """
 
     a: float = attrs.field(validator=_not_negative)
@@ -32,10 +33,11 @@ class StepTime:
     c: float = attrs.field(default=0.0, validator=_not_negative)
     d: float = attrs.field(default=0.0, validator=_not_negative)
     floor: float = attrs.field(default=0.0, validator=_not_negative)
+    e: float = attrs.field(default=0.0, validator=_not_negative)
 
-    def seconds(self, new: int, context: int, pairs: float = 0.0) -> float:
+    def seconds(self, new: int, context: int, pairs: float = 0.0, requests: int = 0) -> float:
         """How long a step takes."""
-        return max(self.floor, self.a + self.b * new + self.c * context + self.d * pairs)
+        return max(self.floor, self.a + self.b * new + self.c * context + self.d * pairs + self.e * requests)
 
     def arithmetic(self, new: int, pairs: float) -> float:
         """Seconds of a step that its new tokens take: the part that is bound by arithmetic, not by memory."""
@@ -51,7 +53,7 @@ class StepTime:
         total, done = 0.0, 0
         while done < tokens:
             k = min(chunk, tokens - done)
-            total += self.seconds(k, done + k, (k - 1) * (done + k / 2))
+            total += self.seconds(k, done + k, (k - 1) * (done + k / 2), 1)
             done += k
         return total
 

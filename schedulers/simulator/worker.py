@@ -439,7 +439,7 @@ class Worker:
             raise SimulationError(f"policy {type(self.policy).__name__} overbooked: {error}") from None
         self.steps += 1
         step = self.hardware.step
-        seconds = step.seconds(new, context, pairs)
+        seconds = step.seconds(new, context, pairs, count + len(work))
         if self._learns:
             self._measured = StepMeasured(new, context, seconds)
         usage = kv.used / kv.total

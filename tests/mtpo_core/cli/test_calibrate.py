@@ -61,11 +61,15 @@ def test_what_is_measured_is_written_shown_and_simulated(mtpo: Mtpo, folder: Pat
     assert said.code in (0, 3)
     first, *lines = said.out.splitlines()
     assert first.startswith("tiny, float32 on ") and first.endswith("(cpu)")
+    data = json.loads(path.read_text())
+    if data["held_out"]["kept"]:
+        per_request = lines.pop(3).split()
+        assert (per_request[0], per_request[2]) == ("e", "ms/request") and data["step"]["e"] > 0
     assert [line.split()[0] for line in lines[:4]] == ["a", "b", "c", "floor"]
     assert [line.split()[2] for line in lines[:4]] == ["ms", "ms/token", "us/token", "ms"]
-    assert "R2" in lines[4] and "mean absolute error" in lines[4] and "rounds" in lines[5]
+    assert "R2" in lines[4] and "mean absolute error" in lines[4] and "rounds" in lines[6]
+    assert f"a term per request, e: {'kept' if data['held_out']['kept'] else 'left out'}" in lines[5]
     assert "beside the simulator, on the same workload:" in lines and f"written: {path}" in lines[-1]
-    data = json.loads(path.read_text())
     assert (data["model"], data["device"]) == ("tiny, float32", "cpu") and len(data["points"]) == data["fit"]["n"] > 20
     assert data["check"]["steps"][0] > 10 and data["check"]["ttft"]["errors"]["n"] == 16
     options = ("--trace", "poisson:rate=1,n=20,prompt=100,output=5", "--kv", 4096)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtpo.schedulers.simulator.fit import FitError, Point, errors, fit, point
+from mtpo.schedulers.simulator.fit import FitError, Point, choose, errors, fit, point
 from mtpo.schedulers.simulator.measured import Measured, SteptimeError, lines, read_hardware
 from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, StepTime
 
@@ -114,3 +114,30 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, text: str, why: str) -> No
     with pytest.raises(SteptimeError) as caught:
         read_hardware(path)
     assert str(caught.value).startswith(f"{path}: ") and why in str(caught.value)
+
+
+def in_batches(model: StepTime, noise: float = 0.0) -> list[Point]:
+    """The same kinds of steps, and how many requests are in each."""
+    found = []
+    draw = random.Random(1)
+    for n, context, pairs in [*steps(), *((n, n * 900, 0.0) for n in (3, 8, 24, 48))]:
+        requests = 1 if pairs else n
+        seconds = model.seconds(n, context, pairs, requests) * (1 + noise * draw.uniform(-1, 1))
+        found.append(Point(n, context, pairs, seconds, requests=requests))
+    return found
+
+
+def test_a_term_per_request_is_kept_where_it_predicts_what_was_held_out() -> None:
+    model = StepTime(5e-3, 1e-4, 1e-7, e=2e-3)
+    found = choose(in_batches(model, 0.02))
+    assert found.kept and found.with_it is not None and found.with_it < 0.03 < 0.1 < found.without
+    assert found.fit.step.e == pytest.approx(model.e, rel=0.1) and found.fit.errors.mape < 0.02
+    plain = choose(in_batches(StepTime(5e-3, 1e-4, 1e-7), 0.05))
+    assert not plain.kept and plain.fit.step.e == 0.0 and plain.with_it is not None
+    assert plain.fit == fit(in_batches(StepTime(5e-3, 1e-4, 1e-7), 0.05))
+
+
+def test_without_batches_of_several_the_term_can_not_be_told() -> None:
+    assert choose(made_with(StepTime(5e-3, 1e-4, 1e-7))).with_it is None
+    with pytest.raises(FitError, match="do not tell a, b and c and e apart"):
+        fit(made_with(StepTime(5e-3, 1e-4, 1e-7)), requests=True)
