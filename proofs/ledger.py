@@ -79,7 +79,7 @@ def sources_hash(spec: str, method: str) -> str:
 @functools.lru_cache(maxsize=256)
 def _tree(source: str) -> str:
     """What a source says, without layout and comments; many specs and methods rest on the same ones."""
-    return ast.dump(_without_docstrings(ast.parse(source)))
+    return ast.dump(_what_it_says(ast.parse(source)))
 
 
 def _modules(spec: str) -> list[str]:
@@ -90,11 +90,17 @@ def _modules(spec: str) -> list[str]:
     return sorted(f"spec/{spec}/{file.name}" for file in folder.iterdir() if file.name.endswith(".py"))
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    """A module without its own docstring, which says nothing that is proven; those of properties are their English."""
+def _what_it_says(tree: ast.Module) -> ast.Module:
+    """A module without its own docstring, which says nothing that is proven (those of properties are their English), and
+    without its list of equivalent mutants: an entry has that list itself, and it does not change what is caught."""
     if tree.body and isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant):
         tree.body = tree.body[1:]
+    tree.body = [node for node in tree.body if not _is_list_of_mutants(node)]
     return tree
+
+
+def _is_list_of_mutants(node: ast.stmt) -> bool:
+    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "EQUIVALENT"
 
 
 def read_ledger(path: Path | None = None) -> list[Entry]:

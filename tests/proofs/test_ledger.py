@@ -136,6 +136,7 @@ def test_a_change_of_a_syntax_tree_makes_an_entry_stale(sources: dict[str, str],
 @pytest.mark.parametrize(
     "other",
     [
+        SOURCE + '\nEQUIVALENT: Final = {"toy.f.x": "it changes nothing"}\n',
         SOURCE.replace("  # a comment", ""),
         SOURCE.replace("# a comment", "# another one"),
         SOURCE.replace("\n\n\n", "\n\n# and this\n\n\n"),
