@@ -154,7 +154,6 @@ EQUIVALENT: Final = {
     "names.create.told:=~0": _ALL_UNDER,
     "names.remove.told:=~0": _ALL_UNDER,
     "names.create.there:=~0": "what is over p is there already",
-    "names.remove.leaf/0": "a directory that is there has a leaf under it, which stands in the way of `emptied`",
 }
 
 # -- assumptions ---------------------------------------------------------------------------------------------------
