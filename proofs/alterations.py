@@ -18,7 +18,8 @@ from typing import Any, Final, Literal
 import attrs
 
 from mtpo.proofs.digests import formula_digest
-from mtpo.spec.language import Action, Bool, Clause, Spec, Term, Update, bound, conj, conjuncts, show
+from mtpo.spec.language import Action, Bool, Clause, Spec, Term, Update, conj, conjuncts, show
+from mtpo.spec.terms import bound
 
 Polarity = Literal[-1, 0, 1]
 """Whether a part that becomes more true makes the whole more true (1), less (-1), or either (0)."""
@@ -139,7 +140,7 @@ def _changes(term: Term, polarity: Polarity) -> Iterator[_Change]:
         for variable in term.data:
             skipped = bound(variable.sort, SKIPPED)
             other = ~(variable == skipped)
-            body = (~other | args[0]) if term.op == "forall" else (other & args[0])  # type: ignore[operator]
+            body = (~other | args[0]) if term.op == "forall" else (other & args[0])
             what = f"one {variable.sort.__name__} {show(variable)} left out of {show(term)}"
             yield _Change(type(term)(term.op, (body,), term.data), what, skipped)
 
@@ -149,7 +150,7 @@ def _polarity(term: Term, place: int, polarity: Polarity) -> Polarity:
         case "and" | "or" | "forall" | "exists":
             return polarity
         case "not":
-            return -polarity  # type: ignore[return-value]
+            return -polarity
         case "ite" if place > 0 and term.sort is Bool:
             return polarity
         case _:

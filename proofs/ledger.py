@@ -91,8 +91,8 @@ def _modules(spec: str) -> list[str]:
 
 
 def _what_it_says(tree: ast.Module) -> ast.Module:
-    """A module without its own docstring, which says nothing that is proven (those of properties are their English), and
-    without its list of equivalent mutants: an entry has that list itself, and it does not change what is caught."""
+    """A module without its own docstring, which says nothing that is proven; those of properties are their English. And
+    without its list of equivalent mutants, which changes nothing that is caught; an entry has it itself."""
     if tree.body and isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant):
         tree.body = tree.body[1:]
     tree.body = [node for node in tree.body if not _is_list_of_mutants(node)]

@@ -38,11 +38,11 @@ class Obligation:
     clause: str
     action: Action | None
     goal: Goal | Variant
+    place: str = attrs.field(init=False)
+    """The action's name, or ``init``."""
 
-    @property
-    def place(self) -> str:
-        """The action's name, or ``init``."""
-        return self.action.name if self.action else "init"
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "place", self.action.name if self.action else "init")
 
 
 @attrs.frozen

@@ -80,11 +80,11 @@ def mutate_command(
     if not fates:
         raise usage(f"no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE or SPEC.ACTION.VARIABLE:=")
     survived = [f for f in fates if f.survived]
-    unknown = [f for f in fates if f.why]
+    not_known = [f for f in fates if f.why]
     mislisted = [f.mutant.id for f in fates if f.mislisted]
     if json:
         print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})
-        raise typer.Exit(1 if survived or mislisted else 3 if unknown else 0)
+        raise typer.Exit(1 if survived or mislisted else 3 if not_known else 0)
     for f in fates:
         word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
         word = "UNKNOWN" if f.why else word
@@ -93,8 +93,8 @@ def mutate_command(
         if traces and f.trace:
             out.print("\n".join(f"           {line}" for line in f.trace.lines()))
     killed = sum(bool(f.killed_by) for f in fates)
-    tail = f", {len(unknown)} unknown" if unknown else ""
+    tail = f", {len(not_known)} unknown" if not_known else ""
     out.print(f"\n{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived{tail}")
     if mislisted:
         out.print(f"listed as equivalent, and killed: {', '.join(mislisted)}")
-    raise typer.Exit(1 if survived or mislisted else 3 if unknown else 0)
+    raise typer.Exit(1 if survived or mislisted else 3 if not_known else 0)
