@@ -121,7 +121,21 @@ def test_the_specs_that_its_table_names_are_in_the_ledger():
     from mtpo.proofs.ledger import read_ledger
 
     shown = {(e.property.partition(".")[0], e.method) for e in read_ledger()}
-    for spec in ("mtpo", "kv", "fair", "concur", "conserve", "gap", "failover", "footprint", "recovery", "delivery"):
+    for spec in (
+        "mtpo",
+        "kv",
+        "fair",
+        "concur",
+        "conserve",
+        "gap",
+        "failover",
+        "footprint",
+        "recovery",
+        "delivery",
+        "shadows",
+        "names",
+        "levels",
+    ):
         assert {(spec, method) for method in ("inductive", "exhaustive", "mutants")} <= shown
 
 

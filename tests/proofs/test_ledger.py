@@ -31,13 +31,14 @@ EQUIVALENT = {**BUILT_IN_EQUIVALENT, **find_source(None).equivalent}
 
 REFRESH = """show it again:
   mtpo prove --cvc5 --record proofs/ledger.json
+  mtpo explore mtpo --faults --predicates --objects 1 --engine numpy --record proofs/ledger.json
   mtpo explore kv --size 3 --record proofs/ledger.json
   for sizes in "--objects 1" "--objects 2" "--agents 3 --objects 1"; do
     mtpo explore mtpo --faults $sizes --engine numpy --limit 1000000000 --record proofs/ledger.json; done
   mtpo explore mtpo --agents 3 --engine numpy --limit 1000000000 --record proofs/ledger.json
-  for spec in mtpo fair concur conserve gap failover footprint recovery delivery; do
+  for spec in mtpo fair concur conserve gap failover footprint recovery delivery shadows names levels; do
     mtpo explore $spec --record proofs/ledger.json; done
-  for spec in mtpo kv fair concur conserve gap failover footprint recovery delivery; do
+  for spec in mtpo kv fair concur conserve gap failover footprint recovery delivery shadows names levels; do
     mtpo mutate $spec --record proofs/ledger.json; done"""
 
 
@@ -181,7 +182,8 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
     # what z3 is asked first; it must prove it all the same
     hints = {f"proofs/{name}.py" for name in ("remembered", "cachefolder", "digests", "packing")}
     # a property's own spec is always among its sources
-    specs = {"spec/mtpo.py", "spec/fairbatching.py", "spec/bounded_gap.py", "spec/recovery.py"}
+    own = ("mtpo", "fairbatching", "bounded_gap", "recovery", "shadows", "names", "levels")
+    specs = {f"spec/{name}.py" for name in own}
     for method, module in start.items():
         todo, seen = [f"proofs/{module}.py"], set[str]()
         while todo:
