@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from mtpo.engine.engine import Engine
-from mtpo.schedulers.simulator.steptime import PRESETS
 from mtpo.schedulers.simulator.request import request_of
+from mtpo.schedulers.simulator.steptime import PRESETS
 from mtpo.schedulers.simulator.worker import Caps, Worker
 from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.step.vllm_v1 import VllmV1
