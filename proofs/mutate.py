@@ -121,11 +121,17 @@ def try_mutant(
         if failed:
             seconds = time.perf_counter() - start
             return Fate(mutant, tuple(v.property for v in failed), failed[0].method, reason, seconds, failed[0].trace)
-    broken, answer = broken_by(mutant.spec, mutant.action, sizes, timeout_ms)
-    seconds = time.perf_counter() - start
-    if broken:
-        return Fate(mutant, tuple(broken), "inductive", reason, seconds, answer)
-    return Fate(mutant, (), "", reason, seconds)
+    for tried in (sizes, *_wider(mutant.spec)):
+        broken, answer = broken_by(mutant.spec, mutant.action, tried, timeout_ms)
+        if broken:
+            return Fate(mutant, tuple(broken), "inductive", reason, time.perf_counter() - start, answer)
+    return Fate(mutant, (), "", reason, time.perf_counter() - start)
+
+
+def _wider(spec: Spec) -> Iterator[Mapping[type[Sort], int]]:
+    """Four of one sort and two of each other: some mistakes need one that stays, one that goes and two that wait."""
+    if not is_mtpo(spec):
+        yield from ({s: 4 if s is sort else 2 for s in spec.sorts} for sort in spec.sorts if not sort.ordered)
 
 
 def check_sound(

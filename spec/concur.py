@@ -413,6 +413,5 @@ EQUIVALENT: Final = {
         for action in ("pause", "finish", "grow", "cut")
         for k in (4, 5)
     },
-    "concur.pause.before:=~4": "caught by one-line with four agents, not with three: one stays, one goes, two wait",
     "concur.grow.gone:=": "a tick at a low usage asks for no hit rate, and no rule reads what it leaves",
 }

@@ -425,5 +425,4 @@ EQUIVALENT: Final = {
     },
     "footprint.pause.seat:=": "who is paused had a closed seat: that the others keep theirs is one of the choices",
     "footprint.pause.generating:=": "at a boundary it does not generate",
-    "footprint.pause.before:=~4": "caught by one-line with four agents, not with three: one stays, one goes, two wait",
 }

@@ -8,8 +8,6 @@ pytest.importorskip("z3")
 
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
-from mtpo.proofs.mutate import mutants
-from mtpo.proofs.refuting import broken_by
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.concur import Agent, Level, Seat, concur
@@ -111,9 +109,3 @@ def test_a_heavy_agent_keeps_the_window_at_its_smallest_for_ever():
     at, state = story(("arrive", 0), ("admit", 0, 0), heavy=True)
     assert "concur.grow.heavy" in [c.id for c in at.refused(state, Step("grow", (0, (0, 1), KEEP)))]
     story(("arrive", 0), ("admit", 0, 0), ("grow", 0, (0, 1), KEEP), heavy=False)
-
-
-def test_a_line_that_is_forgotten_is_noticed_with_four_agents():
-    (mutant,) = (m for m in mutants(concur) if m.id == "concur.pause.before:=~4")
-    sizes = {Agent: 4, Seat: 2, Level: 2}
-    assert broken_by(mutant.spec, mutant.action, sizes, 60_000)[0] == ["concur.one-line"]
