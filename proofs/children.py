@@ -9,6 +9,7 @@ forks the work is done in the calling process, under the solver's own limits.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -32,6 +33,7 @@ MEMORY_MB = 4_096
 """Memory that z3 may use in one process, in MiB."""
 
 _NEVER = float("inf")
+_PR_SET_PDEATHSIG = 1
 _deadline: Any = None
 """In a child: until when (monotonic seconds) the present question must be answered, shared with the parent."""
 
@@ -82,12 +84,14 @@ def processes() -> int:
 class Children(Generic[Q, A]):
     """``count`` children, each of which calls ``serve`` once and answers questions with what it returns.
 
-    A context manager. With no children the questions are answered in this process.
+    A context manager. With no children the questions are answered in this process. ``limit``: seconds for a whole
+    question, what is done of it outside the solver included; what is asked of the solver has limits of its own.
     """
 
-    def __init__(self, serve: Callable[[], Callable[[Q], A]], count: int) -> None:
+    def __init__(self, serve: Callable[[], Callable[[Q], A]], count: int, limit: float = _NEVER) -> None:
         self._serve = serve
         self._count = count
+        self._limit = limit
         self._children: list[_Child] = []
         self._here: Callable[[Q], A] | None = None
 
@@ -123,12 +127,15 @@ class Children(Generic[Q, A]):
 
         def next_for(child: _Child) -> None:
             number = next(waiting, None)
-            if number is not None:
-                begin(number)
-                busy[child] = number
-                child.pipe.send(questions[number])
+            if number is None:
+                return
+            begin(number)
+            if not child.asked(questions[number], self._limit):  # it died while it had nothing to do
+                child = self._instead(child)
+                child.asked(questions[number], self._limit)
+            busy[child] = number
 
-        for child in self._children:
+        for child in list(self._children):
             next_for(child)
         while busy:
             ready = multiprocessing.connection.wait([child.pipe for child in busy], timeout=0.1)
@@ -138,12 +145,16 @@ class Children(Generic[Q, A]):
                     continue
                 number = busy.pop(child)
                 if isinstance(answer, Lost):
-                    child.kill()
-                    self._children.remove(child)
-                    child = _Child(self._serve)
-                    self._children.append(child)
+                    child = self._instead(child)
                 next_for(child)
                 yield number, answer
+
+    def _instead(self, child: _Child) -> _Child:
+        """Another child in the place of one that is lost."""
+        child.kill()
+        other = _Child(self._serve)
+        self._children[self._children.index(child)] = other
+        return other
 
 
 class _Child:
@@ -152,10 +163,21 @@ class _Child:
     def __init__(self, serve: Callable[[], Callable[[Any], Any]]) -> None:
         context = multiprocessing.get_context("fork")
         self.deadline = context.Value("d", _NEVER, lock=False)
+        self.until = _NEVER
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_live, args=(serve, theirs, self.deadline), daemon=True)
+        arguments = (serve, theirs, self.pipe, self.deadline, os.getpid())
+        self.process = context.Process(target=_live, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
+
+    def asked(self, question: Any, limit: float) -> bool:
+        """Ask a question; false if nobody is there."""
+        self.until = time.monotonic() + limit
+        try:
+            self.pipe.send(question)
+        except ConnectionError:
+            return False
+        return True
 
     def answer(self, ready: bool) -> Any:
         """The answer, if it has come; :class:`Lost` if it will not; else None."""
@@ -168,7 +190,7 @@ class _Child:
             if not good:
                 raise answer
             return answer
-        if time.monotonic() > self.deadline.value:
+        if time.monotonic() > min(self.deadline.value, self.until):
             return Lost("the solver did not keep its time limit and was stopped")
         return None
 
@@ -185,10 +207,12 @@ def _death(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _live(serve: Callable[[], Callable[[Any], Any]], pipe: Any, deadline: Any) -> None:
+def _live(serve: Callable[[], Callable[[Any], Any]], pipe: Any, theirs: Any, deadline: Any, parent: int) -> None:
     """What a child does until it is killed, or its parent is gone."""
     global _deadline
     _deadline = deadline
+    theirs.close()  # a copy of the parent's end, which would outlive the parent
+    _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent, who says what was shown
     _limit_memory()
     answer: Callable[[Any], Any] | None = None
@@ -202,6 +226,14 @@ def _live(serve: Callable[[], Callable[[Any], Any]], pipe: Any, deadline: Any) -
             pipe.send((True, answer(question)))
         except BaseException as error:  # noqa: BLE001 - it is raised again, by the parent
             pipe.send((False, _sendable(error)))
+
+
+def _die_with(parent: int) -> None:
+    """Be killed when the parent is gone, in the middle of a question too, where the system can do that (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _limit_memory() -> None:

@@ -20,6 +20,9 @@ from mtpo.proofs.vacuity import never_taken, no_model
 from mtpo.proofs.verdicts import Picture, Status, Verdict
 from mtpo.spec.language import Spec
 
+WHOLE = 30
+"""An obligation is several questions to z3, and has formulas to build: so many times the limit of one, and seconds."""
+
 Progress = Callable[[int, int, str], None]
 
 
@@ -103,7 +106,8 @@ def prove(
     answered: dict[int, Answered] = {}
     rest: list[Verdict] = []
     stopped = ""
-    with Children(lambda: _Solver(spec, wanted, timeout_ms, known), processes() if jobs is None else jobs) as solvers:
+    count, limit = processes() if jobs is None else jobs, WHOLE * timeout_ms / 1000 + WHOLE
+    with Children(lambda: _Solver(spec, wanted, timeout_ms, known), count, limit) as solvers:
         try:
             rest = _verdicts(solvers.ask(_Question("model")), f"{spec.name}.assumptions")
             if any(v.status is Status.FAILED for v in rest):

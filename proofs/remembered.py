@@ -29,6 +29,13 @@ KEPT: Final = 20_000
 
 SHIPPED: Final = "remembered.json"
 
+LARGEST: Final = 64 << 20
+"""Bytes of a file of hints; what is larger is none."""
+
+
+class HintsError(ValueError):
+    """A place where hints can't be kept: the message says why."""
+
 
 @attrs.define
 class Memory:
@@ -46,9 +53,12 @@ class Memory:
         self.fresh[goal] = hint
 
     def keep(self, path: Path | None = None) -> None:
-        """Add what is fresh to a file, by default in the user's cache; there it is no harm if that fails."""
+        """Add what is fresh to a file, by default in the user's cache; there it is no harm if that fails.
+
+        Raises :class:`HintsError` for a file that holds something else: it is not overwritten.
+        """
         if path is not None:
-            _write(path, {**_read(path), **self.fresh})
+            _write(path, {**check_place(path), **self.fresh})
         elif self.fresh:
             with contextlib.suppress(OSError):
                 hints = {**_read(_cached()), **self.fresh}
@@ -58,6 +68,19 @@ class Memory:
 def memory() -> Memory:
     """All that is known here and now."""
     return Memory({**_read(_cached()), **_shipped()})
+
+
+def check_place(path: Path) -> dict[str, Hint]:
+    """The hints that a file holds, none if there is no such file. Raises :class:`HintsError` if no hints can be kept
+    there."""
+    if not path.exists():
+        if not path.absolute().parent.is_dir():
+            raise HintsError(f"{path}: its folder does not exist")
+        return {}
+    try:
+        return _parsed(path)
+    except _NO_HINTS:
+        raise HintsError(f"{path}: exists and holds no hints; it is not overwritten, choose another name") from None
 
 
 def goal_digest(action: Action, part: Bool, step: bool) -> str:
@@ -75,11 +98,20 @@ def _shipped() -> dict[str, Hint]:
     return _hints(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
+_NO_HINTS: Final = (OSError, ValueError, TypeError, AttributeError, RecursionError)
+
+
 def _read(path: Path) -> dict[str, Hint]:
     try:
-        return _hints(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, AttributeError):  # no hints, then
+        return _parsed(path)
+    except _NO_HINTS:
         return {}
+
+
+def _parsed(path: Path) -> dict[str, Hint]:
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        raise ValueError("no file of hints")
+    return _hints(path.read_text(encoding="utf-8"))
 
 
 def _hints(text: str) -> dict[str, Hint]:

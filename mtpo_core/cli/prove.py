@@ -45,12 +45,14 @@ def prove_command(
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.picture import pictures_of, reasons_of, write_picture
-    from mtpo.proofs.remembered import memory
+    from mtpo.proofs.remembered import check_place, memory
     from mtpo.proofs.second import SecondSolver, cvc5_name
     from mtpo.proofs.verdicts import exit_code
 
     specs = find_specs(spec)
     check_ledger(record, spec)
+    if remember is not None:
+        check_place(remember)
     known = {id for s in specs for id in (*s.properties, *s.variants)}
     for id in property or ():
         if id not in known:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +73,58 @@ def test_a_lost_child_costs_one_question(monkeypatch: pytest.MonkeyPatch) -> Non
     assert answers[1] == Lost("the solver's process died (SIGKILL)")
     assert answers[3] == Lost("the solver did not keep its time limit and was stopped")
     assert answers[4] == Lost("the solver's process died (exit code 3)")
+
+
+def test_a_whole_question_has_a_limit_too() -> None:
+    def serve() -> Callable[[float], str]:
+        def answer(seconds: float) -> str:
+            time.sleep(seconds)  # outside what is limited by itself
+            return "done"
+
+        return answer
+
+    with Children(serve, 2, limit=0.5) as some:
+        answers = dict(some.map([0.0, 3600.0, 0.0]))
+    assert answers == {0: "done", 1: Lost("the solver did not keep its time limit and was stopped"), 2: "done"}
+
+
+def test_a_child_that_dies_with_nothing_to_do_is_replaced() -> None:
+    with Children(squares, 2) as some:
+        pids = {a[1] for _, a in some.map([1, 2, 3, 4]) if not isinstance(a, Lost)}
+        for pid in pids:
+            os.kill(pid, 9)
+        time.sleep(0.1)
+        again = dict(some.map([5, 6, 7]))
+    assert [again[n][0] for n in range(3) if not isinstance(again[n], Lost)] == [25, 36, 49]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
+@pytest.mark.parametrize("seconds", [0.0, 3600.0])
+def test_children_are_gone_when_their_parent_is_killed(seconds: float) -> None:
+    """In the middle of a question, and with nothing to do."""
+    text = f"""
+import os, sys, time
+from mtpo.proofs.children import Children
+def serve():
+    def answer(n):
+        os.write(1, b"%d " % os.getpid())
+        if n: time.sleep({seconds})
+        return n
+    return answer
+with Children(serve, 2) as some:
+    for _ in some.map([0, 0, 1, 1]): pass
+    os.write(1, b". ")
+    time.sleep(3600)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    said = b""
+    while len(said.split()) < (4 if seconds else 5):
+        said += os.read(parent.stdout.fileno(), 100)
+    parent.kill()
+    parent.wait()
+    rest = parent.stdout.read()  # ends when nobody holds the pipe any more
+    assert rest.strip() in (b"", b".")
 
 
 class Odd(Exception):

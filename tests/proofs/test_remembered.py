@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from mtpo.proofs import remembered
 from mtpo.proofs.prover import Prover, obligations
 from mtpo.proofs.relevant import Goal
-from mtpo.proofs.remembered import Memory, goal_digest, memory
+from mtpo.proofs.remembered import HintsError, Memory, goal_digest, memory
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.language import OrderedSort, Spec, forall, implies, require
 from mtpo.spec.mtpo import mtpo
@@ -107,12 +108,34 @@ def test_hints_are_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(json.loads(file.read_text())) == ["b", "c", "d"], "the oldest goes"
     assert memory().hint("d") == (("x", "y"), ())
     assert memory().hint("a") is None
-    for damage in (b"\xff", b"[1", b"[]", b'{"d": 3}', b'{"d": [1]}'):
+    for damage in (b"\xff", b"[1", b"[]", b'{"d": 3}', b'{"d": [1]}', b"[" * 200_000, b'{"a":' * 200_000):
         file.write_bytes(damage)
         assert memory().hint("d") is None
     (tmp_path / "none").write_text("")
     monkeypatch.setenv("MTPO_CACHE", str(tmp_path / "none"))
     Memory(fresh={"e": ()}).keep()  # there is no place to keep it
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MTPO_CACHE", str(tmp_path))
+    (tmp_path / "proofs").mkdir()
+    os.mkfifo(tmp_path / "proofs" / "remembered.json")
+    assert memory().hint("d") is None
+
+
+def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "notes.md"
+    path.write_text("# Notes")
+    with pytest.raises(HintsError, match="holds no hints; it is not overwritten"):
+        Memory(fresh={"a": (("x",),)}).keep(path)
+    assert path.read_text() == "# Notes"
+    with pytest.raises(HintsError, match="its folder does not exist"):
+        Memory(fresh={"a": (("x",),)}).keep(tmp_path / "no" / "hints.json")
+    hints = tmp_path / "hints.json"
+    for goal in "ab":
+        Memory(fresh={goal: (("x",),)}).keep(hints)
+    assert list(json.loads(hints.read_text())) == ["a", "b"]
 
 
 def test_the_hints_that_come_with_the_package_fit_the_protocol(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
