@@ -18,20 +18,21 @@ from typing import Any, Final, Literal
 import attrs
 
 from mtpo.proofs.digests import formula_digest
-from mtpo.spec.language import Action, Bool, Clause, Spec, Term, Update, conj, conjuncts, show
+from mtpo.spec.language import Action, Bool, Clause, Spec, Term, Update, conj, conjuncts, formals_of, show
 from mtpo.spec.terms import bound
 
 Polarity = Literal[-1, 0, 1]
 """Whether a part that becomes more true makes the whole more true (1), less (-1), or either (0)."""
 
 SKIPPED: Final = "skipped"
-"""The parameter for the element that a quantifier leaves out."""
+"""The parameter for the element that a quantifier leaves out; with a ``_`` more where that name is taken."""
 
 
 @attrs.frozen(eq=False)
 class Alteration:
-    """An action with one rule weakened. ``id`` is that of the clause, or ``SPEC.ACTION.VARIABLE:=`` for an update; with
-    ``/N`` for a conjunct of several that is dropped, ``~N`` for a change within."""
+    """An action with one rule weakened. ``id`` is that of the clause, or ``SPEC.ACTION.VARIABLE:=`` for an update, with
+    the arguments where the action updates the variable twice; with ``/N`` for a conjunct of several that is dropped,
+    ``~N`` for a change within."""
 
     id: str
     what: str
@@ -58,13 +59,20 @@ def alterations(spec: Spec, action: Action) -> Iterator[Alteration]:
         for k, change in enumerate(_different(clause.formula, _inside(parts))):
             yield Alteration(f"{clause.id}~{k}", f"guard: {change.what}", _with_clause(action, number, change))
     for number, update in enumerate(action.updates):
-        id = f"{spec.name}.{action.name}.{update.variable.name}:="
+        twice = sum(u.variable is update.variable for u in action.updates) > 1
+        id = f"{spec.name}.{action.name}.{_place(update) if twice else update.variable.name}:="
         kept = tuple(u for i, u in enumerate(action.updates) if i != number)
-        yield Alteration(id, f"update: {update.variable.name} := ...", attrs.evolve(action, updates=kept))
+        written = f"{_place(update)} := {show(update.value)}"
+        yield Alteration(id, f"update dropped: {written}", attrs.evolve(action, updates=kept))
         for k, change in enumerate(_different(update.value, _changes(update.value, 0))):
             if not _stays(update, change.term):
-                what = f"update: {update.variable.name} := ... {change.what}"
+                what = f"update: {change.what}, in {written}"
                 yield Alteration(f"{id}~{k}", what, _with_update(action, number, change))
+
+
+def _place(update: Update) -> str:
+    """What is updated: ``holds[p]``, or ``holds`` of all at once."""
+    return f"{update.variable.name}[{', '.join(map(show, update.args))}]" if update.args else update.variable.name
 
 
 def _inside(parts: list[Bool]) -> Iterator[_Change]:
@@ -107,12 +115,14 @@ def _stays(update: Update, value: Term) -> bool:
 
 
 def _with_clause(action: Action, number: int, change: _Change | Bool) -> Action:
+    change = _named_apart(change, action) if isinstance(change, _Change) else change
     formula: Any = change.term if isinstance(change, _Change) else change
     guard = tuple(Clause(c.id, formula, c.at) if i == number else c for i, c in enumerate(action.guard))
     return attrs.evolve(action, guard=guard, params=_params(action, change))
 
 
 def _with_update(action: Action, number: int, change: _Change) -> Action:
+    change = _named_apart(change, action)
     updates = tuple(attrs.evolve(u, value=change.term) if i == number else u for i, u in enumerate(action.updates))
     return attrs.evolve(action, updates=updates, params=_params(action, change))
 
@@ -120,6 +130,24 @@ def _with_update(action: Action, number: int, change: _Change) -> Action:
 def _params(action: Action, change: _Change | Bool) -> tuple[Any, ...]:
     skipped = change.skipped if isinstance(change, _Change) else None
     return action.params if skipped is None else (*action.params, skipped)
+
+
+def _named_apart(change: _Change, action: Action) -> _Change:
+    """The change, its element named as no parameter is."""
+    if change.skipped is None or SKIPPED not in formals_of(action):
+        return change
+    name = SKIPPED
+    while name in formals_of(action):
+        name += "_"
+    other = bound(change.skipped.sort, name)
+    return attrs.evolve(change, term=_replaced(change.term, change.skipped, other), skipped=other)
+
+
+def _replaced(term: Term, old: Term, new: Term) -> Term:
+    args = [_replaced(arg, old, new) for arg in term.args]
+    if all(a is b for a, b in zip(args, term.args, strict=True)):
+        return new if term is old else term
+    return _with_args(term, args)
 
 
 def _changes(term: Term, polarity: Polarity) -> Iterator[_Change]:

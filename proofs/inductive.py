@@ -43,7 +43,8 @@ class Answered:
 
 @attrs.frozen
 class _Question:
-    """``what``: "model", "never" (actions never taken, if all invariants hold), "never at all", or an obligation."""
+    """``what``: "model", "never" (actions never taken, if all invariants hold), "never at all", "obligation", or
+    "fewer" (an obligation that is proven, from as few hypotheses as will do)."""
 
     what: str
     number: int = 0
@@ -67,7 +68,7 @@ class _Solver:
                 return never_taken(prover.symbolic, prover.invariants if question.what == "never" else ())
         obligation = self.wanted[question.number]
         try:
-            outcome = prover.discharge(obligation)
+            outcome = prover.with_fewer(obligation) if question.what == "fewer" else prover.discharge(obligation)
         except z3.Z3Exception as error:
             return Answered(Status.UNKNOWN, 0.0, f"z3: {error}")
         scripts = [prover.smt2(a) for a in outcome.proof or (prover.whole(obligation),)] if question.scripts else []
@@ -127,6 +128,13 @@ def prove(
                     answer = _confirmed(answer, [confirm.ask(script) for script in answer.scripts])
                 known.fresh |= answer.learned
                 answered[number] = attrs.evolve(answer, scripts=())
+            for number in (n for n, a in answered.items() if confirm is not None and a.second == "unknown"):
+                progress(len(wanted), len(wanted), f"{wanted[number].property} / {wanted[number].place}, once more")
+                fewer = solvers.ask(_Question("fewer", number, scripts=True))
+                if isinstance(fewer, Answered) and fewer.status is Status.PROVED and confirm is not None:
+                    known.fresh |= fewer.learned
+                    answer = _confirmed(answered[number], [confirm.ask(script) for script in fewer.scripts])
+                    answered[number] = attrs.evolve(answer, why="" if answer.second == "unsat" else answer.why)
             progress(len(wanted), len(wanted), "")
             broken = any(wanted[n].property in basis and a.status is not Status.PROVED for n, a in answered.items())
             never = solvers.ask(_Question("never at all" if broken else "never"))

@@ -36,18 +36,19 @@ def board() -> Spec:
 def test_every_way_to_weaken_an_action_is_there_once() -> None:
     spec = board()
     found = {a.id: a.what for a in alterations(spec, spec.actions["put"])}
+    on, seen = "on[x0] := if (a = x0) & ~seen(x0) then true else on(x0)", "seen[a] := forall b: Cell. on(b)"
     assert list(found.items()) == [
         ("board.put.first", "guard: forall b: Cell. (on(b) & a != b) -> (seen(b) & (a = b))"),
         ("board.put.first~0", "guard: without seen(b)"),
         ("board.put.first~1", "guard: without a = b"),
         ("board.put.first~2", f"guard: one Cell b left out of {found['board.put.first'].removeprefix('guard: ')}"),
         ("board.put.some", "guard: exists b: Cell. on(b) | seen(b)"),
-        ("board.put.on:=", "update: on := ..."),
-        ("board.put.on:=~0", "update: on := ... without a = x0"),
-        ("board.put.on:=~1", "update: on := ... without ~seen(x0)"),
-        ("board.put.on:=~2", "update: on := ... always true"),
-        ("board.put.seen:=", "update: seen := ..."),
-        ("board.put.seen:=~0", "update: seen := ... one Cell b left out of forall b: Cell. on(b)"),
+        ("board.put.on:=", f"update dropped: {on}"),
+        ("board.put.on:=~0", f"update: without a = x0, in {on}"),
+        ("board.put.on:=~1", f"update: without ~seen(x0), in {on}"),
+        ("board.put.on:=~2", f"update: always true, in {on}"),
+        ("board.put.seen:=", f"update dropped: {seen}"),
+        ("board.put.seen:=~0", f"update: one Cell b left out of forall b: Cell. on(b), in {seen}"),
     ]
 
 
@@ -89,3 +90,31 @@ def test_mutants_are_tried_the_same_in_children_and_here() -> None:
     ]
     assert [f.trace and f.trace.lines() for f in here] == [f.trace and f.trace.lines() for f in there]
     assert [m.id for m in mutants(kv) if "kv.evict" in m.id] == [f.mutant.id for f in here]
+
+
+def test_what_is_left_out_is_named_apart_from_the_parameters() -> None:
+    spec = Spec("taken")
+    on = spec.var("on", Cell, init=lambda a: False)
+
+    @spec.action
+    def put(skipped: Cell) -> None:
+        require("none", forall(Cell, lambda q: ~on(q)))
+        on[skipped] = True
+
+    found = {a.id: a.action for a in alterations(spec, spec.actions["put"])}
+    assert formals_of(found["taken.put.none~0"]) == ("skipped", "skipped_")
+    spec.invariant("taken.one")(lambda: forall(Cell, Cell, lambda a, b: implies(on(a) & on(b), a == b)))
+    (fate,) = mutate(spec, only="none~0")
+    assert fate.killed_by == ("taken.one",)
+
+
+def test_two_updates_of_one_variable_have_ids_of_their_own() -> None:
+    spec = Spec("twice")
+    on = spec.var("on", Cell, init=lambda a: False)
+
+    @spec.action
+    def move(a: Cell, b: Cell) -> None:
+        on[a] = False
+        on[b] = True
+
+    assert [a.id for a in alterations(spec, spec.actions["move"])] == ["twice.move.on[a]:=", "twice.move.on[b]:="]

@@ -81,3 +81,24 @@ def test_a_solver_that_hangs_or_dies_is_stopped(body: str, monkeypatch: pytest.M
             assert why.startswith("cvc5 did not answer")
         child = solver._child
     assert child is None
+
+
+@attrs.define
+class OfFew(SecondSolver):
+    """A solver that many hypotheses lead astray: it says nothing of long texts."""
+
+    asked: list[int] = attrs.Factory(list)
+
+    def ask(self, smt2: str):  # type: ignore[no-untyped-def]
+        self.asked.append(smt2.count("(assert"))
+        return ("unknown", "too long") if len(self.asked) == 3 or self.asked[-1] > 40 else ("unsat", "")
+
+
+def test_what_is_not_confirmed_is_asked_again_with_fewer_hypotheses(lock: Spec) -> None:
+    solver = OfFew(1)
+    verdicts = prove(lock, confirm=solver, jobs=0)
+    obligations_ = sum(v.detail["obligations"] for v in verdicts)
+    assert len(solver.asked) == obligations_ + 1, "one of them twice"
+    assert solver.asked[-1] <= solver.asked[2]
+    assert all(v.detail["confirmed"] == v.detail["obligations"] for v in verdicts)
+    assert all("why" not in v.detail for v in verdicts)

@@ -27,9 +27,9 @@ def test_every_mutant_of_the_lock_is_killed_and_the_code_is_0(mtpo: Mtpo, lock_p
     assert {m["mutant"]: m["dropped"] for m in said.json["mutants"]} == {
         "lock.acquire.free": "guard: ~(exists q: Process. holds(q))",
         "lock.acquire.free~0": "guard: one Process q left out of exists q: Process. holds(q)",
-        "lock.acquire.holds:=": "update: holds := ...",
+        "lock.acquire.holds:=": "update dropped: holds[p] := true",
         "lock.release.holder": "guard: holds(p)",
-        "lock.release.holds:=": "update: holds := ...",
+        "lock.release.holds:=": "update dropped: holds[p] := false",
     }
     assert all(m["killed_by"] and m["how"] and m["equivalent"] is None for m in said.json["mutants"])
 
