@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from mtpo.proofs.runform import Key, key_of, name_of
+from mtpo.proofs.runnews import concerned
 from mtpo.proofs.runstate import AT_REST, Agent, Operation, Repair, Version
 from mtpo.proofs.runwalk import Walk, text_of
 from mtpo.spec.records import Record
@@ -35,6 +36,7 @@ def read(walk: Walk, record: Record) -> None:
     walk.locked(record, saw)
     _check_saw(walk, record, key, saw)
     operation.held = {o: digest for o, (_, digest) in saw.items()}
+    walk.world.sees(operation)
     screened = walk.mode == "mtpo" and any(walk.world.above(key, o) for o in saw)
     if record.body["filtered"] != screened:
         what = "a higher-ranked write was live" if screened else "no higher-ranked write was live"
@@ -206,6 +208,8 @@ def _effect(walk: Walk, record: Record, operation: Operation) -> None:
     _check_saw(walk, record, operation.key, saw)
     operation.saw, operation.out, operation.phase = saw, out, "live"
     operation.held = {o: digest for o, (_, digest) in saw.items()}
+    operation.told.clear()
+    walk.world.sees(operation)
     walk.world.push(operation.key)
 
 
@@ -225,6 +229,7 @@ def failed(walk: Walk, record: Record) -> None:
     for o in operation.reads:  # the log does not say what a failed call read: it is what was live then
         operation.saw[o] = walk.world.top(o)
         operation.held[o] = operation.saw[o][1]
+    walk.world.sees(operation)
     _land(walk, record)
 
 
@@ -235,7 +240,11 @@ def undo(walk: Walk, record: Record) -> None:
     """An inverse is about to run."""
     operation = _phase(walk, record, "live")
     own = walk.repairs.get(operation.key)
-    repair = _in_repair(walk, record, member=own is None or not own.retracting)
+    taken_out = own is not None and own.retracting
+    repair = _in_repair(walk, record, member=not taken_out)
+    if taken_out and key_of(record.body["by"]) != operation.key:
+        what = f"said to be undone for call {record.body['by']}; it is taken out itself: by is {name_of(operation.key)}"
+        walk.report("run.repair-atomic", record, what)
     if repair is not None:
         later = [m for m in repair.members - repair.undone if m > operation.key]
         for m in sorted(later):
@@ -326,6 +335,7 @@ def settle(walk: Walk, record: Record) -> None:
         phase = walk.world.operations[m].phase
         if phase not in AT_REST:
             walk.report("run.no-lost-call", record, f"settled while call {name_of(m)} is {phase}")
+    concerned(walk, record, repair)
     del walk.repairs[repair.acting]
     walk.settled = repair
 

@@ -63,7 +63,8 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             ),
             Check(
                 "run.premise-told",
-                "What every author reasons from, as read or as told since, is the value at its position.",
+                "What every author reasons from, as read or as told since, is the value at its position; each is told "
+                "all that a repair changed for it, once, and nothing else.",
                 _CLAIMS,
                 needs_end=True,
             ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from mtpo.proofs import runcalls, runtold
+from mtpo.proofs import runcalls, runnews, runtold
 from mtpo.proofs.runform import FORMS, Key, fault, key_of, name_of
 from mtpo.proofs.runwalk import Walk
 from mtpo.spec.records import Record
@@ -132,7 +132,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Walk, Record], None]]] = {
     "stranded": runcalls.withdrawn,
     "settle": runcalls.settle,
     "infer": runtold.infer,
-    "notify": runtold.notify,
+    "notify": runnews.notify,
     "deliver": runtold.deliver,
     "bounce": runtold.bounce,
     "judge": runtold.judge,

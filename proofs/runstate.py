@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
 from typing import Literal
 
@@ -34,7 +34,8 @@ Version = tuple[Key | None, str]
 @attrs.define
 class Operation:
     """A read or a write call. ``saw`` is what it last read by its record; ``held`` the digests that its author has read
-    or was told since; ``out`` what it left on each object it writes."""
+    or was told since; ``told`` what it was told of an object and has not read yet, with the last notification that says
+    so; ``out`` what it left on each object it writes."""
 
     key: Key
     tool: str
@@ -46,12 +47,14 @@ class Operation:
     prepared: bool = False
     saw: dict[str, Version] = attrs.Factory(dict)
     held: dict[str, str] = attrs.Factory(dict)
+    told: dict[str, tuple[int, str]] = attrs.Factory(dict)
     out: dict[str, str] = attrs.Factory(dict)
 
 
 @attrs.define
 class Agent:
     """An agent. ``inbox`` unread notification ids in order; ``owed`` own calls it must be told of, with the status;
+    ``outcomes`` those it was told of and has not read yet, with the last notification that says so, and the status;
     ``steps`` the engine step with which its last inference ended."""
 
     rank: int
@@ -65,12 +68,14 @@ class Agent:
     delivered: set[int] = attrs.Factory(set)
     judged: set[int] = attrs.Factory(set)
     owed: dict[Key, str] = attrs.Factory(dict)
+    outcomes: dict[Key, tuple[int, str]] = attrs.Factory(dict)
 
 
 @attrs.define
 class Repair:
     """A call under way, with the calls it has to undo and the objects that are locked meanwhile: all that it and they
-    touch. ``landed``: it was applied, has failed, or (``retracting``) is out."""
+    touch. ``landed``: it was applied, has failed, or (``retracting``) is out. ``stale``: the calls that its settle
+    names, whose authors are told; ``told``: the ranks that were."""
 
     acting: Key
     members: frozenset[Key]
@@ -78,13 +83,16 @@ class Repair:
     retracting: bool = False
     undone: set[Key] = attrs.Factory(set)
     landed: bool = False
+    stale: frozenset[Key] = frozenset()
+    told: set[int] = attrs.Factory(set)
 
 
 @attrs.define
 class Trajectories:
     """The live writes on every object, twice: in the order in which they took effect, and in the serial order.
 
-    ``initial`` digests at the start; ``absent`` the digest of an object that is not there.
+    ``initial`` digests at the start; ``absent`` the digest of an object that is not there; ``readers`` the calls that
+    saw an object, in serial order.
     """
 
     initial: Mapping[str, str]
@@ -92,6 +100,7 @@ class Trajectories:
     operations: dict[Key, Operation] = attrs.Factory(dict)
     physical: dict[str, list[Key]] = attrs.Factory(dict)
     ordered: dict[str, list[Key]] = attrs.Factory(dict)
+    readers: dict[str, list[Key]] = attrs.Factory(dict)
 
     def start(self, o: str) -> Version:
         """The initial value."""
@@ -118,6 +127,19 @@ class Trajectories:
         """The greatest live write on an object if it is above a call, else None."""
         writes = self.ordered.get(o)
         return writes[-1] if writes and writes[-1] > key else None
+
+    def sees(self, operation: Operation) -> None:
+        """A call saw what it now holds."""
+        for o in operation.held:
+            row = self.readers.setdefault(o, [])
+            place = bisect_left(row, operation.key)
+            if place == len(row) or row[place] != operation.key:
+                row.insert(place, operation.key)
+
+    def readers_above(self, key: Key, o: str) -> list[Key]:
+        """The calls above a call that saw an object."""
+        row = self.readers.get(o, [])
+        return row[bisect_right(row, key) :]
 
     def push(self, key: Key) -> None:
         """A write takes effect on every object it writes."""

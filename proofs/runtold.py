@@ -1,12 +1,12 @@
-"""The rules for what agents are told, and for how they and the run end. See :mod:`mtpo.proofs.runcalls`."""
+"""The rules for what agents make of what they are told (:mod:`mtpo.proofs.runnews`), and for how they and the run end.
+See :mod:`mtpo.proofs.runcalls`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mtpo.proofs.runform import Key, key_of, name_of
 from mtpo.proofs.runstate import Agent
-from mtpo.proofs.runwalk import Walk, text_of
+from mtpo.proofs.runwalk import Walk
 from mtpo.spec.records import Record
 
 
@@ -21,57 +21,7 @@ def infer(walk: Walk, record: Record) -> None:
     agent.steps = last
 
 
-# -- notifications -----------------------------------------------------------------------------------------
-
-
-def notify(walk: Walk, record: Record) -> None:
-    """An agent is told of a change."""
-    body, agent = record.body, walk.agent(record)
-    walk.unknown(record, [body["by"]])
-    if body["id"] in walk.notices:
-        walk.report("log.body", record, f"notification {body['id']} exists already")
-        return
-    by, settled = key_of(body["by"]), walk.settled
-    own = settled is not None and settled.retracting and by[0] == agent.rank
-    if by[0] >= agent.rank and not own:
-        walk.report(
-            "run.one-way", record, f"{walk.who(agent.rank)} is told of call {body['by']}, which is not below it"
-        )
-    if by in walk.repairs:
-        walk.report("run.repair-atomic", record, f"told before the repair of call {body['by']} is settled")
-    elif settled is None or settled.acting != by:
-        stands = "none was" if settled is None else f"that of call {name_of(settled.acting)} was"
-        walk.report(
-            "run.one-way", record, f"is said to come of call {body['by']}; of the repairs, {stands} just settled"
-        )
-    if agent.aborted:
-        walk.report("run.abort", record, f"{walk.who(agent.rank)} is told something though it has aborted")
-    for premise in body["premises"]:
-        _check_premise(walk, record, agent, premise)
-    for result in body["results"]:
-        key = key_of(result["call"])
-        if key[0] != agent.rank or key not in walk.world.operations:
-            walk.report("log.body", record, f"call {result['call']} is no call of {walk.who(agent.rank)}")
-        elif agent.owed.get(key) == result["status"]:
-            del agent.owed[key]
-    walk.notices[body["id"]] = record
-    agent.inbox.append(body["id"])
-
-
-def _check_premise(walk: Walk, record: Record, agent: Agent, premise: Mapping[str, str]) -> None:
-    key, o = key_of(premise["call"]), premise["object"]
-    operation = walk.world.operations.get(key)
-    if operation is None or key[0] != agent.rank or o not in operation.saw:
-        walk.report("log.body", record, f"call {premise['call']} of {walk.who(agent.rank)} read no {o}")
-        return
-    right = walk.world.below(key, o)
-    told = (key_of(premise["write"]) if premise["write"] else None, premise["now"])
-    if told != right:
-        what = f"{walk.who(agent.rank)} is told that {o} is {text_of(told)}; at {name_of(key)} it is {text_of(right)}"
-        walk.report("run.premise-told", record, what)
-    if operation.held.get(o, premise["was"]) != premise["was"]:
-        what = f"says that {name_of(key)} had {o} as {premise['was'][:8]}, it had {operation.held[o][:8]}"
-        walk.report("run.premise-told", record, what)
+# -- what agents make of notifications ---------------------------------------------------------------------
 
 
 def deliver(walk: Walk, record: Record) -> None:
@@ -90,11 +40,24 @@ def deliver(walk: Walk, record: Record) -> None:
             agent.delivered.add(number)
             for premise in walk.notices[number].body["premises"]:
                 told[key_of(premise["call"]), premise["object"]] = premise["now"]
+            _read(walk, agent, walk.notices[number])
     for (key, o), now in told.items():
         operation = walk.world.operations.get(key)
         # A value that went back to what the author had is no news: its notifications cancel out.
         if operation is not None and o in operation.held and operation.held[o] != walk.world.below(key, o)[1]:
             operation.held[o] = now
+
+
+def _read(walk: Walk, agent: Agent, notice: Record) -> None:
+    """What a notification said is not unread any more, unless a later one said it again."""
+    number = notice.body["id"]
+    for premise in notice.body["premises"]:
+        operation = walk.world.operations.get(key_of(premise["call"]))
+        if operation is not None and operation.told.get(premise["object"], (None, ""))[0] == number:
+            del operation.told[premise["object"]]
+    for result in notice.body["results"]:
+        if agent.outcomes.get(key_of(result["call"]), (None, ""))[0] == number:
+            del agent.outcomes[key_of(result["call"])]
 
 
 def bounce(walk: Walk, record: Record) -> None:
@@ -163,6 +126,7 @@ def abort(walk: Walk, record: Record) -> None:
     agent.aborted = agent.finished = True
     agent.inbox.clear()
     agent.owed.clear()
+    agent.outcomes.clear()
     for key, operation in walk.world.operations.items():
         if key[0] == agent.rank and operation.phase in ("read", "failed"):
             operation.held.clear()

@@ -188,7 +188,7 @@ def malformed(s: Any) -> None:
 
 
 def unknown_call(s: Any) -> None:
-    s.of("settle", "0.1").body["stale"] = ["1.9"]
+    s.of("settle", "0.1").body["stale"].append("1.9")
 
 
 def field_missing(s: Any) -> None:
@@ -440,8 +440,10 @@ def test_a_value_that_went_back_needs_no_news(script: Any, written: Written) -> 
     s = script("mtpo", ["A", "B"], {"x": "0"})
     s.read("1.0", {"x": (None, "0")})
     s.write("0.0", {}, {"x": "1"})
+    s.of("settle", "0.0").body["stale"] = ["1.0"]
     s.notify(1, 1, "0.0", [("1.0", "x", "0", "1", "0.0")])
     s.write("0.1", {}, {"x": "0"})
+    s.of("settle", "0.1").body["stale"] = ["1.0"]
     s.notify(2, 1, "0.1")
     s.deliver(1, 1, 2)
     s.plain("finish", 0)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtpo.proofs.checker import check
+from mtpo.proofs.shrink import rechained
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.machine import Policy
 from mtpo_core.resources.base import Fingerprint
@@ -237,3 +241,35 @@ def test_the_same_agents_without_coordination_are_caught(tmp_path: Path) -> None
         asyncio.run(play(path, [program("a"), program("b")], [0, 1, 1, 0], Policy.REPLAY, mode))
         found[mode] = ids(read_log(path))
     assert found == {"naive": {"run.serializable"}, "mtpo": set()}
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+def test_what_the_runtime_tells_can_be_neither_left_out_nor_doubled(policy: Policy, tmp_path: Path) -> None:
+    """Every notification of a run with a premise left out, or all said twice."""
+    chance, forged = random.Random(7), 0
+    programs = []
+    for _ in range(4):
+        program = []
+        for _ in range(6):
+            reads, writes = (chance.sample(["x", "y", "d/"], chance.randrange(3)) for _ in range(2))
+            kind = chance.choice(["look", "look", "edit", "strict"])
+            program.append(ToolCall(kind, {"reads": reads, "writes": writes, "put": chance.choice("ab")}))
+        programs.append(program)
+    turns = [chance.choice([3, 3, 2, 2, 1, 0]) for _ in range(30)]
+    asyncio.run(play(tmp_path / "r.mtpo", programs, turns, policy, "mtpo"))
+    run = read_log(tmp_path / "r.mtpo")
+    assert check(run).status == "holds"
+    for place, record in enumerate(run.records):
+        if record.kind != "notify":
+            continue
+        body = record.body
+        bodies = [{**body, "premises": [q for q in body["premises"] if q is not p]} for p in body["premises"]]
+        bodies += [{**body, "premises": body["premises"] * 2, "results": body["results"] * 2}]
+        for other in bodies:
+            if other == body:
+                continue
+            altered = attrs.evolve(record, body=other)
+            report = check(rechained(run, [*run.records[:place], altered, *run.records[place + 1 :]]))
+            assert {"run.premise-told", "run.failure-told"} & {p.property for p in report.problems}, other
+            forged += 1
+    assert forged > 10

@@ -66,7 +66,7 @@ def test_the_replay_of_what_is_no_run_is_not_asked(good: Any, written: Written) 
 
 
 def test_what_the_replay_finds_is_in_the_verdict(good: Any, written: Written) -> None:
-    good.of("settle", "0.1").body["stale"] = []
+    good.of("settle", "0.1").body["stale"].append("0.0")
     found = judged(written(good), 1)
     assert found.report.problems == () and "mtpo.settled-told: record" in found.verdict
     assert found.certificate.status == "violated" and "mtpo.settled-told: record" in found.certificate.verdict
