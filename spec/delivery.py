@@ -228,6 +228,17 @@ def told_newest() -> Bool:
     )
 
 
+@delivery.step_property("delivery.told-by-the-note")
+def told_by_the_note() -> Bool:
+    "Who consumes a notification is told what it carries, or, if the value is looked up then, what there is now."
+    return forall(
+        Note,
+        lambda n: implies(
+            consumed.next(n) & ~consumed(n), told.next(about(n)) == ite(lookup(), now(about(n)), carried(n))
+        ),
+    )
+
+
 @delivery.step_property("delivery.acts-on-the-newest")
 def acts_on_the_newest() -> Bool:
     "When a call is accepted its author had, in the context it was inferred from, what there is now."

@@ -239,7 +239,7 @@ DELIVERY: Final = (
         "notify",
         "SCCP 3, rw",
         "A change of a premise is told to its reader, with the value at its position.",
-        "change arrive deliver deliver.told:= every-change-is-told nothing-is-unsent",
+        "change arrive deliver deliver.told:= told-by-the-note every-change-is-told nothing-is-unsent",
     ),
     _delivery(
         "consume",

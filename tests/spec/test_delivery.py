@@ -23,6 +23,7 @@ PROVEN = {
     "delivery.stop-is-a-bounce",
     "delivery.no-needless-end",
     "delivery.told-newest",
+    "delivery.told-by-the-note",
     "delivery.acts-on-the-newest",
     "delivery.every-change-is-told",
     "delivery.context-is-fixed",
