@@ -310,6 +310,11 @@ def sees_requests(policy: PlacementPolicy) -> bool:
     return bool(getattr(policy, "requests", True))
 
 
+def reads_clock(policy: AdmissionPolicy) -> bool:
+    """Whether an admission policy looks at the time of an observation: any may but those that say ``clock = False``."""
+    return bool(getattr(policy, "clock", True))
+
+
 def is_oracle(policy: PlacementPolicy) -> bool:
     """Whether a placement policy asks to be shown the peaks of conversations, which nobody can observe."""
     return bool(getattr(policy, "oracle", False))

@@ -71,7 +71,8 @@ def verb(body: Callable[P, R]) -> Callable[P, R]:
         except BrokenPipeError:
             raise closed_pipe() from None
         except KeyboardInterrupt as error:
-            typer.echo(f"mtpo: interrupted{f' while {error}' if error.args else ''}; nothing is concluded", err=True)
+            at = "; ".join(map(str.strip, str(error).splitlines()))
+            typer.echo(f"mtpo: interrupted{f' while {at}' if at else ''}; nothing is concluded", err=True)
             raise typer.Exit(3) from None
         except (ValueError, OSError, RuntimeError) as error:
             if not _is_ours(error):

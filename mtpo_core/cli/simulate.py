@@ -97,6 +97,9 @@ def simulate_command(
     rows = [(*names, *one.cells) for names, one in zip(every, found, strict=True)]
     for line in table(_heads(shares), rows, names=3):
         out.print(line)
+    for names, one in zip(every, found, strict=True):
+        if one.note:
+            out.print(f"{' '.join(names)}: {one.note}")
     if plot is not None:
         out.print(f"plots: {plot}")
 

@@ -7,7 +7,7 @@ import multiprocessing
 import queue
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,19 +63,20 @@ class Study:
 @attrs.frozen
 class Found:
     """One combination: its figures, those for ``--json``, the cells of its row, and what is drawn of it: points of
-    cumulative distributions by name, and series over time."""
+    cumulative distributions by name, and series over time. ``note``: a line on what was given up, None for nothing."""
 
     summary: Summary
     data: dict[str, Any]
     cells: tuple[str, ...]
     curves: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]
+    note: str | None = None
 
 
 def one(study: Study, names: tuple[str, str, str], say: Say) -> Found:
     """Simulate one combination, and search its capacity where that is wanted."""
     from mtpo.schedulers.simulator.capacity import Search
     from mtpo.schedulers.simulator.cluster import simulate
-    from mtpo.schedulers.simulator.report import as_json, cells, summarise
+    from mtpo.schedulers.simulator.report import as_json, cells, given_up, summarise
 
     def telling(prefix: str) -> Callable[[int, int, float], None]:
         return lambda done, total, now: say(f"{prefix}{done:,} of {total:,} turns, {now:,.0f} s")
@@ -88,7 +89,7 @@ def one(study: Study, names: tuple[str, str, str], say: Say) -> Found:
     windows = [attrs.asdict(window) for window in outcome.windows]
     data = {"summary": as_json(summary), "windows": windows, "capacity": [attrs.asdict(c) for c in found]}
     shown = (*cells(summary), *(f"{'>=' if c.bounded else ''}{c.rate:.2f}" for c in found))
-    return Found(summary, data, shown, _curves(outcome, len(setup.workers)))
+    return Found(summary, data, shown, _curves(outcome, len(setup.workers)), given_up(summary))
 
 
 # -- side by side ----------------------------------------------------------------------------------------------
@@ -116,33 +117,32 @@ def several(study: Study, every: Sequence[tuple[str, str, str]], processes: int,
             head = f"{at + 1} of {len(every)}, {' '.join(names)}: "
             found.append(one(study, names, lambda text, head=head: say(head + text)))  # type: ignore[misc]
         return found
-    # A fresh interpreter each: a copy of this one could be made while a thread of it, the progress line, holds a lock.
-    context = multiprocessing.get_context("spawn")
-    told: Any = context.Queue()
-    pool = ProcessPoolExecutor(min(processes, len(every)), context, _begin, (told,))
+    from mtpo.schedulers.papers.side import children
+
+    told: Any = multiprocessing.get_context("spawn").Queue()
     try:
-        at_work: dict[int, str] = {}
-        labels = _labels(every)
-        futures: list[Future[Found]] = [pool.submit(_elsewhere, at, study, names) for at, names in enumerate(every)]
-        left: set[Future[Found]] = set(futures)
-        while left:
-            done, left = wait(left, 0.2, FIRST_COMPLETED)
-            for future in done:
-                at_work.pop(futures.index(future), None)
-                future.result()
-            while True:
-                try:
-                    at, text = told.get_nowait()
-                except queue.Empty:
-                    break
-                if not futures[at].done():
-                    at_work[at] = text
-            now = (f"\n  {labels[at]}: {text}" for at, text in sorted(at_work.items()))
-            say(f"{len(every) - len(left)} of {len(every)} done{''.join(now)}")
+        with children(min(processes, len(every)), _begin, told) as submit:
+            at_work: dict[int, str] = {}
+            labels = _labels(every)
+            futures: list[Future[Found]] = [submit(_elsewhere, at, study, names) for at, names in enumerate(every)]
+            left: set[Future[Found]] = set(futures)
+            while left:
+                done, left = wait(left, 0.2, FIRST_COMPLETED)
+                for future in done:
+                    at_work.pop(futures.index(future), None)
+                    future.result()
+                while True:
+                    try:
+                        at, text = told.get_nowait()
+                    except queue.Empty:
+                        break
+                    if not futures[at].done():
+                        at_work[at] = text
+                now = (f"\n  {labels[at]}: {text}" for at, text in sorted(at_work.items()))
+                say(f"{len(every) - len(left)} of {len(every)} done{''.join(now)}")
     except BrokenProcessPool:
         raise Died("a process that simulated was ended, by a policy or for lack of memory; try --jobs 1") from None
     finally:
-        pool.shutdown(cancel_futures=True)
         told.close()
     return [future.result() for future in futures]
 

@@ -9,7 +9,7 @@ otherwise stays. Agents are admitted, paused and resumed at boundaries only, by
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
@@ -43,6 +43,7 @@ class Concur:
     start: float | None = attrs.field(default=_START, validator=_optional_positive)
     youngest_first: bool = False
     unlocks: bool = False
+    clock: ClassVar[bool] = False
 
     @high.validator
     def _above_low(self, _: object, value: float) -> None:

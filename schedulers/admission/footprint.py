@@ -9,6 +9,7 @@ is proven of it is in ``spec/footprint.py``: it is never stuck, is cut in time, 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import attrs
 
@@ -29,6 +30,7 @@ class Footprint:
     slack: float = attrs.field(default=1.25, validator=attrs.validators.gt(1.0))
     least: int = attrs.field(default=2, validator=attrs.validators.ge(1))
     per_request: bool = False
+    clock: ClassVar[bool] = False
 
     @property
     def interval(self) -> float | None:

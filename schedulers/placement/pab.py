@@ -32,10 +32,11 @@ def due_within(objectives: Objectives, request: RequestView, now: float, window:
     return until(now + window) - until(now)
 
 
-def prefill_budget(worker: WorkerView, now: float, window: float, model: StepModel, objectives: Objectives) -> int:
+def prefill_budget(worker: WorkerView, now: float, window: float, model: StepModel, objectives: Objectives) -> float:
     """Prompt tokens of a new request that fit into ``window`` seconds on a worker.
 
     ``L - a * Nb - dec - pre`` over ``b + c``, at least 0, where Nb batches of the strictest time per token fit into L.
+    A whole number, but where tokens take no time: then any number fits, infinity, as long as any of L is left, else 0.
     """
     requests = (*worker.running, *worker.waiting)
     decodes = [r for r in requests if r.decoding]
@@ -49,7 +50,11 @@ def prefill_budget(worker: WorkerView, now: float, window: float, model: StepMod
         if not r.decoding:
             chunks = math.ceil(r.remaining / worker.max_tokens)
             reserve += model.b * r.remaining + model.c * r.known * chunks
-    return math.floor(max(0.0, window - reserve) / (model.b + model.c))
+    left, each = max(0.0, window - reserve), model.b + model.c
+    if left == 0.0:
+        return 0
+    fit = left / each if each > 0 else math.inf
+    return math.floor(fit) if math.isfinite(fit) else fit
 
 
 @attrs.frozen

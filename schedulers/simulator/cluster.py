@@ -21,6 +21,7 @@ import attrs
 from mtpo.schedulers.admission.caps import NoLimit
 from mtpo.schedulers.admission.gate import Gate
 from mtpo.schedulers.placement.simple import OneWorker
+from mtpo.schedulers.simulator.clock import horizon, last_before
 from mtpo.schedulers.simulator.energy import Load
 from mtpo.schedulers.simulator.loss import Loss, lose
 from mtpo.schedulers.simulator.metrics import Meter, TurnRecord, Window, step_times, windows
@@ -36,11 +37,13 @@ from mtpo.schedulers.simulator.worker import (
 )
 from mtpo.schedulers.traces.workload import Workload
 from mtpo.schedulers.types import (
+    AdmissionDecision,
     AdmissionObservation,
     AdmissionPolicy,
     PlacementDecision,
     PlacementPolicy,
     StepPolicy,
+    reads_clock,
 )
 
 Progress = Callable[[int, int, float], None]
@@ -119,7 +122,7 @@ def simulate(workload: Workload, setup: Setup, progress: Progress | None = None)
 
 _STEP, _LAND, _FETCHED, _READY, _RETRY, _TICK, _LOSS = range(7)
 _PATIENCE: Final = 10_000
-"""Ticks without anything else before a simulation is given up."""
+"""Ticks without anything else, now or to come, before a simulation is given up."""
 
 
 class Simulation:
@@ -139,7 +142,11 @@ class Simulation:
         self.router = Router(setup.placement, self.sites, setup.ttft_slo, setup.tpot_slo, self._retry_later)
         self.gate: Gate[Talk] = Gate()
         self.window: float | None = None
+        self._asked: tuple[AdmissionObservation, AdmissionDecision] | None = None
+        """What the admission policy was last shown, its time aside, and decided."""
         self.now = 0.0
+        quickest = min(one.hardware.step.seconds(1, 1, 0.0, 1) for one in setup.workers)
+        self.horizon = horizon(quickest, setup.window)
         self.order = itertools.count()
         self.events: list[tuple[float, int, int, Talk | Worker | None]] = [
             (talk.conversation.arrival, _READY, next(self.order), talk) for talk in self.talks
@@ -168,9 +175,12 @@ class Simulation:
         workers = [site.worker for site in self.sites]
         events, told, ticks = self.events, 0, 0
         while self.left:
-            if not events or ticks > _PATIENCE:
+            # After a tick there is one more to come; what else is there may free somebody.
+            if not events or (ticks > _PATIENCE and len(events) == 1):
                 raise self._stuck()
             self.now = events[0][0]
+            if self.now > self.horizon:
+                raise self._too_late()
             while events and events[0][0] == self.now:
                 _, kind, order, what = heapq.heappop(events)
                 ticks = ticks + 1 if kind == _TICK else 0
@@ -223,6 +233,13 @@ class Simulation:
         else:
             self._tick()
 
+    def _too_late(self) -> SimulationError:
+        return SimulationError(
+            f"at {self.now:g} s the steps of these workers are lost in the rounding of the time, as they are after "
+            f"{self.horizon:g} s; {self.left} conversations are left: they have to come earlier "
+            "(a higher rate, shorter tools)"
+        )
+
     def _later(self, seconds: float, kind: int, what: Talk | None) -> int:
         order = next(self.order)
         heapq.heappush(self.events, (self.now + seconds, kind, order, what))
@@ -241,6 +258,11 @@ class Simulation:
             self._place(talk)
 
     def _retry_later(self, seconds: float, talk: Talk) -> None:
+        if not self.now + seconds > self.now:
+            policy = type(self.setup.placement).__name__
+            raise SimulationError(
+                f"policy {policy} wants to be asked again {seconds:g} s after {self.now:g} s: at once"
+            )
         self._later(seconds, _RETRY, talk)
 
     def _stuck(self) -> SimulationError:
@@ -275,8 +297,24 @@ class Simulation:
             raise policy_failed(self.setup.admission, error) from error
         self.window = decision.window
         self._submit(self.gate.obey(decision))
-        if self.setup.admission.interval is not None:
-            self._later(self.setup.admission.interval, _TICK, None)
+        interval = self.setup.admission.interval
+        if interval is None:
+            return
+        if not self.now + interval > self.now:
+            policy = type(self.setup.admission).__name__
+            raise SimulationError(f"policy {policy} decides every {interval:g} s, which is no time at {self.now:g} s")
+        seen, after = (attrs.evolve(observation, now=0.0), decision), self.now + interval
+        if seen == self._asked and not reads_clock(self.setup.admission) and self._idle():
+            # Nothing has changed since the last tick, and nothing will until something else happens.
+            after = last_before(after, interval, self.events[0][0])
+        self._asked = seen
+        heapq.heappush(self.events, (after, _TICK, next(self.order), None))
+
+    def _idle(self) -> bool:
+        """Whether something is to come, and until then no worker has anything to begin."""
+        return bool(self.events) and not any(
+            one.worker.busy and not one.worker.stepping for one in self.sites if one.lost is None
+        )
 
     def _submit(self, talks: Iterable[Talk]) -> None:
         for talk in talks:

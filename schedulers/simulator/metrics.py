@@ -175,22 +175,23 @@ def step_times(meters: Sequence[Meter]) -> tuple[tuple[float, int], ...]:
 
 @attrs.frozen
 class Spread:
-    """Mean, percentiles (nearest rank) and the largest of some values; 0 for none."""
+    """Mean, percentiles (nearest rank) and the largest of ``count`` values; 0 for none."""
 
     mean: float
     p50: float
     p95: float
     p99: float
     max: float
+    count: int
 
 
 def spread(values: Iterable[float]) -> Spread:
     """See :class:`Spread`."""
     ordered = sorted(values)
     if not ordered:
-        return Spread(0.0, 0.0, 0.0, 0.0, 0.0)
+        return Spread(0.0, 0.0, 0.0, 0.0, 0.0, 0)
 
     def rank(share: float) -> float:
         return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
-    return Spread(math.fsum(ordered) / len(ordered), rank(0.5), rank(0.95), rank(0.99), ordered[-1])
+    return Spread(math.fsum(ordered) / len(ordered), rank(0.5), rank(0.95), rank(0.99), ordered[-1], len(ordered))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -116,9 +116,32 @@ def _ttfet(turns: Sequence[TurnRecord]) -> list[float]:
     return [turn.first - first[name] for name, turn in last.items() if turn.turn > 1]
 
 
+SPREADS: Final = tuple(field.name for field in attrs.fields(Summary) if field.type in (Spread, "Spread"))
+"""The figures of a summary that are spreads."""
+
+
 def as_json(summary: Summary) -> dict[str, Any]:
-    """A summary as a JSON object; spreads are objects of their own."""
-    return attrs.asdict(summary)
+    """A summary as a JSON object; spreads are objects of their own, and null, as other figures, where there was nothing
+    to be measured."""
+    data = attrs.asdict(summary)
+    data |= {name: None for name in SPREADS if not data[name]["count"]}
+    if not summary.ended:
+        data["late_tokens"] = None
+    if not summary.tpot.count:
+        data["tpot_met"] = None
+    return data
+
+
+def given_up(summary: Summary) -> str | None:
+    """One line on the turns that were not served, None where all were."""
+    if not summary.shed:
+        return None
+    why = []
+    if summary.abandoned:
+        why.append(f"conversations placed on a lost worker: {summary.abandoned:,}")
+    if not summary.ended:
+        why.append("so there are no times")
+    return f"{summary.shed:,} of {summary.requests:,} turns were not served{''.join(f', {one}' for one in why)}"
 
 
 COLUMNS = (
@@ -142,14 +165,18 @@ COLUMNS = (
 def cells(summary: Summary) -> tuple[str, ...]:
     """One row of the table."""
     ttft, tpot = summary.ttft, summary.tpot
+
+    def shown(spread: Spread, value: float, digits: int = 2) -> str:
+        return f"{value:.{digits}f}" if spread.count else "-"
+
     return (
         f"{100 * summary.violations:.1f}",
-        f"{ttft.p50:.2f}",
-        f"{ttft.p95:.2f}",
-        f"{ttft.p99:.2f}",
-        f"{1000 * tpot.p50:.1f}",
-        f"{1000 * tpot.p99:.1f}",
-        f"{summary.gap.p99:.2f}",
+        shown(ttft, ttft.p50),
+        shown(ttft, ttft.p95),
+        shown(ttft, ttft.p99),
+        shown(tpot, 1000 * tpot.p50, 1),
+        shown(tpot, 1000 * tpot.p99, 1),
+        shown(summary.gap, summary.gap.p99),
         "-" if summary.hit_rate is None else f"{100 * summary.hit_rate:.1f}",
         f"{100 * summary.kv_mean:.1f}",
         f"{100 * summary.kv_peak:.1f}",

@@ -105,6 +105,8 @@ class Router:
         try:
             decision = self.policy.decide(seen)
         except Exception as error:
+            if lost := [site for site in self.sites if site.lost is not None]:
+                raise self._lost_too_much(lost, now, error) from error
             raise policy_failed(self.policy, error) from error
         held = decision.decode is None if talk.prefilled else decision.prefill is None
         if held and not decision.shed:
@@ -130,6 +132,17 @@ class Router:
         if not talk.prefilled:
             talk.prefiller = decision.prefill
         return decision
+
+    def _lost_too_much(self, lost: Sequence[Site], now: float, error: Exception) -> SimulationError:
+        """What a policy raised when workers were gone."""
+        gone = ", ".join(f"worker {site.worker.id} at {site.lost:g} s" for site in lost)
+        if len(lost) == len(self.sites):
+            name = type(self.policy).__name__
+            return SimulationError(
+                f"no worker is left at {now:g} s (lost: {gone}), which the placement {name} can't go on without; "
+                "the placement failover could"
+            )
+        return SimulationError(f"{policy_failed(self.policy, error)} (lost: {gone})")
 
     def _before(self, talk: Talk) -> int:
         """How many prefilled turns are held whose place is before that of a turn; all where it has none yet."""

@@ -21,7 +21,7 @@ from mtpo.schedulers.traces.generate import (
     requests,
 )
 from mtpo.schedulers.traces.readers import FORMATS
-from mtpo.schedulers.traces.workload import TraceError, Workload
+from mtpo.schedulers.traces.workload import TraceError, Workload, finite
 
 GENERATORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -99,6 +99,15 @@ def _generate(text: str, name: str, arguments: str) -> Workload:
             raise TraceError(f"workload {text!r}: {key} is given twice")
         values[key] = value
     options = _Options(text, values)
+    try:
+        made = _made(text, name, values, options)
+    except ArithmeticError:
+        raise options.wrong("its numbers are too large or too small to draw arrivals and lengths with") from None
+    finite([one.arrival for one in made.conversations], f"workload {text!r}")
+    return made
+
+
+def _made(text: str, name: str, values: Mapping[str, str], options: _Options) -> Workload:
     n, seed = options.whole("n", 1000, 1), options.whole("seed", 0)
     output = options.lengths("output", OUTPUT)
     if name == "agents":

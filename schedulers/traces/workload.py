@@ -6,6 +6,7 @@ hash of a prefix block does. Two sequences are equal as far as they have equal p
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -94,6 +95,7 @@ class Workload:
             for _ in self.conversations:
                 now += draw.expovariate(rate)
                 times.append(now)
+        finite(times, f"{self.name} at {rate:g} conversations/s")
         moved = (attrs.evolve(one, arrival=time) for one, time in zip(self.conversations, times, strict=True))
         return attrs.evolve(self, conversations=tuple(moved), timed=True)
 
@@ -103,6 +105,12 @@ class Workload:
         if turns is not None:
             kept = [attrs.evolve(one, turns=one.turns[:turns]) for one in kept]
         return attrs.evolve(self, conversations=tuple(kept))
+
+
+def finite(times: Sequence[float], what: str) -> None:
+    """Raises :class:`TraceError` where a time of arrival is beyond the numbers."""
+    if not all(map(math.isfinite, times)):
+        raise TraceError(f"{what}: arrivals can't be told as numbers of seconds; the rate is too far from theirs")
 
 
 def linear(tag: int, lengths: Sequence[tuple[int, int, float]], system: Piece | None = None) -> tuple[Turn, ...]:

@@ -137,6 +137,13 @@ def test_a_trace_from_the_folder_of_traces(mtpo: Mtpo, tmp_path: Path, monkeypat
         (("--capacity", "1,x"), "--capacity is '1,x'"),
         (("--tpot", "0"), "--tpot must be above 0"),
         (("--rate", "0"), "a rate of conversations must be positive"),
+        (("--rate", "1e-320"), "at 9.99989e-321 conversations/s: arrivals can't be told as numbers of seconds"),
+        (("--rate", "1e-300"), "the steps of these workers are lost in the rounding of the time"),
+        (("--trace", "poisson:rate=1e-320,n=5"), "workload 'poisson:rate=1e-320,n=5': arrivals can't be told"),
+        (("--trace", "gamma:cv=1e-200"), "its numbers are too large or too small"),
+        (("--trace", "bursts:rate=1e-300,fano=1e200"), "its numbers are too large or too small"),
+        (("--lose", "0@1"), "(lost: worker 0 at 1 s), which the placement OneWorker can't go on without"),
+        (("--admission", "concur:period=1e-30"), "policy Concur decides every 1e-30 s, which is no time at "),
         (("--kv", "320"), "the KV cache of a100-llama3-8b has 20"),
         (("--trace", "poisson:n=0"), "n is 0, expected at least 1"),
         (("--trace", "nosuch.csv", "--format", "azure"), "nosuch.csv"),
@@ -150,6 +157,27 @@ def test_a_mistake_is_one_line(mtpo: Mtpo, options: tuple[str, ...], why: str) -
     said = mtpo("simulate", *SMALL, *options)
     assert (said.code, said.out) == (2, "")
     assert why in said.err and said.err.startswith("mtpo: ") and said.err.count("\n") == 1
+
+
+def test_without_workers_there_are_no_times_and_what_was_not_served_is_told(mtpo: Mtpo) -> None:
+    lost = ("--workers", "2", "--lose", "0@0.01,1@0.01")
+    said = mtpo("simulate", *SMALL, "--placement", "failover:1", *lost)
+    assert (said.code, said.err) == (0, "")
+    *_, row, note = said.out.splitlines()
+    assert row.split()[:10] == ["sarathi:512", "none", "failover:1", "100.0", *["-"] * 6]
+    assert note == "sarathi:512 none failover:1: 25 of 25 turns were not served, so there are no times"
+    summary = mtpo("simulate", *SMALL, "--placement", "failover:1", *lost, "--json").json["results"][0]["summary"]
+    assert (summary["ended"], summary["shed"], summary["violations"]) == (0, 25, 1.0)
+    assert {summary[name] for name in ("ttft", "wait", "tpot", "gap", "ttfet", "turn", "late_tokens")} == {None}
+    some = mtpo("simulate", *SMALL, "--placement", "collocated", "--workers", "2", "--lose", "0@4")
+    assert "turns were not served, conversations placed on a lost worker: " in some.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("admission", ["concur", "footprint"])
+def test_long_idle_times_are_passed_at_once(mtpo: Mtpo, admission: str) -> None:
+    said = mtpo("simulate", "--trace", "poisson:rate=1e-9,n=4", "--admission", admission, "--json")
+    summary = said.json["results"][0]["summary"]
+    assert (said.code, summary["ended"], summary["violations"]) == (0, 4, 0.0) and summary["end"] > 1e9
 
 
 def test_a_malformed_row_is_named(mtpo: Mtpo, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from pathlib import Path
 
 import attrs
@@ -42,6 +43,18 @@ prefills = st.builds(
 def test_an_idle_worker_has_the_whole_window_but_for_the_constant_part_of_its_steps():
     budget = prefill_budget(WorkerView(0, 9, 9), 0.0, 1.0, MODEL, OBJECTIVES)
     assert budget == int((1.0 - 20 * MODEL.a) / (MODEL.b + MODEL.c))
+
+
+@pytest.mark.parametrize("per_token", [0.0, 1e-320])
+def test_where_tokens_take_no_time_any_number_fits_or_none(per_token):
+    busy = WorkerView(0, 9, 9, model=StepModel(0.2, per_token))
+    free = attrs.evolve(busy, id=1, model=StepModel(0.01, per_token))
+    window = 1.0
+    assert prefill_budget(free, 0.0, window, free.model, OBJECTIVES) == math.inf
+    assert prefill_budget(busy, 0.0, window, busy.model, OBJECTIVES) == 0
+    seen = PlacementObservation(0.0, "c", 1, 500, (busy, free), 20)
+    decision = PrefillBudgetRouting(full="route").decide(seen)
+    assert (decision.prefill, decision.decode) == (1, 1)
 
 
 @given(st.lists(decodes, max_size=5), st.lists(prefills, max_size=5), prefills, st.floats(8, 12))

@@ -20,9 +20,9 @@ SETUP = Setup(Sarathi(512), (WorkerSetup(HARDWARE, Caps(1000)),), ttft_slo=0.5, 
 
 
 def test_percentiles_are_of_nearest_rank() -> None:
-    assert spread(range(1, 101)) == Spread(50.5, 50, 95, 99, 100)
-    assert spread([7.0]) == Spread(7.0, 7.0, 7.0, 7.0, 7.0)
-    assert spread([]) == Spread(0.0, 0.0, 0.0, 0.0, 0.0)
+    assert spread(range(1, 101)) == Spread(50.5, 50, 95, 99, 100, 100)
+    assert spread([7.0]) == Spread(7.0, 7.0, 7.0, 7.0, 7.0, 1)
+    assert spread([]) == Spread(0.0, 0.0, 0.0, 0.0, 0.0, 0)
 
 
 def test_windows_add_up_over_workers() -> None:
