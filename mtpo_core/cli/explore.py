@@ -44,7 +44,7 @@ from mtpo_core.cli.common import (
     writable,
 )
 from mtpo_core.cli.covered import measure, show_coverage
-from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_source
+from mtpo_core.cli.specs import SPEC_HELP, check_finite, check_ledger, find_source
 
 
 @verb
@@ -134,6 +134,7 @@ def explore_command(
             raise usage(f"{option} means nothing for {spec}: give {other}")
     found: list[Any] = []
     source = find_source(spec)
+    check_finite(source, spec)
     covered: list[Any] = []
     for one in source.specs:
         if not one.role("invariant", "lemma", "step", "reachable"):

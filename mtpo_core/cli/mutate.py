@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from mtpo_core.cli.common import counted, out, plural, print_json, progress, usage, verb
-from mtpo_core.cli.specs import BUILT_IN, SPEC_HELP, check_ledger, find_source
+from mtpo_core.cli.specs import BUILT_IN, SPEC_HELP, check_finite, check_ledger, find_source
 
 _HOW = {
     "action never taken": "the action can't be taken any more",
@@ -48,6 +48,7 @@ def mutate_command(
     if size is not None and spec == "mtpo":
         raise usage("--size means nothing for mtpo: its instances have two agents with one call each")
     source = find_source(spec)
+    check_finite(source, spec)
     specs = source.specs
     unknown = source.equivalent.keys() - {m.id for one in specs for m in mutants(one)}
     if unknown:

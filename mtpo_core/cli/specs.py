@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import sys
@@ -133,6 +134,44 @@ def declared(module: ModuleType, name: str) -> list[Any]:
             lacks = "variables" if not one.variables else "actions"
             raise NoSuchSpec(f"{name}: spec `{one.name}` has no {lacks}, so there is nothing to check")
     return found
+
+
+def check_finite(source: Source, name: str) -> None:
+    """Before a user's spec is explored: that there is an end to the values of its constants and arguments."""
+    from mtpo.proofs.instances import is_mtpo, sizes_for, small_instance
+    from mtpo.spec.language import Function, Int, show
+
+    for spec in source.specs:
+        if name in BUILT_IN or is_mtpo(spec):
+            continue
+        found = []
+        try:
+            # For a built-in one that a file passes on the integers are chosen.
+            small_instance(spec, sizes_for(spec))
+        except ValueError:
+            constants = [c.name for c in spec.constants.values() if c.range is Int]
+            found += [(_declared_at(name, each), f"constant `{each}`") for each in constants]
+        for action in spec.actions.values():
+            for each in action.params:
+                if (each.range if isinstance(each, Function) else each.sort) is Int:
+                    argument = each.name if isinstance(each, Function) else show(each)
+                    found.append((action.at, f"argument `{argument}` of action `{action.name}`"))
+        for at, what in found:
+            raise NoSuchSpec(
+                f"{at}: {spec.name}: {what} is an Int, and every integer would have to be tried: write the number "
+                "itself in its place, make it an element of an OrderedSort, or let z3 prove it for all: "
+                f"mtpo prove {name}"
+            )
+
+
+def _declared_at(name: str, constant: str) -> str:
+    """File and line of a constant of a user's file; the file alone where it is not written out there."""
+    for node in ast.walk(ast.parse(Path(name).read_bytes())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "const":
+            named = [*node.args[:1], *(key.value for key in node.keywords if key.arg == "name")]
+            if any(isinstance(one, ast.Constant) and one.value == constant for one in named):
+                return f"{name}:{node.lineno}"
+    return name
 
 
 def check_ledger(ledger: Path | None, name: str | None) -> None:

@@ -111,8 +111,22 @@ def test_constants_with_too_many_values_and_sorts_without_end(mtpo: Mtpo, tmp_pa
     assert (said.code, said.out) == (2, "")
     assert said.err == "mtpo: w: more than 2,000,000 choices of constants; explore smaller sizes\n"
     path.write_text(f"{text}k = w.const('k', to=Int)\n{act}")
+    line = text.count("\n") + 1
+    for verb in ("explore", "mutate"):
+        said = mtpo(verb, path)
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+        assert said.err.startswith(f"mtpo: {path}:{line}: w: constant `k` is an Int, and every integer ")
+        assert said.err.endswith(f"mtpo prove {path}\n")
+    path.write_text(f"{text}{act.replace('go()', 'go(i: Int)')}")
     said = mtpo("explore", path)
-    assert (said.code, said.err) == (2, "mtpo: w: Int is not finite\n")
+    assert said.code == 2 and f"{path}:{line + 1}: w: argument `i` of action `go` is an Int" in said.err
+
+
+def test_integers_of_a_built_in_spec_that_a_file_passes_on_are_chosen(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text("from mtpo.spec.bounded_gap import gap\n")
+    said = mtpo("explore", path, "--limit", 50)
+    assert (said.code, said.err) == (3, "") and said.out.startswith("gap: 3 Request; ")
 
 
 @pytest.mark.parametrize(
