@@ -69,7 +69,7 @@ def limited(seconds: float) -> Iterator[None]:
 
 def check(solver: Any, timeout_ms: int, *assumed: Any) -> Any:
     """What a z3 solver says, given so many milliseconds."""
-    solver.set("timeout", timeout_ms)
+    solver.set("timeout", timeout_ms, "ctrl_c", False)  # an interrupt is for us, not for z3 to swallow
     with limited(timeout_ms / 1000):
         return solver.check(*assumed)
 

@@ -175,7 +175,7 @@ def check_sound(
     size: int | None = None,
 ) -> None:
     """That the spec itself holds where its mutants are tried. Raises :class:`NotSound`."""
-    tell("the spec as it stands")
+    tell("first whether the spec itself holds")
     for instance, initial in _small_instances(spec, size):
         failed = [v for v in explore(instance, initial, limit=EXPLORED).verdicts if v.status is Status.FAILED]
         if failed:

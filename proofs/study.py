@@ -184,6 +184,8 @@ def explored(
 
 
 _OF_MTPO: Mapping[str, int] = {"agents": 2, "calls": 1, "objects": 2}
+_MOST: Mapping[str, int] = {"agents": 4, "calls": 4, "objects": 3}
+"""What is explored of mtpo in a lifetime; other specs have up to six elements of a sort."""
 
 
 def instance_of(spec: Spec, size: int | None, sizes: Mapping[str, int]) -> tuple[Instance, Any]:
@@ -194,6 +196,8 @@ def instance_of(spec: Spec, size: int | None, sizes: Mapping[str, int]) -> tuple
             raise StudyError(f"{spec.name}: no size {name!r}; it has {', '.join(known)}")
         if not isinstance(n, int) or n < 1:
             raise StudyError(f"{spec.name}: {name}={n!r}: a size is a number of at least 1")
+        if n > (most := _MOST[name] if is_mtpo(spec) else 6):
+            raise StudyError(f"{spec.name}: {name}={n}: at most {most}, or there are more states than can be looked at")
     chosen = {**known, **sizes}
     if is_mtpo(spec):
         return mtpo_instance(chosen["agents"], chosen["calls"], chosen["objects"], spec=spec)

@@ -6,8 +6,7 @@ Exit codes: 0 holds, 1 violated, 2 usage or bad input (one line on standard erro
 from __future__ import annotations
 
 import importlib
-
-import typer
+import sys
 
 VERBS = (
     "demo",
@@ -34,7 +33,17 @@ Exit codes: 0 holds, 1 violated, 2 usage or bad input, 3 unknown or incomplete.
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point. An interrupt ends with one line and exit code 3 before a verb has begun, too."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.stderr.write("mtpo: interrupted; nothing is concluded\n")
+        raise SystemExit(3) from None
+
+
+def _run() -> None:
+    import typer
+
     app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
     for verb in VERBS:
         module = importlib.import_module(f"mtpo_core.cli.{verb}")

@@ -53,7 +53,9 @@ def ablate_command(
         if not row.broken:
             out.print(f"{'':<14} BREAKS NOTHING in {looked}")
         for id, trace in sorted(row.broken.items(), key=lambda item: len(item[1].steps)):
-            out.print(f"{'':<14} {id:<36} {len(trace.steps):>2} steps")
+            name = trace.instance.spec.name
+            shown = "" if id.startswith(f"{name}.") else f" of {name}: {trace.instance.spec.doc}"
+            out.print(f"{'':<14} {id:<36} {len(trace.steps):>2} steps{shown}")
             if traces:
                 out.print("\n".join(f"{'':<18} {line}" for line in trace.lines()))
     if picture is not None:

@@ -1,6 +1,7 @@
 """Explain an id that an error, a log's verdict or a page cites: its English, its formula, its evidence, its mutants.
 
-ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec. With
+ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec, or a check
+of a log (run.gate). With
 --rules it is a spec (fair), a rule (mtpo:gate) or left out: what the papers say, the clauses that carry it, what none
 carries, and for each action and property the rules that it is for. With --log it is a call of a run (1.4): what it went
 through, who was told, and which clauses allowed each step.
@@ -36,8 +37,21 @@ def explain_command(
     if id is None:
         raise usage("explain wants an id, such as mtpo.one-way, or --rules")
     from mtpo.proofs.evidence import explain
+    from mtpo.proofs.runreport import CHECKS
     from mtpo.spec.rules import carried
 
+    if id in CHECKS:
+        check = CHECKS[id]
+        if json:
+            print_json({"id": id, "kind": "check of a log", "english": check.english, "modes": sorted(check.modes)})
+        else:
+            out.print(f"{id}   check of a log\n  {check.english}")
+            out.print(
+                f"  asked of runs in mode {', '.join(sorted(check.modes))}; docs/records.md says what a log must hold"
+            )
+        raise typer.Exit(0)
+    if id in BUILT_IN:
+        raise usage(f"{id} is a spec: `mtpo explain --rules {id}` lists its actions and properties")
     found = explain(id, find_specs(None))
     carries = carried(id)
     if json:

@@ -60,7 +60,7 @@ def mutate_command(
     check_ledger(record, spec)
     fates: list[Any] = []
     for one in specs:
-        with progress(f"mutants of {one.name}", json) as tell:
+        with progress(f"trying mutants of {one.name}", json) as tell:
             equivalent = {**EQUIVALENT, **source.equivalent} if spec in BUILT_IN else source.equivalent
             try:
                 fates += mutate(one, only=only, equivalent=equivalent, size=size, progress=counted(tell, "mutants"))

@@ -116,7 +116,7 @@ def test_progress_is_told_and_only_selects(lock: Spec) -> None:
     told: list[tuple[int, int, str]] = []
     fates = mutate(lock, only="free", progress=lambda *at: told.append(at))
     assert [f.mutant.id for f in fates] == ["lock.acquire.free", "lock.acquire.free~0"]
-    assert told[0] == (0, 2, "the spec as it stands")
+    assert told[0] == (0, 2, "first whether the spec itself holds")
     assert [what for _, _, what in told[1:]] == ["lock.acquire.free", "lock.acquire.free~0", ""]
     assert {(total, done <= total) for done, total, _ in told} == {(2, True)}
     assert told[-1][0] == 2

@@ -69,3 +69,16 @@ def test_the_story_of_a_call_of_a_run(mtpo: Mtpo, logs: Path) -> None:
     said = mtpo("explain", "99.0", "--log", logs / "run.mtpo")
     assert (said.code, said.out) == (2, "")
     assert "no call '99.0' in this log; its calls: " in said.err
+
+
+def test_a_check_of_logs_is_explained(mtpo: Mtpo) -> None:
+    said = mtpo("explain", "run.gate")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.splitlines()[1] == "  A call without an inverse runs after every lower rank has committed."
+    assert mtpo("explain", "log.chain", "--json").json["kind"] == "check of a log"
+
+
+def test_the_name_of_a_spec_is_no_id(mtpo: Mtpo) -> None:
+    said = mtpo("explain", "names")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "mtpo: names is a spec: `mtpo explain --rules names` lists its actions and properties\n"

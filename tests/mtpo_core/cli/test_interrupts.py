@@ -67,3 +67,25 @@ def test_an_interrupted_search_for_mutants_tells_of_those_tried(mtpo: Mtpo, monk
     assert lines[0].split()[0] != "UNKNOWN"
     assert all(line.startswith("UNKNOWN") and "interrupted after 1 of" in line for line in lines[1:-2])
     assert lines[-1].endswith(" unknown")
+
+
+def test_an_interrupted_exploration_says_what_is_saved(
+    mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stop(*args: object, progress: Callable[[int, int], None], **kwargs: object) -> None:
+        progress(7, 3)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exploring, "explore", stop)
+    said = mtpo("explore", "kv", "--engine", "numpy", "--checkpoint", tmp_path)
+    assert said.code == 3
+    assert said.err.endswith(
+        "exploring kv: 7 states, 3 to go on this level (nothing saved yet); nothing is concluded\n"
+    )
+
+
+def test_nothing_to_resume_is_said_at_once(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(exploring, "explore", None)  # not even begun
+    said = mtpo("explore", "kv", "--engine", "numpy", "--checkpoint", tmp_path, "--resume")
+    assert (said.code, said.out) == (2, "")
+    assert "holds no checkpoint to resume; leave out --resume to begin" in said.err
