@@ -24,6 +24,8 @@ false": "because ..."}.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -145,14 +147,15 @@ def explore_command(
             )
         else:
             instance, initial = small_instance(one, sizes_of(size, sizes_for(one)))
-        with progress(f"exploring {one.name}", json) as tell:
+        saved = None if checkpoint is None else _checkpoint(checkpoint / one.name, resume, every)
+        with _saying_what_is_saved(saved), progress(f"exploring {one.name}", json) as tell:
             result = explore(
                 instance,
                 initial,
                 limit=limit,
                 engine=chosen,
                 symmetry=symmetry,
-                checkpoint=None if checkpoint is None else _checkpoint(checkpoint / one.name, resume, every),
+                checkpoint=saved,
                 progress=frontier(tell),
             )
         found.append(result)
@@ -197,9 +200,22 @@ def explore_command(
 
 
 def _checkpoint(folder: Path, resume: bool, every: float) -> Any:
-    from mtpo.proofs.checkpoint import Checkpoint
+    from mtpo.proofs.checkpoint import MANIFEST, Checkpoint
 
+    if resume and not (folder / MANIFEST).exists():
+        raise usage(f"{folder}: holds no checkpoint to resume; leave out --resume to begin")
     return Checkpoint(folder, resume, every)
+
+
+@contextlib.contextmanager
+def _saying_what_is_saved(checkpoint: Any) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if checkpoint is None:
+            raise
+        saved = f"{plural(checkpoint.saved, 'state')} saved in {checkpoint.folder}, go on with --resume"
+        raise KeyboardInterrupt(f"{stop} ({saved if checkpoint.saved else 'nothing saved yet'})") from None
 
 
 def _engine(name: str | None, compiled: bool, symmetry: bool) -> Any:
