@@ -20,21 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mtpo.spec.language import (
-    TRUE,
-    Bool,
-    Function,
-    Sort,
-    Spec,
-    conj,
-    exists,
-    forall,
-    function,
-    iff,
-    implies,
-    ite,
-    require,
-)
+from mtpo.spec.language import Bool, Function, Sort, Spec, conj, exists, forall, function, iff, implies, ite, require
 
 recovery: Final = Spec("recovery", __doc__)
 
@@ -201,11 +187,11 @@ def land(c: Call, out: Function[Value]) -> None:
     under_way[c] = False
 
 
-def on_top(c: Call, condition: Bool) -> None:
+def on_top(c: Call, *conditions: Bool) -> None:
     """If so, the log has c as the last write of its objects, with what they hold now."""
-    top.becomes(lambda o: ite(condition & writes(c, o), c, top(o)))
-    base.becomes(lambda d, o: ite((d == c) & condition & writes(c, o), top(o), base(d, o)))
-    left.becomes(lambda d, o: ite((d == c) & condition & writes(c, o), held(o), left(d, o)))
+    top.becomes(lambda o: ite(conj(*conditions, writes(c, o)), c, top(o)))
+    base.becomes(lambda d, o: ite(conj(d == c, *conditions, writes(c, o)), top(o), base(d, o)))
+    left.becomes(lambda d, o: ite(conj(d == c, *conditions, writes(c, o)), held(o), left(d, o)))
 
 
 @recovery.action
@@ -217,7 +203,7 @@ def complete(c: Call) -> None:
     executing[c] = False
     claimed[c] = False
     called[c] = False
-    on_top(c, TRUE)
+    on_top(c)
 
 
 @recovery.action
@@ -235,7 +221,7 @@ def ask(c: Call) -> None:
     require("in-flight", executing(c))
     require("without-inverse", ~invertible(c))
     require("askable", askable(c))
-    yes = exists(Object, lambda o: writes(c, o) & hit(c, o))
+    yes = exists(Object, lambda o: hit(c, o))
     applied[c] = yes
     executing[c] = False
     claimed[c] = False
@@ -595,4 +581,19 @@ def reach_unknown() -> Bool:
     return recovering() & exists(Call, lambda c: under_way(c))
 
 
-EQUIVALENT: Final = {"recovery.ask.askable": "it is assumed of every call that has no inverse"}
+EQUIVALENT: Final = {
+    "recovery.ask.askable": "it is assumed of every call that has no inverse",
+    "recovery.begin.free~0": "while a runtime is running it is at whatever executes (recovery.stages)",
+    "recovery.undo.free~0": "while a runtime is running it is at whatever executes (recovery.stages)",
+    "recovery.undo.free~1": "what is being undone is on top (recovery.stacks): it is c, and to begin again does nothing",
+    "recovery.undo.free~3": "as undo.free~0 and undo.free~1: whatever executes is claimed, what is being undone is c",
+    "recovery.complete.base:=~1": "the base of what a call does not write is asked for nowhere",
+    "recovery.complete.left:=~1": "what a call left on what it does not write is asked for nowhere",
+    "recovery.ask.base:=~2": "the base of a call that is not applied is asked for nowhere, and set when it is applied",
+    "recovery.ask.base:=~3": "the base of what a call does not write is asked for nowhere",
+    "recovery.ask.left:=~2": "what a call that is not applied left is asked for nowhere, and set when it is applied",
+    "recovery.ask.left:=~3": "what a call left on what it does not write is asked for nowhere",
+    "recovery.reverse.held:=~1": "it is assumed that every inverse is tame",
+    "recovery.reverse.held:=~2": "it is assumed that every inverse is tame",
+}
+"""Mutants that change nothing that anybody could observe, with the reason."""
