@@ -15,7 +15,7 @@ SHADOWS: Final = (
         "covered",
         "CoAgent 3, replay; ours, F28",
         "A blind write that a later blind write covers, with no reader between, need not act, nor be re-applied.",
-        "shadow skipped covered hidden-costs-nothing reach-two-covers reach-skipped",
+        "shadow skipped covered covers-above hidden-costs-nothing reach-two-covers reach-skipped",
         "A blind write is taken to be one that can't fail: one that may reads what makes it fail (F8).",
     ),
     _shadows(
@@ -52,7 +52,7 @@ SHADOWS: Final = (
     _shadows(
         "no-lost-call",
         "ours",
-        "Every accepted call is applied, shadowed, to be re-applied, or withdrawn.",
+        "Every accepted write is in place or to land, shadowed, to be re-applied, or withdrawn.",
         "no-lost-call",
     ),
     _shadows("invariants-of-proof", "ours", "What the others need to be inductive.", "repair origin-first"),

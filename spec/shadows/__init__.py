@@ -16,7 +16,27 @@ One repair at a time; who is told what is as in ``mtpo``. Shadowed are only call
 
 from __future__ import annotations
 
+from typing import Final
+
 from mtpo.spec.shadows import properties
 from mtpo.spec.shadows.model import Call, Object, shadows
 
-__all__ = ["Call", "Object", "properties", "shadows"]
+__all__ = ["EQUIVALENT", "Call", "Object", "properties", "shadows"]
+
+EQUIVALENT: Final = {
+    "shadows.read.source:=~1": "the source of what a call does not read is asked for nowhere",
+    "shadows.undone.source:=~0": "the source of what is read writes it (shadows.sources); others are asked for nowhere",
+    "shadows.taken.source:=~0": "the source of what is read writes it (shadows.sources); others are asked for nowhere",
+    "shadows.applied.source:=~1": "the source of what a call does not read is asked for nowhere",
+    "shadows.redone.source:=~1": "the source of what a call does not read is asked for nowhere",
+    "shadows.applied.source:=~2": "the sources of who is not sighted are asked for nowhere, and set when it is",
+    "shadows.redone.source:=~2": "the sources of who is not sighted are asked for nowhere, and set when it is",
+    "shadows.applied.source:=~5": "what was live above it on its objects is undone (shadows.closed): no source lies between",
+    "shadows.redone.source:=~5": "nothing is live above it on its objects (shadows.closed, shadows.repair): no source lies there",
+    "shadows.applied.base:=~1": "the base of what a call does not write is asked for nowhere",
+    "shadows.redone.base:=~1": "the base of what a call does not write is asked for nowhere",
+    "shadows.shadow.covered~1": "what is live is sighted (shadows.repair): if it read the object it would be a reader between",
+    "shadows.skipped.covered~1": "what is live or pending is sighted (shadows.repair): if it read it would be a reader between",
+    "shadows.surface.seeds~3": "a shadow reads nothing (shadows.unseen)",
+}
+"""Mutants that change nothing that anybody could observe, with the reason."""

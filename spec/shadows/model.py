@@ -282,11 +282,7 @@ def skipped(w: Call, by: Function[Call]) -> None:
     pending[w] = False
     sighted[w] = False
     shadowed[w] = True
-    cover.becomes(
-        lambda s, o: ite(
-            writes(w, o) & ((s == w) | (shadowed(s) & writes(s, o) & (cover(s, o) == w))), by(o), cover(s, o)
-        )
-    )
+    cover.becomes(lambda s, o: ite(writes(w, o) & ((s == w) | (cover(s, o) == w)), by(o), cover(s, o)))
 
 
 @shadows.action

@@ -112,24 +112,30 @@ def unseen() -> Bool:
     )
 
 
+def to_land(c: Call) -> Bool:
+    """c is to be put in by the open repair."""
+    return ~idle() & (at() == c) & ~landed() & ~outward()
+
+
 @shadows.invariant("shadows.no-lost-call")
 def no_lost_call() -> Bool:
-    "An accepted call is a read, under way, live, pending, shadowed, or withdrawn: exactly one."
+    "An accepted call is to land, live, pending, shadowed or withdrawn, one of these only, or else a read."
     return forall(
         Call,
         lambda c: conj(
             implies(
                 issued(c),
                 disj(
+                    to_land(c),
                     live(c),
                     pending(c),
                     shadowed(c),
                     withdrawn(c),
-                    (at() == c) & ~landed(),
                     sighted(c) & forall(Object, lambda o: ~writes(c, o)),
                 ),
             ),
-            implies(live(c) | pending(c) | shadowed(c) | withdrawn(c) | sighted(c), issued(c)),
+            implies(to_land(c) | live(c) | pending(c) | shadowed(c) | withdrawn(c) | sighted(c), issued(c)),
+            ~(to_land(c) & (live(c) | pending(c) | shadowed(c) | withdrawn(c))),
             ~(live(c) & (pending(c) | shadowed(c) | withdrawn(c))),
             ~(pending(c) & (shadowed(c) | withdrawn(c))),
             ~(shadowed(c) & withdrawn(c)),
@@ -277,6 +283,12 @@ def hidden_below() -> Bool:
             ~idle() & ~landed() & reads(at(), o) & shadowed(s) & writes(s, o) & (s < at()), cover(s, o) < at()
         ),
     )
+
+
+@shadows.lemma("shadows.covers-above")
+def covers_above() -> Bool:
+    "What has or had a cover on an object writes it, and lies below the cover."
+    return forall(Call, Object, lambda s, o: implies(cover(s, o) != origin(), writes(s, o) & (s < cover(s, o))))
 
 
 # -- what must be possible, and what ends --------------------------------------------------------------------------

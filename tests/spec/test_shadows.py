@@ -10,6 +10,7 @@ from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import shadows_instance, sizes_for
 from mtpo.proofs.mutate import mutants
+from mtpo.proofs.refuting import broken_by
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.shadows import Call, Object, shadows
@@ -110,3 +111,17 @@ def test_the_published_rule_loses_a_write():
     state, broken = story(at, *HIDDEN, *OUT, ("settle",))
     assert "shadows.as-ordered" in broken
     assert at.value(state, "top", X) == 0 and at.value(state, "shadowed", 1), "x holds what was there at first"
+
+
+@pytest.mark.parametrize(
+    ("id", "property"),
+    [
+        ("shadows.skipped.covered~7", "shadows.covered"),  # the reader between
+        ("shadows.skipped.cover:=~1", "shadows.covered"),  # the shadows of a new shadow
+        ("shadows.redone.source:=~3", "shadows.sources"),
+    ],
+)
+def test_what_goes_wrong_only_with_more_calls(id, property):
+    """The origin, the call of the repair and two or three others: fewer can't show it."""
+    mutant = next(m for m in mutants(shadows) if m.id == id)
+    assert property in broken_by(mutant.spec, mutant.action, {Call: 5, Object: 1}, 60_000)[0]
