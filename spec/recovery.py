@@ -585,7 +585,7 @@ EQUIVALENT: Final = {
     "recovery.ask.askable": "it is assumed of every call that has no inverse",
     "recovery.begin.free~0": "while a runtime is running it is at whatever executes (recovery.stages)",
     "recovery.undo.free~0": "while a runtime is running it is at whatever executes (recovery.stages)",
-    "recovery.undo.free~1": "what is being undone is on top (recovery.stacks): it is c, and to begin again does nothing",
+    "recovery.undo.free~1": "what is being undone is on top (recovery.stacks): it is c, to begin again does nothing",
     "recovery.undo.free~3": "as undo.free~0 and undo.free~1: whatever executes is claimed, what is being undone is c",
     "recovery.complete.base:=~1": "the base of what a call does not write is asked for nowhere",
     "recovery.complete.left:=~1": "what a call left on what it does not write is asked for nowhere",

@@ -31,12 +31,12 @@ EQUIVALENT: Final = {
     "shadows.redone.source:=~1": "the source of what a call does not read is asked for nowhere",
     "shadows.applied.source:=~2": "the sources of who is not sighted are asked for nowhere, and set when it is",
     "shadows.redone.source:=~2": "the sources of who is not sighted are asked for nowhere, and set when it is",
-    "shadows.applied.source:=~5": "what was live above it on its objects is undone (shadows.closed): no source lies between",
-    "shadows.redone.source:=~5": "nothing is live above it on its objects (shadows.closed, shadows.repair): no source lies there",
+    "shadows.applied.source:=~5": "what was live above it on its objects is undone (shadows.closed): no source there",
+    "shadows.redone.source:=~5": "nothing is live above it on its objects (shadows.closed, .repair): no source there",
     "shadows.applied.base:=~1": "the base of what a call does not write is asked for nowhere",
     "shadows.redone.base:=~1": "the base of what a call does not write is asked for nowhere",
-    "shadows.shadow.covered~1": "what is live is sighted (shadows.repair): if it read the object it would be a reader between",
-    "shadows.skipped.covered~1": "what is live or pending is sighted (shadows.repair): if it read it would be a reader between",
+    "shadows.shadow.covered~1": "what is live is sighted (shadows.repair): if it read it would be a reader between",
+    "shadows.skipped.covered~1": "what is live or pending is sighted (shadows.repair): it would be a reader between",
     "shadows.surface.seeds~3": "a shadow reads nothing (shadows.unseen)",
 }
 """Mutants that change nothing that anybody could observe, with the reason."""
