@@ -162,9 +162,11 @@ def try_mutant(
 
 
 def _wider(spec: Spec) -> Iterator[Mapping[type[Sort], int]]:
-    """Four of one sort and two of each other: some mistakes need one that stays, one that goes and two that wait."""
+    """Four of one sort and two of each other: some mistakes need one that stays, one that goes and two that wait. Of an
+    ordered sort five, and one of each other: a first, one at work, and three that lie in some order above it."""
     if not is_mtpo(spec):
         yield from ({s: 4 if s is sort else 2 for s in spec.sorts} for sort in spec.sorts if not sort.ordered)
+        yield from ({s: 5 if s is sort else 1 for s in spec.sorts} for sort in spec.sorts if sort.ordered)
 
 
 def check_sound(
