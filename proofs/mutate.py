@@ -57,7 +57,7 @@ EQUIVALENT: Mapping[str, str] = {
     "mtpo.redone.source:=~2": "what is not yet reasoned from gets its source and what it saw when it is",
     "mtpo.redone.source:=~5": "what was live above it on its objects is undone, so no source lies between",
     "mtpo.settle.note:=~1": "what an aborted agent still reasons from is in place, and its premises are exact",
-    "mtpo.settle.note:=~8": "what another repair holds is told when that settles; that it may be as it was is no harm",
+    "mtpo.settle.note:=~8": "not the same: it tells early of what another repair holds; no property forbids it",
     "mtpo.cancelled.policy": "withdrawing is one step whatever the policy: under replay it is that of `stranded`",
     "kv.begin.idle": "beginning again changes nothing",
     "kv.fill.not-full": "filling a full block again changes nothing",
