@@ -51,14 +51,20 @@ from mtpo.spec.mtpo.model import (
 
 @mtpo.step_property("mtpo.one-way")
 def one_way() -> Bool:
-    "Notifications go from lower to higher ranks only; who retracts a call hears of those it made after it."
+    "The repair that tells is of a lower-ranked call, or of an earlier one of the told author's own, being retracted."
+    # What tells is the repair that has undone the call, or one that closes and has an object that the call read.
     return forall(
         Call,
         lambda p: implies(
             note.next(p) & ~note(p),
             exists(
                 Call,
-                lambda c: opened(c) & ((author(c) < author(p)) | (retracting(c) & (author(c) == author(p)) & (c < p))),
+                lambda c: conj(
+                    opened(c) & (c < p),
+                    (author(c) < author(p)) | (retracting(c) & (author(c) == author(p))),
+                    (undoer(p) == c)
+                    | (~opened.next(c) & exists(Object, lambda o: sighted(p) & reads(p, o) & (holder(o) == c))),
+                ),
             ),
         ),
     )
@@ -144,6 +150,26 @@ def told_only_of_change() -> Bool:
                 lambda o: (
                     (writes(p, o) & (value.next(p, o) != value(p, o)))
                     | (reads(p, o) & unlike(p, o, saw(p, o), value.next(source.next(p, o), o)))
+                ),
+            ),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.told-when-settled")
+def told_when_settled() -> Bool:
+    "Nobody is told of what a repair holds that is still open, but of a call of one's own that it redoes or withdraws."
+    return forall(
+        Call,
+        lambda p: implies(
+            note.next(p) & ~note(p),
+            (pending(p) & ~pending.next(p))
+            | exists(
+                Object,
+                lambda o: (
+                    (holder.next(o) == origin())
+                    & reads(p, o)
+                    & unlike(p, o, saw(p, o), value.next(source.next(p, o), o))
                 ),
             ),
         ),
