@@ -10,6 +10,7 @@ import attrs
 from mtpo.proofs.ledger import Entry, read_ledger, stale
 from mtpo.proofs.mutate import EQUIVALENT, Mutant, mutants
 from mtpo.spec.language import Action, Clause, Property, Spec, Variant, formals_of, show
+from mtpo.spec.terms import names_for
 
 
 class NoSuchClause(ValueError):
@@ -65,14 +66,18 @@ def explain(id: str, specs: Sequence[Spec], entries: Iterable[Entry] | None = No
             return Explanation(id, "variant", item.doc, formula, item.at, shown, caught)
         case Clause():
             own = [m for m in mutants(spec) if m.id == id or m.id.startswith(f"{id}/")]
-            return Explanation(id, "guard clause", "", show(item.formula), item.at, shown, _fates(own, spec, ledger))
+            names = names_for(spec.actions[id.split(".")[1]].elements)
+            text = show(item.formula, names)
+            return Explanation(id, "guard clause", "", text, item.at, shown, _fates(own, spec, ledger))
         case Action():
             own = [m for m in mutants(spec) if m.action == item.name]
             lines = [f"{item.name}({', '.join(formals_of(item))})"]
-            lines += [f"  {clause.id.rpartition('.')[2]}: {show(clause.formula)}" for clause in item.guard]
+            names = names_for(item.elements)
+            lines += [f"  {clause.id.rpartition('.')[2]}: {show(clause.formula, names)}" for clause in item.guard]
             for u in item.updates:
-                place = f"({', '.join(map(show, u.args))})" if u.args else ""
-                lines.append(f"  {u.variable.name}{place} := {show(u.value)}")
+                inner = names_for(u.args, names) if u.whole else names
+                place = f"({', '.join(show(arg, inner) for arg in u.args)})" if u.args else ""
+                lines.append(f"  {u.variable.name}{place} := {show(u.value, inner)}")
             return Explanation(id, "action", item.doc, "\n".join(lines), item.at, shown, _fates(own, spec, ledger))
 
 

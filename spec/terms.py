@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, cast, overload
 
 import attrs
@@ -410,33 +411,64 @@ _INFIX: Final = {
 }
 
 
-def show(term: Term) -> str:
-    """The term in a compact notation, for messages and reports."""
+def names_for(variables: Iterable[Term], names: Mapping[Term, str] = MappingProxyType({})) -> Mapping[Term, str]:
+    """The names in a scope, ``names``, and those of more variables in it, each its own; a number is added to one that
+    is another's already."""
+    found = dict(names)
+    for variable in variables:
+        own = str(variable.data[0])
+        others = set(found.values())
+        numbered = (f"{own}_{n}" for n in itertools.count(2))
+        found[variable] = own if own not in others else next(name for name in numbered if name not in others)
+    return found
+
+
+def free(term: Term, inside: frozenset[Term] = frozenset()) -> Iterator[Term]:
+    """The variables that a term has and does not bind, as often as they occur."""
+    if term.op == "bound" and term not in inside:
+        yield term
+    if term.op in ("forall", "exists"):
+        inside |= set(term.data)
+    for arg in term.args:
+        yield from free(arg, inside)
+
+
+def show(term: Term, names: Mapping[Term, str] = MappingProxyType({})) -> str:
+    """The term in a compact notation, for messages and reports. No bound variable has the name of another one in whose
+    scope it is, nor of one that is free; ``names`` are those of free ones (:func:`names_for`), by default their own."""
+    more = (variable for variable in dict.fromkeys(free(term)) if variable not in names)
+    return _text(term, names_for(more, names))
+
+
+def _text(term: Term, names: Mapping[Term, str]) -> str:
     match term.op:
         case "lit":
             return str(term.data).lower() if isinstance(term.data, bool) else str(term.data)
         case "bound":
-            return str(term.data[0])
+            return names[term]
         case "apply":
             function, primed = term.data
-            inner = f"({', '.join(map(show, term.args))})" if term.args else ""
+            inner = f"({', '.join(_text(arg, names) for arg in term.args)})" if term.args else ""
             return f"{function.name}{chr(39) if primed else ''}{inner}"
         case "not":
             negated = term.args[0]
             if negated.op == "eq":
-                return f"{_wrap(negated.args[0])} != {_wrap(negated.args[1])}"
-            return f"~{_wrap(negated)}"
+                return f"{_wrap(negated.args[0], names)} != {_wrap(negated.args[1], names)}"
+            return f"~{_wrap(negated, names)}"
         case "ite":
-            return f"if {show(term.args[0])} then {show(term.args[1])} else {show(term.args[2])}"
+            condition, then, otherwise = (_text(arg, names) for arg in term.args)
+            return f"if {condition} then {then} else {otherwise}"
         case "forall" | "exists":
-            names = ", ".join(f"{v.data[0]}: {v.sort.__name__}" for v in term.data)
-            return f"{term.op} {names}. {show(term.args[0])}"
+            names = names_for(term.data, names)
+            variables = ", ".join(f"{names[v]}: {v.sort.__name__}" for v in term.data)
+            return f"{term.op} {variables}. {_text(term.args[0], names)}"
         case "or" if len(term.args) == 2 and term.args[0].op == "not":
-            return f"{_wrap(term.args[0].args[0])} -> {_wrap(term.args[1])}"
+            return f"{_wrap(term.args[0].args[0], names)} -> {_wrap(term.args[1], names)}"
         case _:
-            return _INFIX[term.op].join(map(_wrap, term.args)) or ("true" if term.op == "and" else "false")
+            parts = [_wrap(arg, names) for arg in term.args]
+            return _INFIX[term.op].join(parts) or ("true" if term.op == "and" else "false")
 
 
-def _wrap(term: Term) -> str:
-    text = show(term)
+def _wrap(term: Term, names: Mapping[Term, str]) -> str:
+    text = _text(term, names)
     return text if term.op in {"lit", "bound", "apply", "not"} else f"({text})"

@@ -36,7 +36,7 @@ from mtpo.spec.language import (
     require,
     show,
 )
-from mtpo.spec.terms import bound
+from mtpo.spec.terms import bound, names_for
 
 HERE = Path(__file__)
 
@@ -480,6 +480,30 @@ def test_the_notation() -> None:
         assert show(term) == text
     parts = conjuncts(m.flag() & (m.on(x) & ~m.flag()) & (m.flag() | m.on(x)))
     assert [show(part) for part in parts] == ["flag", "on(x)", "~flag", "flag | on(x)"]
+
+
+def test_variables_of_one_name_are_told_apart() -> None:
+    """A parameter and what a quantifier binds, a quantifier and one within it; what is nowhere mixed up stays."""
+    m = model()
+    x, other = bound(Item, "x"), bound(Item, "x")
+
+    def liked_by(who: Any) -> Any:
+        return exists(Item, lambda x: m.likes(who, x))
+
+    shown = {
+        "exists x_2: Item. likes(x, x_2)": liked_by(x),
+        "on(x) & (exists x_2: Item. on(x_2))": m.on(x) & exists(Item, lambda x: m.on(x)),
+        "forall x: Item. exists x_2: Item. likes(x, x_2)": forall(Item, lambda x: liked_by(x)),
+        "(exists x: Item. on(x)) & (exists x: Item. on(x))": conj(*(exists(Item, lambda x: m.on(x)) for _ in "ab")),
+        "forall x: Item. exists y: Item. exists x_2: Item. likes(y, x_2)": forall(
+            Item, lambda x: exists(Item, lambda y: liked_by(y))
+        ),
+        "likes(x, x_2)": m.likes(x, other),
+    }
+    for text, term in shown.items():
+        assert show(term) == text
+    assert show(liked_by(other), names_for([x, other])) == "exists x_3: Item. likes(x_2, x_3)"
+    assert show(exists(Item, lambda x: m.on(x)), names_for([x])) == "exists x_2: Item. on(x_2)"
 
 
 # -- hints -----------------------------------------------------------------------------------------------------------
