@@ -6,12 +6,17 @@ values are written to the slots given, then each sequence attends to its own blo
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 import torch
 import torch.nn.functional as F
 
 from mtpo.engine.config import ModelConfig
 from mtpo.engine.weights import ModelFiles
+
+if TYPE_CHECKING:
+    from mtpo.engine.decoder import Decoder
 
 
 @attrs.frozen(eq=False)
@@ -104,6 +109,16 @@ class Llama:
                 )
             )
         self._cos, self._sin = self._rotary()
+        self.decoder = self._decoder(files) if (device, dtype) == ("cpu", torch.float32) else None
+        """What computes a batch of a few decodes, where the weights were read in small integers."""
+
+    def _decoder(self, files: ModelFiles) -> Decoder | None:
+        from mtpo.engine.decoder import decoder  # loads a compiler, which other machines have no need of
+
+        norms = {f"model.layers.{i}.input_layernorm": layer.norm_in for i, layer in enumerate(self.layers)}
+        norms |= {f"model.layers.{i}.post_attention_layernorm": layer.norm_mid for i, layer in enumerate(self.layers)}
+        norms["model.norm"] = self.norm
+        return decoder(self.config, files.groups, {name: norm.numpy() for name, norm in norms.items()})
 
     def _rotary(self) -> tuple[torch.Tensor, torch.Tensor]:
         half = torch.arange(0, self.config.head_dim, 2, dtype=torch.int64).float() / self.config.head_dim
@@ -116,6 +131,8 @@ class Llama:
     def forward(self, batch: Batch, store: KVStore) -> torch.Tensor:
         """Logits (fp32) of the wanted rows, shape (wanted, vocab). Writes the keys and values of every row."""
         config, rows = self.config, batch.tokens.shape[0]
+        if self.decoder is not None and rows == len(batch.segments) <= self.decoder.most_rows:
+            return self._decode(self.decoder, batch, store)
         widths = [config.heads, config.kv_heads, config.kv_heads]
         x = F.embedding(batch.tokens, self.embedding)
         cos = self._cos[batch.positions].unsqueeze(1)
@@ -135,6 +152,19 @@ class Llama:
             x = x + layer.down(F.silu(gate) * up)
         last = x if batch.wanted.shape[0] == rows else x[batch.wanted]
         return self.head(self._rms(last, self.norm)).float()
+
+    def _decode(self, decoder: Decoder, batch: Batch, store: KVStore) -> torch.Tensor:
+        """The same for a batch with one row of each sequence."""
+        logits = decoder.logits(
+            F.embedding(batch.tokens, self.embedding).numpy(),
+            self._cos[batch.positions].numpy(),
+            self._sin[batch.positions].numpy(),
+            batch.slots.numpy(),
+            [segment.blocks.numpy() for segment in batch.segments],
+            [segment.context for segment in batch.segments],
+            (store.keys.numpy(), store.values.numpy()),
+        )
+        return torch.from_numpy(logits)[batch.wanted]
 
     def _attend(self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Causal attention of one sequence's rows over its blocks; shape (rows, heads * head_dim)."""

@@ -6,6 +6,7 @@ undone here, so the rest of the engine sees plain Hugging Face names and layouts
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from mtpo.engine.config import ModelConfig
 from mtpo.engine.errors import EngineError
 from mtpo.engine.gguf_file import read_gguf
+from mtpo.engine.groups import Groups, read_groups
 
 SMOLLM2: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -36,12 +38,16 @@ _NAMES: Final = {
 
 @attrs.frozen(eq=False)
 class ModelFiles:
-    """What was read: ``weights`` by Hugging Face name in fp32, ``fields`` the metadata of a GGUF file (else empty)."""
+    """What was read: ``weights`` by Hugging Face name in fp32, ``fields`` the metadata of a GGUF file (else empty).
+
+    ``groups``: those that the file has in small integers, as it has them; the names without ``.weight``.
+    """
 
     config: ModelConfig
     weights: Mapping[str, torch.Tensor]
     fields: Mapping[str, Any]
     source: str
+    groups: Mapping[str, Groups] = {}
 
 
 def find_smollm2() -> Path:
@@ -73,17 +79,24 @@ def load_gguf(path: str | Path) -> ModelFiles:
         config = ModelConfig.from_gguf(fields, tensors["token_embd.weight"].shape[0], "output.weight" not in tensors)
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise EngineError(f"{path}: its metadata make no sense ({error})") from None
-    weights = {}
+    weights, kept = {}, {}
     for name, tensor in tensors.items():
         try:
-            array = gguf.quants.dequantize(tensor.data, gguf.GGMLQuantizationType(tensor.kind))
+            kind = gguf.GGMLQuantizationType(tensor.kind)
             renamed = _rename(name)
-            plain = np.array(_unpermuted(renamed, array, config), dtype=np.float32, order="C")
+            groups = read_groups(kind.name, tensor.data)
+            if groups is None:
+                array = gguf.quants.dequantize(tensor.data, kind)
+                plain = np.array(_unpermuted(renamed, array, config), dtype=np.float32, order="C")
+            else:
+                groups = groups.rows(functools.partial(_unpermuted, renamed, config=config))
+                kept[renamed.removesuffix(".weight")] = groups
+                plain = groups.plain()
         except (ValueError, NotImplementedError, ZeroDivisionError) as error:
             raise EngineError(f"{path}: tensor {name} can't be read ({error})") from None
         weights[renamed] = torch.from_numpy(plain)
     _complete(weights, config, str(path))
-    return ModelFiles(config, weights, fields, str(path))
+    return ModelFiles(config, weights, fields, str(path), kept)
 
 
 def _row_bytes(kind: int, elements: int) -> int:
@@ -128,7 +141,7 @@ def _rename(name: str) -> str:
 
 
 def _unpermuted(name: str, array: Any, config: ModelConfig) -> Any:
-    """Rows of Q and K from interleaved pairs back to two halves."""
+    """Rows of Q and K from interleaved pairs back to two halves; an array of any other is given back as it is."""
     heads = config.heads if ".q_proj." in name else config.kv_heads if ".k_proj." in name else 0
     if not heads:
         return array

@@ -1,0 +1,1 @@
+"""Kernels of our own: what a step computes, written for one kind of machine."""

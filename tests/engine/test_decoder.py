@@ -1,0 +1,157 @@
+"""Decodes over grouped weights: the same as PyTorch over the same weights in fp32."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch", reason="needs the extra `engine`")
+gguf = pytest.importorskip("gguf", reason="needs the extra `engine`")
+
+from mtpo.engine.config import ModelConfig  # noqa: E402
+from mtpo.engine.engine import Engine  # noqa: E402
+from mtpo.engine.groups import GROUP, Groups, read_groups  # noqa: E402
+from mtpo.engine.model import Batch, KVStore, Llama, Segment  # noqa: E402
+from mtpo.engine.weights import ModelFiles  # noqa: E402
+from tests.engine.conftest import TINY, random_files  # noqa: E402
+
+
+def grouped_files(config: ModelConfig, seed: int = 0) -> ModelFiles:
+    """Random weights of which every matrix is in groups."""
+    source = np.random.default_rng(seed)
+    files = random_files(config, seed)
+    weights, groups = dict(files.weights), {}
+    for name, weight in files.weights.items():
+        if weight.ndim == 1:
+            weights[name] = torch.from_numpy(source.uniform(0.5, 1.5, weight.shape).astype(np.float32))
+            continue
+        rows, columns = weight.shape
+        integers = source.integers(-128, 128, (rows, columns), dtype=np.int8)
+        scales, offsets = (source.normal(0, s, (rows, columns // GROUP)).astype(np.float32) for s in (0.004, 0.05))
+        groups[name.removesuffix(".weight")] = Groups(integers, scales, offsets)
+        weights[name] = torch.from_numpy(groups[name.removesuffix(".weight")].plain())
+    return attrs.evolve(files, weights=weights, groups=groups)
+
+
+SHAPES = [
+    attrs.evolve(TINY, hidden=64, ffn=96, heads=4, kv_heads=2, head_dim=16),
+    attrs.evolve(TINY, hidden=96, ffn=160, heads=3, kv_heads=3, head_dim=32, layers=1),
+    attrs.evolve(TINY, hidden=32, ffn=32, heads=6, kv_heads=1, head_dim=16, layers=3),
+]
+
+
+@pytest.fixture(scope="module")
+def models() -> list[Llama]:
+    return [Llama(grouped_files(config, seed)) for seed, config in enumerate(SHAPES)]
+
+
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_1", "Q8_0"])
+def test_groups_are_read_as_the_package_of_the_format_reads_them(kind):
+    matrix = np.random.default_rng(1).normal(size=(7, 96)).astype(np.float32)
+    data = gguf.quants.quantize(matrix, gguf.GGMLQuantizationType[kind])
+    groups = read_groups(kind, data)
+    expected = gguf.quants.dequantize(data, gguf.GGMLQuantizationType[kind])
+    assert np.array_equal(groups.plain(), expected) and np.abs(expected - matrix).max() < 0.5
+    turned = groups.rows(lambda part: part[::-1])
+    assert np.array_equal(turned.plain(), expected[::-1])
+
+
+def test_types_that_are_built_otherwise_are_no_groups():
+    assert read_groups("Q6_K", np.zeros((1, 210), np.uint8)) is None
+    assert read_groups("F32", np.zeros(32, np.uint8)) is None
+
+
+def batch_of(contexts: list[int], length: int, config: ModelConfig, seed: int) -> tuple[Batch, KVStore]:
+    """One token of each sequence, over a cache with something in every slot, the blocks of the sequences mixed."""
+    source = torch.Generator().manual_seed(seed)
+    needed = [-(-context // length) for context in contexts]
+    store = KVStore(config, sum(needed) + 1, length, torch.float32, "cpu")
+    store.keys.normal_(generator=source)
+    store.values.normal_(generator=source)
+    order = torch.randperm(sum(needed) + 1, generator=source)
+    tables = torch.split(order[: sum(needed)], needed)
+    segments = tuple(Segment(i, i + 1, c, t) for i, (c, t) in enumerate(zip(contexts, tables, strict=True)))
+    last = torch.tensor(contexts) - 1
+    slots = torch.tensor([int(t[-1]) * length + (c - 1) % length for c, t in zip(contexts, tables, strict=True)])
+    tokens = torch.randint(config.vocab, (len(contexts),), generator=source)
+    wanted = torch.randperm(len(contexts), generator=source)[: max(1, len(contexts) - 1)]
+    return Batch(tokens, last, slots, segments, wanted), store
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, len(SHAPES) - 1),
+    st.lists(st.integers(1, 90), min_size=1, max_size=8),
+    st.sampled_from([1, 3, 16]),
+    st.integers(0, 99),
+)
+def test_logits_and_what_is_kept_equal_those_of_torch(models, shape, contexts, length, seed):
+    model = models[shape]
+    batch, store = batch_of(contexts, length, model.config, seed)
+    plain, kept = batch_of(contexts, length, model.config, seed)
+    own, model.decoder = model.decoder, None
+    try:
+        expected = model.forward(plain, kept)
+    finally:
+        model.decoder = own
+    found = model.forward(batch, store)
+    assert own is not None and found.shape == expected.shape
+    torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(store.keys, kept.keys, rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(store.values, kept.values, rtol=2e-3, atol=2e-3)
+
+
+def test_batches_with_chunks_or_many_rows_are_computed_by_torch(models, monkeypatch):
+    model, seen = models[0], []
+    monkeypatch.setattr(type(model), "_decode", lambda self, decoder, batch, store: seen.append(batch))
+    for contexts, used in (([5] * 8, True), ([5] * 9, False)):
+        model.forward(*batch_of(contexts, 4, model.config, 0))
+        assert bool(seen) is used
+        seen.clear()
+    batch, store = batch_of([5, 6], 4, model.config, 0)
+    chunk = attrs.evolve(batch, segments=(Segment(0, 2, 6, batch.segments[1].blocks),))
+    model.forward(chunk, store)
+    assert not seen
+
+
+def test_a_conversation_goes_on_the_same(models):
+    """Prompts go through torch, decodes through either; the greedy tokens are the same."""
+    model, said = models[0], []
+    own = model.decoder
+    try:
+        for decoder in (own, None):
+            model.decoder = decoder
+            engine = Engine(model, blocks=32, block_size=4)
+            for prompt in ([1, 2, 3], [7] * 11):
+                engine.submit(engine.open(), prompt, max_new=24)
+            ended = {}
+            while engine.busy:
+                ended |= {result.conversation: result.emitted for result in engine.step().ended}
+            said.append(ended)
+    finally:
+        model.decoder = own
+    assert said[0] == said[1] and all(len(set(tokens)) > 1 for tokens in said[0].values())
+
+
+@pytest.mark.parametrize("lacking", ["model.embed_tokens", "model.layers.1.mlp.down_proj"])
+def test_a_model_not_all_in_groups_has_none(lacking):
+    files = grouped_files(SHAPES[0])
+    assert Llama(files).decoder is not None
+    assert Llama(files, torch.bfloat16).decoder is None
+    groups = {name: matrix for name, matrix in files.groups.items() if name != lacking}
+    assert Llama(attrs.evolve(files, groups=groups)).decoder is None
+
+
+def test_a_head_of_its_own_is_used():
+    config = attrs.evolve(SHAPES[0], tied=False)
+    files = grouped_files(config)
+    head = attrs.evolve(files.groups["model.embed_tokens"], scales=-files.groups["model.embed_tokens"].scales)
+    weights = {**files.weights, "lm_head.weight": torch.from_numpy(head.plain())}
+    model = Llama(attrs.evolve(files, weights=weights, groups={**files.groups, "lm_head": head}))
+    batch, store = batch_of([9], 4, config, 3)
+    found = model.forward(batch, store)
+    model.decoder = None
+    torch.testing.assert_close(found, model.forward(*batch_of([9], 4, config, 3)), rtol=2e-3, atol=2e-3)
