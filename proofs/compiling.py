@@ -15,6 +15,7 @@ from typing import Any, Final
 import attrs
 
 from mtpo.proofs.blocks import TAB, indented, merged, rename
+from mtpo.proofs.catalogue import STILL, Catalogue, Derived, Index, Moved, code, size_name
 from mtpo.proofs.deltas import Deltas
 from mtpo.proofs.disjuncts import (
     Atom,
@@ -27,7 +28,7 @@ from mtpo.proofs.disjuncts import (
     names_in,
     symbol_of,
 )
-from mtpo.proofs.joins import STILL, Catalogue, Derived, Index, Moved, Search, code, size_name
+from mtpo.proofs.joins import Search, whether
 from mtpo.spec.language import TRUE, Action, Property, Spec, Term, Update, Variable, show
 from mtpo.spec.terms import Bool, Int, walk
 
@@ -36,7 +37,7 @@ Conditions = tuple[tuple[Term, bool], ...]
 
 @attrs.frozen
 class Program:
-    """``text`` defines the functions; ``kept`` are the disjuncts whose instances wait for what is said of the whole."""
+    """``text`` defines the functions; ``kept`` are the sets of instances that wait for what is said of the whole."""
 
     text: str
     catalogue: Catalogue
@@ -64,8 +65,9 @@ class Compiler:
         sliced: tuple[tuple[str, str], ...],
         narrow: tuple[tuple[str, int], ...] = (),
         catalogue: Catalogue | None = None,
+        fixed: tuple[tuple[str, int | None], ...] = (),
     ) -> None:
-        self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced), dict(narrow))
+        self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced), dict(narrow), dict(fixed))
         self.parts = False
         """The arguments of the cell that changes have names."""
         self.starting = False
@@ -82,7 +84,7 @@ class Compiler:
         for action in self.spec.actions.values():
             check = deltas.after(action)
             out += [*self._update(action, deltas.moved(action)), *check]
-        out += [*deltas.functions, *deltas.began()]
+        out += [*deltas.functions, *deltas.closings(), *deltas.began()]
         self.starting = True
         for variable in self.spec.variables.values():
             out += self._first(variable)
@@ -126,11 +128,16 @@ class Compiler:
             derived,
             deltas.steps,
             deltas.invariants,
-            tuple(deltas.kept),
+            deltas.kept,
             {name: deltas.moved(action) for name, action in self.spec.actions.items()},
         )
 
     # -- terms -------------------------------------------------------------------------------------------------
+
+    def cases(self, term: Term, positive: bool, *more: tuple[Term, bool]) -> list[Disjunct]:
+        """The ways in which a formula is true (or false) with the constants that are known."""
+        found = map(self.catalogue.given, disjuncts(term, positive, *more))
+        return [disjunct for disjunct in found if disjunct is not None]
 
     def expression(self, term: Term, names: dict[str, str]) -> str:
         """A term as code; ``names`` are variables to be called otherwise."""
@@ -143,7 +150,8 @@ class Compiler:
             case "apply":
                 symbol = term.data[0]
                 if symbol.kind == "const" and not symbol.domain:
-                    return f"K__{symbol.name}"
+                    name = f"K__{symbol.name}"
+                    return str(self.catalogue.numbers.get(name, name))
                 args = [self.expression(arg, names) for arg in term.args]
                 args = [f"int({a})" if arg.sort is Bool else a for a, arg in zip(args, term.args, strict=True)]
                 return self.catalogue.read(symbol_of(term), args)
@@ -156,10 +164,10 @@ class Compiler:
                 condition, then, otherwise = (self.expression(arg, names) for arg in term.args)
                 return f"({then} if {condition} else {otherwise})"
             case "forall" | "exists":
-                found = disjuncts(term.args[0], term.op == "exists")
+                found = self.cases(term.args[0], term.op == "exists")
                 own = tuple((name_of(v), v.sort) for v in term.data)
                 never = Never(tuple(attrs.evolve(d, variables=(*own, *d.variables)) for d in found))
-                name, args = self.catalogue.function(never, STILL, static)
+                name, args = whether(self.catalogue, never, STILL, static)
                 call = f"{name}({', '.join(names.get(arg, arg) for arg in args)})"
                 return call if term.op == "exists" else f"(not {call})"
         left, right = (self.expression(arg, names) for arg in term.args)
@@ -213,7 +221,7 @@ class Compiler:
         out = [f"def guard_{action.name}({', '.join(params)}):"]
         for place, clause in enumerate(action.guard):
             heart = functools.partial(list[str], (f"return {place}",))
-            blocks = [self.search(found, params, heart) for found in disjuncts(clause.formula, False)]
+            blocks = [self.search(found, params, heart) for found in self.cases(clause.formula, False)]
             out += indented(merged(self.catalogue.apart(blocks, params)))
         return [*out, f"{TAB}return -1"]
 
@@ -257,7 +265,7 @@ class Compiler:
                     cases.append((((*conditions, (leaf == cell, False))), self.value(leaf, {})))
         out: list[str] = []
         for conditions, value in cases:
-            for found in disjuncts(TRUE, True, *conditions):
+            for found in self.cases(TRUE, True, *conditions):
                 found = attrs.evolve(found, variables=(*own, *found.variables))
                 symbol = f"s_{variable.name}"
                 if symbol in self.catalogue.sliced:
@@ -503,8 +511,11 @@ def _leaves(term: Term) -> list[tuple[Conditions, Term]]:
 
 @functools.lru_cache(maxsize=32)
 def program_of(
-    spec: Spec, sliced: tuple[tuple[str, str], ...] = (), narrow: tuple[tuple[str, int], ...] = ()
+    spec: Spec,
+    sliced: tuple[tuple[str, str], ...] = (),
+    narrow: tuple[tuple[str, int], ...] = (),
+    fixed: tuple[tuple[str, int | None], ...] = (),
 ) -> Program:
     """The program of a spec; ``sliced`` pairs variables with relations, ``narrow`` relations with the number of an
-    argument (:class:`mtpo.proofs.joins.Catalogue`)."""
-    return Compiler(spec, sliced, narrow).program()
+    argument, ``fixed`` constants with their values (:class:`mtpo.proofs.catalogue.Catalogue`)."""
+    return Compiler(spec, sliced, narrow, fixed=fixed).program()

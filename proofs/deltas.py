@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mtpo.proofs.blocks import TAB, indented, merged, rename, symbols, without_idle
+from mtpo.proofs.catalogue import Moved, within
 from mtpo.proofs.disjuncts import (
     Atom,
     Compare,
     Disjunct,
     Literal,
     Never,
-    disjuncts,
     free,
     inner_atoms,
     name_of,
     names_in,
 )
-from mtpo.proofs.joins import Moved, Search, within
+from mtpo.proofs.joins import Search
 from mtpo.spec.language import Action
 from mtpo.spec.terms import Bool
 
@@ -54,38 +54,29 @@ class _Trigger:
     """It says nothing of cells that have not changed: it is one of a step property."""
 
 
-@attrs.frozen
-class _Closing:
-    """``instances``, by number, that are kept until ``closed`` holds; ``reads`` everything that they depend on."""
-
-    closed: Disjunct
-    numbers: tuple[tuple[int, int], ...]
-    reads: frozenset[str]
-
-
 class Deltas:
     """The checks of a spec's properties: ``broken.add(n)`` of step properties, ``wrong.add(n)`` of invariants."""
 
     def __init__(self, compiler: Compiler) -> None:
         self.compiler, self.catalogue, spec = compiler, compiler.catalogue, compiler.spec
         self.steps, self.invariants = spec.role("step"), spec.role("invariant", "lemma")
-        self.kept: list[int] = []
         self.functions: list[str] = []
         self._triggers: list[_Trigger] = []
         self._always: list[tuple[Disjunct, list[str]]] = []
         self._whole: list[tuple[Disjunct, list[str]]] = []
         """What is said of no elements."""
         self._waiting: dict[Disjunct, list[tuple[int, int, frozenset[str]]]] = {}
+        """By what is said of the state as a whole: the instances that wait for it, as numbers in ``w1``, ``w2``, ..."""
         self._began: list[list[str]] = []
         self._made: dict[tuple[int, Moved], list[str]] = {}
         for property in (*self.steps, *self.invariants):
-            for found in disjuncts(property.formula, False):
+            for found in compiler.cases(property.formula, False):
                 self._prepare(found)
         for place, property in enumerate(self.steps):
-            for found in disjuncts(property.formula, False):
+            for found in compiler.cases(property.formula, False):
                 self._step(place, found)
         for place, property in enumerate(self.invariants):
-            for found in disjuncts(property.formula, False):
+            for found in compiler.cases(property.formula, False):
                 self._invariant(place, self.catalogue.prepared(found))
 
     def _prepare(self, found: Disjunct) -> frozenset[str]:
@@ -93,6 +84,11 @@ class Deltas:
         every = {name for x in found.literals for name in free(x)}
         inner = [self._prepare(d) for x in found.literals if isinstance(x, Never) for d in x.disjuncts]
         return symbols(self.catalogue.prepared(found, every)).union(*inner)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The numbers of the sets of instances that wait."""
+        return tuple(range(1, len(self._waiting) + 1))
 
     # -- step properties ---------------------------------------------------------------------------------------
 
@@ -119,7 +115,7 @@ class Deltas:
     # -- invariants --------------------------------------------------------------------------------------------
 
     def _invariant(self, place: int, found: Disjunct) -> None:
-        number, bad = len(self.kept) + 1, [f"wrong.add({place})"]
+        bad = [f"wrong.add({place})"]
         closed, opened = _parted(found)
         elements = [n for n, _ in opened.variables if any(n in free(x) for x in opened.literals)]
         if not elements:
@@ -127,11 +123,12 @@ class Deltas:
             return
         heart = bad
         if closed.literals:
-            self.kept.append(number)
-            heart = [f"w{number}.add(({', '.join(elements)},))"]
+            waiting = self._waiting.setdefault(closed, [])
+            number, kept = sum(map(len, self._waiting.values())), [*self._waiting].index(closed) + 1
+            waiting.append((number, place, symbols(opened)))
+            heart = [f"w{kept}.add(({number}, {', '.join(elements)}))"]
             still = self.compiler.search(opened, elements, lambda: ["return True"])
             self.functions += [f"def still{number}({', '.join(elements)}):", *indented(still), f"{TAB}return False"]
-            self._waiting.setdefault(closed, []).append((number, place, symbols(opened)))
         first = self.compiler.search(opened, (), functools.partial(list[str], heart), elements, static=True)
         self._began.append(first)
         for literal in opened.literals:
@@ -306,20 +303,29 @@ class Deltas:
         return [f"for k, old in h_{name}.items():", *indented([*read, *body])]
 
     def _closing(self, moved: frozenset[str] | None) -> list[str]:
-        """What is kept until something holds of the whole state; of all, or if the step can have mattered to it."""
+        """What is kept until something holds of the whole state: of all, or if the step can have mattered to it."""
         out = []
-        for closed, kept in self._waiting.items():
-            chosen = [
-                (number, place) for number, place, reads in kept if moved is None or moved & (reads | symbols(closed))
+        for kept, (closed, waiting) in enumerate(self._waiting.items(), 1):
+            reads = symbols(closed).union(*(own for _, _, own in waiting))
+            if moved is None or moved & reads:
+                inner = self.compiler.search(closed, (), lambda kept=kept: [f"closed{kept}()"])  # type: ignore[misc]
+                out += [f"if w{kept}:", *indented(inner)]
+        return out
+
+    def closings(self) -> list[str]:
+        """Functions for when that holds: what is still false is reported, and all else forgotten."""
+        out = []
+        for kept, waiting in enumerate(self._waiting.values(), 1):
+            still = ", ".join(f"{number}: still{number}" for number, _, _ in waiting)
+            places = ", ".join(f"{number}: {place}" for number, place, _ in waiting)
+            out += [
+                f"still_of{kept} = {{{still}}}",
+                f"place_of{kept} = {{{places}}}",
+                f"def closed{kept}():",
+                f"{TAB}for t in [t for t in w{kept} if not still_of{kept}[t[0]](*t[1:])]:",
+                f"{TAB * 2}w{kept}.discard(t)",
+                f"{TAB}wrong.update([place_of{kept}[t[0]] for t in w{kept}])",
             ]
-            if not chosen:
-                continue
-            heart: list[str] = []
-            for number, place in chosen:
-                heart += [f"for t in [t for t in w{number} if not still{number}(*t)]:", f"{TAB}w{number}.discard(t)"]
-                heart += [f"if w{number}:", f"{TAB}wrong.add({place})"]
-            inner = self.compiler.search(closed, (), functools.partial(list[str], heart))
-            out += [f"if {' or '.join(f'w{number}' for number, _ in chosen)}:", *indented(inner)]
         return out
 
     def began(self) -> list[str]:

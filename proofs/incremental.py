@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from typing import Any
 
 from mtpo.proofs.compiling import Program, program_of, simple
@@ -34,7 +34,8 @@ class Incremental:
     ``sliced`` maps variables to relations: only cells where the relation holds are kept right. What reads such a cell
     must ask the relation too (:func:`unsliced` says what does not). Arguments of steps that are functions may be
     mappings from elements to values; what they lack is 0. ``narrow``: constant relations which hold of few elements, as
-    the argument of that number, for given others, and variables which have a value for few: an advice.
+    the argument of that number, for given others, and variables which have a value for few: an advice. ``fixed``: the
+    constants whose values the program is made for, if they have no arguments or are relations that hold of nothing.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class Incremental:
         constants: Mapping[str, Constant],
         sliced: Mapping[str, str] | None = None,
         narrow: Mapping[str, int] | None = None,
+        fixed: Collection[str] = (),
     ) -> None:
         self.spec, self.sizes = spec, dict(sizes)
-        self.program: Program = program_of(spec, tuple((sliced or {}).items()), tuple((narrow or {}).items()))
+        ways = (tuple((given or {}).items()) for given in (sliced, narrow))
+        self.program: Program = program_of(spec, *ways, _fixed(spec, constants, fixed))
         scope: dict[str, Any] = {"E": (), "bisect_left": bisect_left, "insort": insort}
         scope |= {"broken": set[int](), "wrong": set[int]()}
         self._scope = scope
@@ -197,6 +200,25 @@ class Incremental:
 
 def _items(table: Any) -> Any:
     return table.items() if isinstance(table, Mapping) else enumerate(table)
+
+
+def _fixed(spec: Spec, constants: Mapping[str, Constant], names: Collection[str]) -> tuple[tuple[str, int | None], ...]:
+    """The values that a program can be made for: numbers, and None for relations that hold of nothing."""
+    found: dict[str, int | None] = {}
+    for name in names:
+        if name not in constants:
+            continue
+        symbol, given = spec.constants[name], constants[name]
+        if not symbol.domain and isinstance(given, Sequence):
+            found[name] = int(given[0])
+        elif symbol.range is Bool and len(symbol.domain) > 1 and not _holds(given):
+            found[name] = None
+    return tuple(found.items())
+
+
+def _holds(relation: Constant) -> bool:
+    """Whether it holds of anything."""
+    return bool(relation) if isinstance(relation, Set) else any(value for _, value in _items(relation))
 
 
 _codes: dict[int, tuple[Program, Any]] = {}

@@ -11,307 +11,18 @@ narrows a variable down are all elements of its sort tried. Indexes are kept up 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import attrs
 
-from mtpo.proofs.blocks import TAB, likely, places_of, rename, symbols, without_idle
-from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, consistent, free, name_of, names_in
-from mtpo.spec.language import Action, Spec, Term
-from mtpo.spec.terms import Bool, Function, Int
+from mtpo.proofs.blocks import TAB, likely, places_of, rename, symbols
+from mtpo.proofs.catalogue import OPERATORS, STILL, Catalogue, Moved, code, size_name, within
+from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, consistent, free, names_in
+from mtpo.spec.terms import Int
 
-_OPERATORS: Final = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "add": "+", "sub": "-", "mul": "*"}
-_LOCAL: Final = re.compile(r"\b(?:[^\W\d]\w*_\d+|v\d+)\b")
-
-
-def code(operand: Operand) -> str:
-    """An operand as an expression."""
-    if isinstance(operand, tuple):
-        return f"({code(operand[1])} {_OPERATORS[operand[0]]} {code(operand[2])})"
-    return str(operand)
-
-
-Moved = frozenset[tuple[str, bool]]
-"""Symbols that a step can have changed; of relations, to what."""
-
-STILL: Final[Moved] = frozenset()
-
-
-def within(moved: Moved, *read: Iterable[str]) -> Moved:
-    """Of what can have changed, what is read."""
-    every = frozenset().union(*read)
-    return frozenset((symbol, sign) for symbol, sign in moved if symbol in every)
-
-
-@attrs.frozen
-class Signature:
-    """Sorts of the arguments and of the value of a symbol; ``derived`` if it is an index that looks like a relation."""
-
-    domain: tuple[type[Term], ...]
-    range: type[Term]
-    derived: bool = False
-
-    @property
-    def relation(self) -> bool:
-        """Its values are true and false."""
-        return self.range is Bool
-
-
-@attrs.frozen
-class Index:
-    """The elements ``x`` for which all ``atoms`` hold, by the values of ``k0``, ``k1``, ..."""
-
-    name: str
-    atoms: tuple[Atom, ...]
-    keys: int
-    size: str = ""
-    """How many keys there can be, if that is little; it is a list then, of what is empty at first, else a mapping."""
-
-    def get(self, keys: Sequence[str]) -> str:
-        """The elements for a key, as code."""
-        return f"{self.name}[{key_code(keys)}]" if self.size else f"{self.name}.get({key_code(keys)}, E)"
-
-    @property
-    def rigid(self) -> bool:
-        """It never changes."""
-        return all(atom.rigid for atom in self.atoms)
-
-    @property
-    def key(self) -> str:
-        """The key as code, of variables k0, k1, ..."""
-        return key_code([f"k{i}" for i in range(self.keys)])
-
-
-@attrs.frozen
-class Derived:
-    """The relation ``left != right`` of elements ``f0``, ``f1``, ..., both being applications whose innermost ones are
-    to all of these, or one a constant. ``literals`` say what the variables of ``differ`` are."""
-
-    symbol: str
-    literals: tuple[Literal, ...]
-    differ: Compare
-    arity: int
-
-
-def key_code(keys: Sequence[str]) -> str:
-    """The key of an index as code."""
-    return "0" if not keys else keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
-
-
-def size_name(sort: type[Term]) -> str:
-    """The global variable that holds how many elements a sort has."""
-    return "2" if sort is Bool else f"n_{sort.__name__}"
-
-
-class Catalogue:
-    """What searches of one spec share: symbols, indexes, derived relations, and functions for inner quantifiers.
-
-    ``sliced`` names variables of which only the arguments in a constant relation are kept: nothing else reads them.
-    ``narrow`` names constant relations that hold of few elements, as the argument of that number, for given others, and
-    variables that have a value for few.
-    """
-
-    def __init__(self, spec: Spec, sliced: Mapping[str, str], narrow: Mapping[str, int] | None = None) -> None:
-        symbols: list[Function[Any]] = [*spec.constants.values(), *spec.variables.values()]
-        self.signatures = {
-            f"{'c' if f.kind == 'const' else 's'}_{f.name}": Signature(f.domain, f.range) for f in symbols
-        }
-        self.sorts = [sort.__name__ for sort in spec.sorts]
-        self.sliced = {f"s_{name}": f"c_{relation}" for name, relation in sliced.items()}
-        self.narrow = {f"{'c' if name in spec.constants else 's'}_{name}": at for name, at in (narrow or {}).items()}
-        self.defaults: dict[str, Callable[[Sequence[str]], str]] = {}
-        self.indexes: dict[tuple[Atom, ...], Index] = {}
-        self.inverses: dict[tuple[str, str], str] = {}
-        """Of a function and a constant relation of the same arguments: the places, where it holds, by value."""
-        self.derived: dict[tuple[str, ...], Derived] = {}
-        self.functions: dict[tuple[Any, ...], str] = {}
-        self.source: list[str] = []
-        self.ordered: set[str] = set()
-        """The indexes of which a search wants the elements between bounds: sorted lists; the others are sets."""
-        self.places: dict[tuple[tuple[type[Term], ...], tuple[str, ...]], str] = {}
-        """Places that have a name in the code being made, by sorts and arguments."""
-
-    def apart(self, blocks: Iterable[Sequence[str]], shared: Iterable[str] = ()) -> list[str]:
-        """The lines of all blocks, in each of which variables have names of their own, but for the ``shared``."""
-        known = (
-            {*shared}
-            | {f"{p}_{name[2:]}" for name in self.signatures for p in "acchs"}
-            | {f"n_{s}" for s in self.sorts}
-        )
-        out: list[str] = []
-        for number, block in enumerate(blocks):
-
-            def other(found: re.Match[str], number: int = number) -> str:
-                return found[0] if found[0] in known else f"{found[0]}_{number}"
-
-            out += [_LOCAL.sub(other, line) for line in block]
-        return out
-
-    def parameters(self, action: Action) -> list[str]:
-        """The parameters of an action by name; from now on its function parameters are known by these."""
-        for f in action.functions:
-            self.signatures[f"p_{f.name}"] = Signature(f.domain, f.range)
-        return [f"p_{p.name}" if isinstance(p, Function) else name_of(p) for p in action.params]
-
-    # -- reading the state -------------------------------------------------------------------------------------
-
-    def place(self, symbol: str, args: Sequence[str]) -> str:
-        """The place of a cell as code."""
-        domain = self.signatures[symbol].domain
-        if not args:
-            return "0"
-        if (domain, tuple(args)) in self.places:
-            return self.places[domain, tuple(args)]
-        text = args[0]
-        for sort, arg in zip(domain[1:], args[1:], strict=True):
-            text = f"({text})*{size_name(sort)}+{arg}" if "*" in text else f"{text}*{size_name(sort)}+{arg}"
-        return text
-
-    def unplace(self, symbol: str, place: str) -> list[str]:
-        """The arguments of a cell as code, of its place."""
-        domain = self.signatures[symbol].domain
-        found: list[str] = []
-        stride = ""
-        for number, sort in reversed(list(enumerate(domain))):
-            whole = f"{place}//({stride})" if stride else place
-            found.append(whole if number == 0 else f"{whole}%{size_name(sort)}")
-            stride = f"{stride}*{size_name(sort)}" if stride else size_name(sort)
-        return found[::-1]
-
-    def read(self, symbol: str, args: Sequence[str], old: bool = False) -> str:
-        """The value of a cell as code; ``old``: before the step that was just taken."""
-        signature, place = self.signatures[symbol], self.place(symbol, args)
-        if symbol.startswith("p_"):
-            return f"({place} in {symbol})" if signature.relation else f"{symbol}.get({place}, 0)"
-        if len(signature.domain) < 2 or (symbol.startswith("c_") and not signature.relation):
-            now = f"{symbol}[{place}]"
-        elif signature.relation:
-            now = f"({place} in {symbol})"
-        else:
-            now = f"{symbol}.get({place}, {self.defaults[symbol](args)})"
-        return f"h{symbol[1:]}.get({place}, {now})" if old and symbol.startswith("s_") else now
-
-    # -- preparing searches ------------------------------------------------------------------------------------
-
-    def prepared(self, disjunct: Disjunct, needs: Iterable[str] = ()) -> Disjunct:
-        """The disjunct with what slicing adds, derived relations where they serve, and no idle definitions."""
-        literals: dict[Literal, None] = dict.fromkeys(disjunct.literals)
-        for literal in disjunct.literals:
-            if isinstance(literal, Atom) and literal.symbol in self.sliced:
-                literals.setdefault(Atom(self.sliced[literal.symbol], False, literal.args))
-        found = list(literals)
-        for literal in list(found):
-            if isinstance(literal, Compare) and literal.op == "ne":
-                relation = self._derive(literal, found) or self._unlike(literal, found)
-                if relation is not None:
-                    found[found.index(literal)] = relation
-        return Disjunct(disjunct.variables, tuple(without_idle(found, needs)))
-
-    def _derive(self, differ: Compare, literals: Sequence[Literal]) -> Atom | None:
-        defined = {a.value: a for a in literals if isinstance(a, Atom) and isinstance(a.value, str)}
-        sides = (differ.left, differ.right)
-        if not all(isinstance(side, str) and side in defined for side in sides):
-            return None
-        chain, innermost = dict[Atom, None](), []
-        work: list[Operand] = list(sides)
-        while work:
-            operand = work.pop()
-            atom = defined.get(operand) if isinstance(operand, str) else None
-            if atom is None or atom in chain:
-                continue
-            if any(isinstance(arg, tuple) for arg in atom.args) or atom.symbol.startswith("p_"):
-                return None
-            chain[atom] = None
-            work += atom.args
-            if not atom.rigid and not any(arg in defined for arg in atom.args):
-                innermost.append(atom)
-        bases = dict.fromkeys(
-            arg for a in chain for arg in a.args if arg not in defined and isinstance(arg, str) and arg[:3] != "K__"
-        )
-        modes = {atom.primed for atom in chain if not atom.rigid}
-        if len(bases) < 2 or len(modes) != 1 or not innermost or any(not bases.keys() <= {*a.args} for a in innermost):
-            return None
-        order = [arg for arg in min(innermost, key=lambda a: a.symbol).args if arg in bases]
-        if len(set(order)) != len(order):
-            return None
-        names: dict[Any, str] = {base: f"f{i}" for i, base in enumerate(order)}
-
-        def shown(operand: Operand) -> str:
-            atom = defined.get(operand) if isinstance(operand, str) else None
-            if atom is None:
-                return names.get(operand, str(operand))
-            return f"{atom.symbol}({', '.join(map(shown, atom.args))})"
-
-        key = tuple(sorted(map(shown, sides)))
-        if key not in self.derived:
-            symbol = f"s_differ{len(self.derived)}"
-            names |= {atom.value: f"g{i}" for i, atom in enumerate(chain)}
-            inner = [rename(attrs.evolve(atom, primed=False), names) for atom in chain]
-            slices = [Atom(self.sliced[a.symbol], False, a.args) for a in inner if a.symbol in self.sliced]
-            changed = Compare("ne", names[differ.left], names[differ.right])
-            sample = min(innermost, key=lambda a: a.symbol)
-            sorts = dict(zip(sample.args, self.signatures[sample.symbol].domain, strict=True))
-            self.signatures[symbol] = Signature(tuple(sorts[base] for base in order), Bool, derived=True)
-            self.derived[key] = Derived(symbol, tuple(dict.fromkeys((*inner, *slices))), changed, len(order))
-        return Atom(self.derived[key].symbol, modes.pop(), tuple(order))
-
-    def _unlike(self, differ: Compare, literals: Sequence[Literal]) -> Atom | None:
-        """The relation of elements for which a variable has another value than a constant."""
-        for value, constant in ((differ.left, differ.right), (differ.right, differ.left)):
-            if not (isinstance(constant, int) or (isinstance(constant, str) and constant[:3] == "K__")):
-                continue
-            for atom in literals:
-                if not isinstance(atom, Atom) or atom.value != value or not atom.symbol.startswith("s_"):
-                    continue
-                order = [arg for arg in atom.args if isinstance(arg, str) and arg[:3] != "K__"]
-                if not order or len(order) != len(atom.args) or len(set(order)) != len(order):
-                    continue
-                key = (atom.symbol, str(constant))
-                if key not in self.derived:
-                    symbol, elements = f"s_differ{len(self.derived)}", tuple(f"f{i}" for i in range(len(order)))
-                    self.signatures[symbol] = Signature(self.signatures[atom.symbol].domain, Bool, derived=True)
-                    sliced = [Atom(self.sliced[atom.symbol], False, elements)] if atom.symbol in self.sliced else []
-                    read = (Atom(atom.symbol, False, elements, "g0"), *sliced)
-                    self.derived[key] = Derived(symbol, read, Compare("ne", "g0", constant), len(order))
-                return Atom(self.derived[key].symbol, atom.primed, tuple(order))
-        return None
-
-    # -- indexes and functions ---------------------------------------------------------------------------------
-
-    def index(self, subject: str, atoms: Sequence[Atom]) -> tuple[Index, list[Operand]]:
-        """The index of a variable by literals whose other operands are known; and these, which are the key."""
-        form = sorted(atoms, key=lambda a: (a.symbol, a.positive, tuple(arg == subject for arg in a.args)))
-        keys: dict[Operand, str] = {}
-        shape = []
-        for atom in form:
-            operands = [*atom.args] + ([] if atom.value is None else [atom.value])
-            named = ["x" if o == subject else keys.setdefault(o, f"k{len(keys)}") for o in operands]
-            value = None if atom.value is None else named.pop()
-            shape.append(Atom(atom.symbol, False, tuple(named), value, atom.positive))
-        sorts = dict[str, type[Term]]()
-        for atom in shape:
-            signature = self.signatures[atom.symbol]
-            sorts |= zip(map(str, atom.args), signature.domain, strict=True)
-            sorts |= {} if atom.value is None else {str(atom.value): signature.range}
-        size = "1" if not keys else "" if len(keys) > 1 or sorts["k0"] is Int else size_name(sorts["k0"])
-        found = self.indexes.setdefault(tuple(shape), Index(f"i{len(self.indexes)}", tuple(shape), len(keys), size))
-        return found, list(keys)
-
-    def function(self, never: Never, moved: Moved, static: bool = False) -> tuple[str, list[str]]:
-        """A function that says whether there is an instance, and the names of its arguments."""
-        args = sorted(free(never))
-        prepared = [self.prepared(disjunct) for disjunct in never.disjuncts]
-        key = (never, within(moved, *map(symbols, prepared)), static)
-        if key not in self.functions:
-            name = self.functions[key] = f"q{len(self.functions)}"
-            lines, places = [f"def {name}({', '.join(args)}):"], self.places
-            self.places = {}
-            for disjunct in prepared:
-                lines += Search(self, disjunct, args, moved=key[1], static=static).lines(lambda: ["return True"], 1)
-            self.places = places
-            self.source.append("\n".join([*lines, f"{TAB}return False"]))
-        return self.functions[key], args
+_SIMPLE: Final = re.compile(r"    if ([^:\n]*):\n        return True")
+"""A search that is one test, which gives no name to anything."""
 
 
 @attrs.frozen
@@ -326,6 +37,8 @@ class _Way:
     tests: tuple[str, ...] = ()
     before: str = ""
     """A test without which there is nothing to be found."""
+    whether: str = ""
+    """A test that says whether there is something; empty if there is none that is simple."""
 
 
 class Search:
@@ -401,6 +114,11 @@ class Search:
         if way.before:
             out.append(f"{TAB * depth}{way.before}")
             depth += 1
+        if way.whether and not way.tests and not {*todo} - {*way.settles} and not {*wanted} & {*way.finds}:
+            if not way.before:  # which says that there is one
+                out.append(f"{TAB * depth}if {way.whether}:")
+                depth += 1
+            return out + [f"{TAB * depth}{line}" for line in heart()]
         out += [f"{TAB * (depth + n)}{line}" for n, line in enumerate(way.head[:1])]
         out += [f"{TAB * (depth + 1)}{line}" for line in way.head[1:]]
         rest = [x for x in todo if x not in way.settles]
@@ -417,10 +135,9 @@ class Search:
     def test(self, literal: Literal) -> str:
         """A literal of which everything is known, as a condition."""
         if isinstance(literal, Compare):
-            return f"{code(literal.left)} {_OPERATORS[literal.op]} {code(literal.right)}"
+            return f"{code(literal.left)} {OPERATORS[literal.op]} {code(literal.right)}"
         if isinstance(literal, Never):
-            name, args = self.catalogue.function(literal, self.moved, self.static)
-            return f"not {name}({', '.join(args)})"
+            return f"not {exists(self.catalogue, literal, self.moved, self.static)}"
         read = self.catalogue.read(literal.symbol, [code(arg) for arg in literal.args], self._old(literal))
         if literal.value is not None:
             return f"{read} == {code(literal.value)}"
@@ -501,10 +218,14 @@ class Search:
             below = f"bisect_left(l, {low})" if low else ""
             above = f"bisect_left(l, {high})" if high else ""
             if not any(a in old for a in moving):  # mostly there is none, which the last, or the first, says at once
-                some = f"l[-1] >= {low}" if low else f"l[0] < {high}"
-                head = f"if (l := {found}) and {some}:"
-                return _Way(cost, [f"for {subject} in l[{below}:{above}]:"], settled, (subject,), before=head)
+                some = [f"(l := {found})", f"l[-1] >= {low}" if low else f"l[0] < {high}"]
+                if low and high:
+                    some.append(f"l[b := {below}] < {high}")
+                    below = "b"
+                head = f"if {' and '.join(some)}:"
+                return _Way(cost, [f"for {subject} in l[{below}:{above}]:"], settled, (subject,), (), head, "True")
             found = f"(l := {found})[{below}:{above}]"
+        whether = "" if bounds else found
         leaving = [a for a in moving if a in old and (a.value is not None or (a.symbol, not a.positive) in self.moved)]
         if leaving:  # the index is that of now; what has left it was in it
             moving = leaving
@@ -513,7 +234,7 @@ class Search:
             found, settled = f"{found} if not ({gone}) else {{*{found}, {', '.join(parts)}}}", ()
         elif any(a in old for a in chosen):
             settled = tuple(x for x in settled if x not in old)
-        return _Way(cost, [f"for {subject} in {found}:"], settled, (subject,))
+        return _Way(cost, [f"for {subject} in {found}:"], settled, (subject,), whether=whether)
 
     def _index(self, subject: str, atoms: Sequence[Atom]) -> tuple[str, list[Operand]]:
         """The list of elements in an index as code, and its key."""
@@ -589,3 +310,32 @@ class Search:
         found = self.catalogue.unplace(literal.symbol, "kk")
         head = [f"for kk in {literal.symbol}:", *(f"{n} = {c}" for n, c in zip(names, found, strict=True))]
         return _Way(cost, head, (literal,), tuple(map(str, names)))
+
+
+def whether(catalogue: Catalogue, never: Never, moved: Moved, static: bool = False) -> tuple[str, list[str]]:
+    """A function that says whether there is an instance, and the names of its arguments."""
+    args = sorted(free(never))
+    prepared = [catalogue.prepared(disjunct) for disjunct in never.disjuncts]
+    key = (never, within(moved, *map(symbols, prepared)), static)
+    if key not in catalogue.functions:
+        name = catalogue.functions[key] = f"q{len(catalogue.functions)}"
+        lines, places = [f"def {name}({', '.join(args)}):"], catalogue.places
+        catalogue.places = {}
+        tests: list[str] = []
+        for disjunct in prepared:
+            search = Search(catalogue, disjunct, args, moved=key[1], static=static)
+            found = search.lines(lambda: ["return True"], 1)
+            simple = _SIMPLE.fullmatch("\n".join(found))
+            tests += [simple[1]] if simple else []
+            lines += found
+        catalogue.places = places
+        if len(tests) == len(prepared):
+            catalogue.tests[name] = f"({' or '.join(tests)})"
+        catalogue.source.append("\n".join([*lines, f"{TAB}return False"]))
+    return catalogue.functions[key], args
+
+
+def exists(catalogue: Catalogue, never: Never, moved: Moved, static: bool = False) -> str:
+    """Whether there is an instance, as code."""
+    name, args = whether(catalogue, never, moved, static)
+    return catalogue.tests.get(name, f"{name}({', '.join(args)})")

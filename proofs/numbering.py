@@ -31,6 +31,9 @@ SLICED: Final = {"source": "reads", "saw": "reads"}
 NARROW: Final = {"reads": 1, "writes": 1, "undoer": 0, "holder": 0}
 """A call touches few objects; its repair holds few objects and has few members."""
 
+FIXED: Final = ("origin", "replay", "accepts")
+"""What is the same in every log of a policy."""
+
 Taken = tuple[str, tuple[Any, ...]]
 """An action with its arguments; of a function, where it is not 0."""
 
@@ -144,7 +147,7 @@ class Numbering:
                 reads.update([number * width + o for o in read])
                 writes.update([number * width + o for o in written])
         tables = {"reads": reads, "writes": writes, "accepts": set[int]()}
-        return Incremental(mtpo, self.sizes, {**self._constants(), **tables}, SLICED, NARROW)
+        return Incremental(mtpo, self.sizes, {**self._constants(), **tables}, SLICED, NARROW, FIXED)
 
     def instance(self) -> Instance:
         """The same in the plain interpretation, for short logs."""

@@ -11,10 +11,10 @@ from typing import Any, Final
 import attrs
 
 from mtpo.proofs.blocks import TAB
+from mtpo.proofs.catalogue import Catalogue
 from mtpo.proofs.compiling import Compiler
-from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, disjuncts, name_of
+from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, disjuncts, free, name_of
 from mtpo.proofs.incremental import Incremental
-from mtpo.proofs.joins import Catalogue
 from mtpo.proofs.numbering import OF_AGENTS, SLICED, Numbering, Taken
 from mtpo.proofs.replay import Progress, Run, Sparse
 from mtpo.spec.language import Action, Clause, Term
@@ -86,8 +86,12 @@ class _Finder:
         compiler = Compiler(spec.spec, tuple(SLICED.items()), catalogue=self.catalogue)
         params, before = self.catalogue.parameters(action), len(self.catalogue.source)
         out = [f"def witness({', '.join(params)}):"]
-        for place, found in enumerate(self.disjuncts):
-            lines = compiler.search(found, params, lambda place=place: [f"return {place}, locals()"])  # type: ignore[misc]
+        for place, given in enumerate(self.disjuncts):
+            found = self.catalogue.given(given)
+            if found is None:
+                continue
+            named = found.names & {name for x in found.literals for name in free(x)}
+            lines = compiler.search(found, params, lambda place=place: [f"return {place}, locals()"], sorted(named))  # type: ignore[misc]
             out += [f"{TAB}{line}" for line in lines]
         text = "\n".join([*self.catalogue.source[before:], *out, f"{TAB}return None"])
         self.find: Witness = spec.define(text, "witness")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mtpo.proofs.disjuncts import TooManyDisjuncts
 from mtpo.proofs.incremental import Incremental, unsliced
 from mtpo.proofs.instances import mtpo_instance
-from mtpo.proofs.numbering import NARROW, SLICED
+from mtpo.proofs.numbering import FIXED, NARROW, SLICED
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.mtpo import mtpo
 
@@ -82,7 +82,8 @@ def test_random_specs(case: Any, seed: int) -> None:
     if any(not _fits(instance, name, state) for name in case.spec.variables):
         return
     try:
-        both = Both(instance, Incremental(case.spec, instance.sizes, constants), state)
+        fixed = [name for name in case.spec.constants if chance.random() < 0.5]
+        both = Both(instance, Incremental(case.spec, instance.sizes, constants, fixed=fixed), state)
     except TooManyDisjuncts:
         return
     steps = list(random_specs.all_steps(instance))
@@ -128,7 +129,7 @@ def walk(seed: int, agents: int, calls: int, objects: int, steps: int, wild: flo
         "replay": [chance.randrange(2)],
     }
     instance = Instance(mtpo, given.sizes, constants)
-    both = Both(instance, Incremental(mtpo, given.sizes, constants, SLICED, NARROW), instance.initial())
+    both = Both(instance, Incremental(mtpo, given.sizes, constants, SLICED, NARROW, FIXED), instance.initial())
     both.unsliced = unsliced(mtpo, SLICED) if wild else []
     taken = 0
     for _, step in zip(range(steps), candidates(instance, chance), strict=False):
