@@ -283,7 +283,9 @@ class PlacementDecision:
     If ``decode`` is not ``prefill``, the KV cache is moved once, between the two. ``bind``: the conversation's later
     turns see ``decode`` as ``bound``. ``reserve``: tokens promised to the conversation on ``decode`` from now on, in
     all, in the place of what was reserved before; taken in the same instant. ``fetch``: what the bound worker has of
-    the prompt is first brought to ``prefill``, if that is another one; whoever can't do so computes it there anew.
+    the prompt is first brought to ``prefill``, if that is another one; whoever can't do so computes it there anew. If
+    the same decision binds the conversation elsewhere, it moves: nothing of it is reusable on the way, and then only
+    where it is bound.
     ``retry``: seconds after which a held turn is asked about again, whoever else waits; None: whenever something has
     changed, longest held first. ``shed``: the turn is refused for good.
     """

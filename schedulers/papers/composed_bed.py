@@ -1,12 +1,13 @@
 """Three layers together: coding agents on a cluster, under combinations of step, admission and placement policies.
 
 Sessions of coding agents: long first prompts, short turns, tools between them. Useful tokens are the output tokens of
-turns whose every token was on time; a combination is judged at the highest rate at which enough turns are.
+turns whose every token was on time; a combination is judged at the highest rate at which enough turns are, those of
+several draws of arrivals together, so that no lucky one decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -47,13 +48,16 @@ class Combination:
 
 OURS: Final = "bounded gap, footprint, failover"
 COMBINATIONS: Final[Mapping[str, Combination]] = {
-    OURS: Combination(RELEGATING, "footprint:0.9,per_request=yes", "failover:1,promise=16"),
+    OURS: Combination(RELEGATING, "footprint:0.9,per_request=yes", "failover:1,promise=16,move=30000"),
     "Sarathi 512, none, collocated": Combination("sarathi:512", "none", "collocated"),
     "FairBatching, none, collocated": Combination(FAIR, "none", "collocated"),
     "FairBatching, CONCUR, collocated": Combination(FAIR, "concur:period=1", "collocated"),
     "FairBatching, none, ConServe": Combination(FAIR, "none", "conserve", True),
     "FairBatching, CONCUR, ConServe": Combination(FAIR, "concur:period=1", "conserve", True),
     "bounded gap, none, failover": Combination(RELEGATING, "none", "failover:1,promise=16"),
+    "bounded gap, footprint, failover without moves": Combination(
+        RELEGATING, "footprint:0.9,per_request=yes", "failover:1,promise=16"
+    ),
     "bounded gap by deadline, none, failover": Combination(BOUNDED, "none", "failover:1,promise=16"),
     "bounded gap, footprint by agents, failover": Combination(RELEGATING, "footprint", "failover"),
     "FairBatching, footprint, collocated": Combination(FAIR, "footprint", "collocated"),
@@ -64,15 +68,17 @@ MIXED: Final = frozenset([*COMBINATIONS][6:])
 
 @attrs.frozen
 class Size:
-    """``sessions`` of at most ``turns`` turns on ``workers``, at each of ``rates`` per second."""
+    """``sessions`` of at most ``turns`` turns on ``workers``, at each of ``rates`` per second, in each of ``draws`` of
+    arrivals: seeds from 0."""
 
     sessions: int
     turns: int
     workers: int
     rates: tuple[float, ...]
+    draws: int = 1
 
 
-FULL: Final = Size(60, 6, 4, (0.2, 0.3, 0.35, 0.4, 0.5, 0.6))
+FULL: Final = Size(60, 6, 4, (0.2, 0.3, 0.35, 0.4, 0.5, 0.6), 4)
 QUICK: Final = Size(24, 4, 2, (0.1, 0.2, 0.4))
 
 
@@ -101,13 +107,33 @@ def read(options: Options, size: Size) -> Workload:
 
 
 @attrs.frozen
+class Draw:
+    """Of one combination at one rate in one draw of arrivals. ``asked`` turns, ``on_time`` of them with every token on
+    time; ``useful``: their output tokens per second of arrivals, as if sessions kept coming; ``ttfts`` and the longest
+    of the ``gaps`` of each turn, in seconds; ``prompt`` tokens looked up, ``hits`` found; ``given_up``: turns that were
+    refused or lost; ``stuck``: its policies waited for each other, and nothing went on."""
+
+    asked: int
+    on_time: int = 0
+    useful: float = 0.0
+    ttfts: tuple[float, ...] = ()
+    gaps: tuple[float, ...] = ()
+    prompt: int = 0
+    hits: int = 0
+    preempted: int = 0
+    given_up: int = 0
+    replaced: int = 0
+    stuck: bool = False
+
+
+@attrs.frozen
 class Figures:
-    """Of one combination at one rate. ``kept``: the share of turns with every token on time; ``useful``: their output
-    tokens per second of arrivals, as if sessions kept coming; ``ttft`` P95 and ``gap`` P99 in seconds; ``hits``: share
-    of prompt tokens; ``given_up``: turns that were refused or lost; ``stuck``: its policies waited for each other, and
-    nothing went on."""
+    """Of one combination at one rate, all draws together. ``kept``: the share of turns with every token on time;
+    ``range``: the least and the most of one draw; ``useful``: the mean of the draws; ``ttft`` P95 and ``gap`` P99 in
+    seconds, of all turns; ``hits``: share of prompt tokens; counts are sums; ``stuck``: in one draw at least."""
 
     kept: float
+    range: tuple[float, float]
     useful: float
     ttft: float
     gap: float
@@ -118,8 +144,8 @@ class Figures:
     stuck: bool = False
 
 
-def measure(workload: Workload, name: str, workers: int, rate: float, lost: float | None = None) -> Figures:
-    """One combination at one rate; ``lost``: when the last worker is lost, in seconds."""
+def measure(workload: Workload, name: str, workers: int, rate: float, seed: int = 0, lost: float | None = None) -> Draw:
+    """One combination at one rate; ``seed`` of the arrivals; ``lost``: when the last worker is lost, in seconds."""
     one = COMBINATIONS[name]
     both = WorkerSetup(H200_8B, CAPS)
     cluster = (both,) * workers
@@ -136,23 +162,42 @@ def measure(workload: Workload, name: str, workers: int, rate: float, lost: floa
         losses=() if lost is None else (Loss(workers - 1, lost),),
     )
     try:
-        outcome = simulate(workload.at_rate(rate), setup)
+        outcome = simulate(workload.at_rate(rate, seed), setup)
     except StuckError:
-        return Figures(0.0, 0.0, 0.0, 0.0, 0.0, 0, workload.requests, 0, True)
-    return figures(outcome, len(workload.conversations) / rate)
+        return Draw(workload.requests, given_up=workload.requests, stuck=True)
+    return drawn(outcome, len(workload.conversations) / rate)
 
 
-def figures(outcome: Outcome, seconds: float) -> Figures:
+def drawn(outcome: Outcome, seconds: float) -> Draw:
     """What counts of an outcome; sessions arrived for so many seconds."""
-    asked = len(outcome.turns) + outcome.shed + outcome.lost
     useful = [turn for turn in outcome.turns if not turn.late]
-    return Figures(
-        len(useful) / asked,
+    return Draw(
+        len(outcome.turns) + outcome.shed + outcome.lost,
+        len(useful),
         sum(turn.output for turn in useful) / seconds,
-        spread(turn.ttft for turn in outcome.turns).p95,
-        spread(turn.gap for turn in outcome.turns).p99,
-        outcome.hits / outcome.prompt if outcome.prompt else 0.0,
+        tuple(turn.ttft for turn in outcome.turns),
+        tuple(turn.gap for turn in outcome.turns),
+        outcome.prompt,
+        outcome.hits,
         outcome.preemptions,
         outcome.shed + outcome.lost,
         outcome.replaced,
+    )
+
+
+def together(draws: Sequence[Draw]) -> Figures:
+    """Several draws as one; at least one."""
+    each = [draw.on_time / draw.asked for draw in draws]
+    prompt = sum(draw.prompt for draw in draws)
+    return Figures(
+        sum(draw.on_time for draw in draws) / sum(draw.asked for draw in draws),
+        (min(each), max(each)),
+        sum(draw.useful for draw in draws) / len(draws),
+        spread(ttft for draw in draws for ttft in draw.ttfts).p95,
+        spread(gap for draw in draws for gap in draw.gaps).p99,
+        sum(draw.hits for draw in draws) / prompt if prompt else 0.0,
+        sum(draw.preempted for draw in draws),
+        sum(draw.given_up for draw in draws),
+        sum(draw.replaced for draw in draws),
+        any(draw.stuck for draw in draws),
     )

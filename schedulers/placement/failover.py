@@ -6,6 +6,8 @@ to the decoder with the most cache promised to nobody, and later turns run there
 - who waits for a decoder has a place in one line and keeps it; nobody is placed before one that waits ahead;
 - a conversation whose worker is lost is treated as a new one, but for its place: its sequence is computed anew and it
   is placed before all that came later;
+- at a later turn a conversation may move to a decoder where it has to wait for less (``move``); of the spec all holds
+  but ``failover.bound-until-the-end`` and ``failover.moved-once``: a binding then ends with a move, too;
 - a first prompt is computed on the decoder itself where that prefills as well, or there is no prefiller, or too long a
   wait for one (``spill``).
 """
@@ -20,6 +22,8 @@ from mtpo.schedulers.placement.choose import emptiest, most_unheld, need_of
 from mtpo.schedulers.types import PlacementDecision, PlacementObservation, WorkerView
 
 _SPILL: Final[float | None] = 1.0
+_CARRY: Final = 0.05
+"""What it takes to bring a token, over what it takes to compute it; 0.03 where a transfer of 100,000 takes 0.1 s."""
 
 
 @attrs.frozen
@@ -27,11 +31,14 @@ class Failover:
     """``spill``: a first prompt is computed where it decodes if the prefiller has more than so many times its tokens to
     compute first, beyond what that decoder has; None: only if there is no prefiller. ``promise``: so many times what a
     decoder's cache holds may be promised; above 1, conversations that wait for their tools may lose their prefixes, and
-    the step policy has to keep those that run within the cache."""
+    the step policy has to keep those that run within the cache. ``move``: a conversation whose turn would have to wait
+    for more than so many tokens more than on another decoder moves there for good, with what its own still has of its
+    sequence; nobody who waits for a decoder is passed over by that. None: never."""
 
     spill: float | None = attrs.field(default=_SPILL, validator=attrs.validators.optional(attrs.validators.ge(0.0)))
 
     promise: float = attrs.field(default=1.0, validator=attrs.validators.ge(1.0))
+    move: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(0)))
 
     def room(self, worker: WorkerView) -> float:
         """Tokens that may still be promised on a worker."""
@@ -44,8 +51,28 @@ class Failover:
         bound, there = observation.bound, {worker.id for worker in observation.workers}
         if bound in there:
             need = max(observation.reserved, need_of(observation))
-            return PlacementDecision(bound, bound, bind=True, reserve=need)
+            to = self._elsewhere(observation, need) if self.move is not None else bound
+            return PlacementDecision(to, to, bind=True, reserve=need, fetch=to != bound)
         return self._begin(observation)
+
+    def _elsewhere(self, observation: PlacementObservation, need: int) -> int | None:
+        """Where the next turn of a conversation that is bound is to run: mostly where it is bound."""
+        assert self.move is not None
+        (home,) = (worker for worker in observation.workers if worker.id == observation.bound)
+        if observation.line or observation.ahead:
+            return home.id
+
+        def before(worker: WorkerView) -> float:
+            """Tokens to be computed before the turn's first one is there; what has to be brought counts too."""
+            lacking = max(0, home.prefix - worker.prefix)
+            # What is brought has to leave room for those that run.
+            if worker.free_tokens - lacking < worker.capacity / 2:
+                lacking = 0
+            return worker.backlog + observation.prompt - worker.prefix - lacking + _CARRY * lacking
+
+        others = [w for w in observation.workers if w.decodes and w is not home and self.room(w) >= need]
+        best = min(others, key=lambda w: (before(w), w.id), default=home)
+        return best.id if before(home) - before(best) > self.move else home.id
 
     def _begin(self, observation: PlacementObservation) -> PlacementDecision:
         """A conversation that has no decoder, and no KV cache either."""

@@ -355,21 +355,30 @@ class Simulation:
             raise SimulationError(f"{where}: {error}") from None
 
     def _fetch(self, talk: Talk, request: Request, worker: Worker) -> bool:
-        """Bring what the bound worker has of a prompt to another one; whether there is anything to bring."""
-        if talk.bound is None or talk.bound == worker.id:
+        """Bring what the worker has of a prompt that the conversation was bound to; whether there is anything to bring.
+        If it is bound elsewhere from now on, nothing of it stays where it was."""
+        if talk.source is None or talk.source == worker.id or self.sites[talk.source].lost is not None:
             return False
-        there = self.sites[talk.bound].worker.prefix(request.holding.runs, request.prompt)
-        tokens = worker.receive(request, there)
-        if not tokens:
-            return False
-        self._moves(talk, tokens, worker, _FETCHED)
-        return True
+        source, leaves = self.sites[talk.source].worker, talk.source != talk.bound
+        blocks = source.prefix(request.holding.runs, request.prompt)
+        tokens = worker.receive(request, blocks)
+        if tokens:
+            if leaves:
+                source.send(request, blocks)
+            self._moves(talk, tokens, worker, _FETCHED)
+        elif leaves:
+            source.forget(request, talk.past)
+            talk.past.clear()
+        return tokens > 0
 
     def _fetched(self, talk: Talk) -> None:
         self.touched = True
         request, worker = talk.request, self.sites[talk.prefiller or 0].worker
         assert request is not None
         talk.moving = -1
+        if talk.source is not None and talk.source != talk.bound:
+            self.sites[talk.source].worker.sent(request, talk.past)
+            talk.past.clear()
         worker.received(request)
         self.visits.add(request.id)
         self._queue(talk, request, worker)
@@ -448,6 +457,7 @@ class Simulation:
             )
         )
         self.router.turn_ended(talk)
+        talk.past.append(request.holding.runs)
         talk.turn += 1
         turns = talk.conversation.turns
         if talk.turn == len(turns):

@@ -270,6 +270,23 @@ class PrefixCache:
         self._held.pop(holding.id, None)
         self.changed.discard(holding)
 
+    def forget(self, runs: Runs) -> int:
+        """Drop what is cached of a sequence, from its end up to where others go on from it, or hold it. Returns how
+        many blocks came free."""
+        probe = Holding(-1, runs, runs[-1][1] if runs else 0)
+        self.admit(probe)
+        node, before = probe.tail, self.free
+        self.release(probe)
+        while node is not None and node is not self._root and not (node.references or node.children):
+            above = node.parent
+            assert above is not None
+            self.changed |= node.watchers
+            del self._lru[node], above.children[node.tag]
+            self.cached -= node.length
+            self.free += node.length
+            node = above
+        return self.free - before
+
     # -- invariants --------------------------------------------------------------------------------------------
 
     def check(self) -> None:

@@ -59,6 +59,9 @@ def lose(
         elif site.worker.has(request) or id in (talk.prefiller, talk.decoder) or (moves and talk.bound == id):
             if moves:
                 void.add(talk.moving)
+                if id == talk.bound != talk.source and any(one.worker.id == talk.source for one in up):
+                    # It was to move here; what it has is still where it was bound.
+                    talk.bound = talk.source
             talk.moving = -1
             for one in up:
                 one.worker.drop(request)

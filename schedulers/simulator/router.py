@@ -27,6 +27,9 @@ class Talk:
     reached a worker; ``transfers`` of KV cache so far; ``request`` its present turn on ``prefiller``, then on
     ``decoder``; ``left`` when it was prefilled there, ``held`` seconds for which it then waited for a decoder.
 
+    ``source``: the worker that it was bound to when its turn was placed, ``bound`` the one since then; ``past``: what
+    its turns left there.
+
     ``rank``: its place in the line for decoders; ``moving``: the event at which a transfer ends, -1 without one;
     ``anew``: its prompt has to be computed again, since a worker was lost; ``replaced``: how often it lost a worker."""
 
@@ -41,6 +44,8 @@ class Talk:
     prefiller: int | None = None
     decoder: int | None = None
     bound: int | None = None
+    source: int | None = None
+    past: list[Runs] = attrs.Factory(list)
     reserved: int = 0
     reserved_on: int | None = None
     rank: int | None = None
@@ -126,7 +131,7 @@ class Router:
             if talk.rank is None:
                 talk.rank = next(self._ranks)
             self._reserve(talk, decision.reserve, decision.decode)
-            talk.decoder = decision.decode
+            talk.decoder, talk.source = decision.decode, talk.bound
             if decision.bind:
                 talk.bound = decision.decode
         if not talk.prefilled:

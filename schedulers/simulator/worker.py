@@ -11,6 +11,7 @@ before a step ends, the next one begins at once. What comes of it is the same, t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, cast
 
 import attrs
@@ -175,6 +176,25 @@ class Worker:
         self.kv.allocate(holding, lacking)
         self._pinned[holding.id] = holding
         return lacking * self.caps.block_size
+
+    def send(self, request: Request, blocks: int) -> None:
+        """Keep blocks at the beginning of a request, which are here, until they have been moved (:meth:`sent`)."""
+        holding = Holding(brought(request.id), request.holding.runs, blocks)
+        self.kv.admit(holding)
+        self._pinned[holding.id] = holding
+        self._steady = 0
+
+    def sent(self, request: Request, past: Iterable[Runs]) -> None:
+        """What :meth:`send` kept is elsewhere now: see :meth:`forget`."""
+        self.unpin(brought(request.id))
+        self.forget(request, past)
+
+    def forget(self, request: Request, past: Iterable[Runs]) -> None:
+        """A conversation has left: nothing of its sequences, ``past`` and present, stays in the cache but what those of
+        others begin with too."""
+        for runs in (*past, request.holding.runs):
+            self.kv.forget(runs)
+        self._steady = 0
 
     def received(self, request: Request) -> None:
         """The blocks that :meth:`receive` made room for are here."""
