@@ -1,12 +1,15 @@
 """Judge a run by its log alone: the chain of records, an independent checker, and a replay against the spec.
 
-Names every property that is violated, and where. With --certificate the log is held against a run certificate saved
-before, which detects a cut tail, a rewritten log, and values that were redacted since. Where the log stops being a run
-of the spec, the clauses that are false are told with the elements, the facts, and the record since which they are. With
---shrink a log that violates a property is made smaller and written as lines of JSON: fewer agents, calls, objects and
-records that violate the same property and none that the whole does not. The last line is the verdict: yes (exit code
-0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more). Interrupted
-(Ctrl-C) it says in one line how far it came; the exit code is 3 then.
+Names every property that is violated; of the violations the first, and how many more were found, which may follow from
+it (--all names each). A value that is short is shown, a longer one named by its digest.
+
+With --certificate the log is held against a run certificate saved before, which detects a cut tail, a rewritten log,
+and values that were redacted since. Where the log stops being a run of the spec, the clauses that are false are told
+with the elements, the facts, and the record since which they are. With --shrink a log that violates a property is made
+smaller and written as lines of JSON: fewer agents, calls, objects and records that violate the same property and none
+that the whole does not. The last line is the verdict: yes (exit code 0), no (1), or not known (3: the run did not come
+to its end, or something can't be checked any more). Interrupted (Ctrl-C) it says in one line how far it came; the exit
+code is 3 then.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ def verify_command(
     certificate: Annotated[Path | None, typer.Option(help="a certificate saved before, to compare with")] = None,
     save: Annotated[Path | None, typer.Option(help="write the run certificate here")] = None,
     shrunk: Annotated[Path | None, typer.Option("--shrink", help="write a smaller log that fails the same")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="each violation, also those that may follow from the first")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
@@ -34,6 +40,7 @@ def verify_command(
 
     from mtpo.proofs.certificate import RunCertificate
     from mtpo.proofs.judge import judge
+    from mtpo_core.cli.judged import named, rows, violations
     from mtpo_core.cli.logs import one_line, opened
 
     expected = RunCertificate.load(certificate) if certificate else None
@@ -70,19 +77,15 @@ def verify_command(
         }
         print_json(data)
         raise typer.Exit(found.exit_code)
-    lines = [
-        f"{row.verdict:<11} {row.id:<30} {row.english}{f' [{row.note}]' if row.note else ''}"
-        for row in found.certificate.properties
-    ]
-    lines += [f"violated    {problem}" for problem in found.problems]
-    lines += [f"incomplete  {problem}" for problem in found.report.unfinished]
+    lines = rows(found.certificate.properties, every)
+    lines += [named(line, run) for line in violations(found.problems, found.report.unfinished, every)]
     if why is not None:
         lines += ["", *why.lines()]
     lines += ["", smaller] if smaller else []
     for line in lines:
         out.print(one_line(line), markup=False)
     out.print("\nThe verdict rests on", markup=False)
-    for sentence in (*found.certificate.assumed(), found.verdict):
+    for sentence in (*found.certificate.assumed(), named(found.verdict, run)):
         out.print(one_line(sentence), markup=False)
     raise typer.Exit(found.exit_code)
 
