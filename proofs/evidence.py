@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from mtpo.proofs.ledger import Entry, read_ledger, stale
+from mtpo.proofs.listed import reason_for
 from mtpo.proofs.mutate import EQUIVALENT, Mutant, mutants
 from mtpo.spec.language import Action, Clause, Property, Spec, Variant, formals_of, show
 from mtpo.spec.terms import names_for
@@ -97,13 +98,13 @@ def _killed_by(spec: Spec, ledger: Iterable[Entry]) -> dict[str, list[str]]:
 def _fates(own: Iterable[Mutant], spec: Spec, ledger: Iterable[Entry]) -> tuple[tuple[str, str, str], ...]:
     killed = _killed_by(spec, ledger)
     detail = next((e.detail for e in ledger if e.property == f"{spec.name}.mutants"), {})
-    equivalent = {**EQUIVALENT, **detail.get("equivalent", {})}
+    equivalent = detail.get("equivalent", {})
     rows = []
     for mutant in own:
         if mutant.id in killed:
             fate = f"caught by {', '.join(killed[mutant.id])}"
-        elif mutant.id in equivalent:
-            fate = f"equivalent: {equivalent[mutant.id]}"
+        elif reason := equivalent.get(mutant.id) or reason_for(mutant, EQUIVALENT):
+            fate = f"equivalent: {reason}"
         else:
             fate = "not tried"
         rows.append((mutant.id, mutant.what, fate))

@@ -17,6 +17,7 @@ from mtpo.proofs.alterations import alterations
 from mtpo.proofs.children import Children, Interrupted, Lost, processes
 from mtpo.proofs.explore import explore
 from mtpo.proofs.instances import Roots, is_mtpo, mtpo_instance, sizes_for, small_instance
+from mtpo.proofs.listed import reason_for
 from mtpo.proofs.refuting import broken_by
 from mtpo.proofs.verdicts import Picture, Status, Trace
 from mtpo.spec.concrete import Instance
@@ -24,55 +25,76 @@ from mtpo.spec.language import Sort, Spec
 from mtpo.spec.mtpo import Agent, Call, Object, Value
 
 EQUIVALENT: Mapping[str, str] = {
-    "mtpo.read.not-the-origin": "the origin writes every object, so `writes-nothing` already excludes it",
-    "mtpo.reopen.notified~0": "nobody is told of the origin, and nobody reasons from it",
-    "mtpo.abort.note:=~0": "nobody is told of the origin, and nobody reasons from it",
-    "mtpo.abort.sighted:=~2": "nobody is told of the origin, and nobody reasons from it",
-    "mtpo.deliver.notified~0": "nobody is told of the origin, and nobody reasons from it",
-    "mtpo.deliver.note:=~0": "nobody is told of the origin, and nobody reasons from it",
-    "mtpo.deliver.saw:=~0": "nobody is told of the origin, and nobody reasons from it",
-    "mtpo.deliver.saw:=~3": "what is not yet reasoned from gets its source and what it saw when it is",
-    "mtpo.commit.retracted~0": "another agent makes a later call without an inverse only after this one has committed",
-    "mtpo.commit.retracted~1": "another agent makes a later call without an inverse only after this one has committed",
-    "mtpo.commit.retracted~3": "another agent makes a later call without an inverse only after this one has committed",
-    "mtpo.commit.one-at-a-time~1": "undone for a call of its author or a lower one, whose repair commit waits for",
-    "mtpo.read.source:=~1": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.read.saw:=~1": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.call.members-free~1": "what another repair undoes touches what that repair has locked",
-    "mtpo.retract.members-free~1": "what another repair undoes touches what that repair has locked",
-    "mtpo.undone.source:=~0": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.retracted.source:=~0": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.applied.base:=~1": "the base and the value of what a call does not write are asked for nowhere",
-    "mtpo.applied.value:=~1": "the base and the value of what a call does not write are asked for nowhere",
-    "mtpo.applied.saw:=~1": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.applied.source:=~1": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.applied.source:=~2": "what is not yet reasoned from gets its source and what it saw when it is",
-    "mtpo.applied.source:=~5": "what was live above it on its objects is undone, so no source lies between",
-    "mtpo.failed.source:=~1": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.failed.saw:=~1": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.redone.base:=~1": "the base and the value of what a call does not write are asked for nowhere",
-    "mtpo.redone.value:=~1": "the base and the value of what a call does not write are asked for nowhere",
-    "mtpo.redone.saw:=~1": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.redone.source:=~1": "the source and the value seen of what a call does not read are asked for nowhere",
-    "mtpo.redone.source:=~2": "what is not yet reasoned from gets its source and what it saw when it is",
-    "mtpo.redone.source:=~5": "what was live above it on its objects is undone, so no source lies between",
-    "mtpo.settle.note:=~1": "what an aborted agent still reasons from is in place, and its premises are exact",
-    "mtpo.settle.note:=~8": "not the same: it tells early of what another repair holds; no property forbids it",
-    "mtpo.cancelled.policy": "withdrawing is one step whatever the policy: under replay it is that of `stranded`",
-    "kv.begin.idle": "beginning again changes nothing",
-    "kv.fill.not-full": "filling a full block again changes nothing",
-    "kv.complete.in-flight": "completing what is not in flight changes nothing",
-    "kv.publish.new": "publishing again changes nothing",
-    "kv.release.last/0": "releasing a block that is not owned changes nothing: it is free, cached or another's already",
-    "kv.release.free:=~2": "a block that others own too is published, and stays so until nobody owns it",
-    "kv.release.free:=~3": "a block that others own too is published, and stays so until nobody owns it",
-    "kv.release.computed:=~2": "a block that others own too is published, and stays so until nobody owns it",
-    "kv.release.computed:=~3": "a block that others own too is published, and stays so until nobody owns it",
-    "kv.release.computed:=~5": "what others own too, or is published, is computed",
-    "kv.evict.published": "an unowned block that is not cached is free already",
+    "mtpo.read.not-the-origin@55e5923d": "the origin writes every object, so `writes-nothing` already excludes it",
+    "mtpo.reopen.notified~0@56f1da0c": "nobody is told of the origin, and nobody reasons from it",
+    "mtpo.abort.note:=~0@dc9a07bd": "nobody is told of the origin, and nobody reasons from it",
+    "mtpo.abort.sighted:=~2@c6f5129c": "nobody is told of the origin, and nobody reasons from it",
+    "mtpo.deliver.notified~0@56f1da0c": "nobody is told of the origin, and nobody reasons from it",
+    "mtpo.deliver.note:=~0@dc9a07bd": "nobody is told of the origin, and nobody reasons from it",
+    "mtpo.deliver.saw:=~0@2a2e4a4d": "nobody is told of the origin, and nobody reasons from it",
+    "mtpo.deliver.saw:=~3@c2909b5e": "what is not yet reasoned from gets its source and what it saw when it is",
+    "mtpo.commit.retracted~0@80aeb520": (
+        "another agent makes a later call without an inverse only after this one has committed"
+    ),
+    "mtpo.commit.retracted~1@5b0921b9": (
+        "another agent makes a later call without an inverse only after this one has committed"
+    ),
+    "mtpo.commit.retracted~3@78386ab1": (
+        "another agent makes a later call without an inverse only after this one has committed"
+    ),
+    "mtpo.commit.one-at-a-time~1@4f161a08": (
+        "undone for a call of its author or a lower one, whose repair commit waits for"
+    ),
+    "mtpo.read.source:=~1@822f7c2f": "the source and the value seen of what a call does not read are asked for nowhere",
+    "mtpo.read.saw:=~1@6ffa0c7f": "the source and the value seen of what a call does not read are asked for nowhere",
+    "mtpo.call.members-free~1@e06b71d1": "what another repair undoes touches what that repair has locked",
+    "mtpo.retract.members-free~1@e06b71d1": "what another repair undoes touches what that repair has locked",
+    "mtpo.undone.source:=~0@921ab1c8": (
+        "the source and the value seen of what a call does not read are asked for nowhere"
+    ),
+    "mtpo.retracted.source:=~0@921ab1c8": (
+        "the source and the value seen of what a call does not read are asked for nowhere"
+    ),
+    "mtpo.applied.base:=~1@9a2fad15": "the base and the value of what a call does not write are asked for nowhere",
+    "mtpo.applied.value:=~1@9d9c68b7": "the base and the value of what a call does not write are asked for nowhere",
+    "mtpo.applied.saw:=~1@874a5783": "the source and the value seen of what a call does not read are asked for nowhere",
+    "mtpo.applied.source:=~1@65caa3e8": (
+        "the source and the value seen of what a call does not read are asked for nowhere"
+    ),
+    "mtpo.applied.source:=~2@797ac2d5": "what is not yet reasoned from gets its source and what it saw when it is",
+    "mtpo.applied.source:=~5@012fbc62": "what was live above it on its objects is undone, so no source lies between",
+    "mtpo.failed.source:=~1@6d2b86f4": (
+        "the source and the value seen of what a call does not read are asked for nowhere"
+    ),
+    "mtpo.failed.saw:=~1@874a5783": "the source and the value seen of what a call does not read are asked for nowhere",
+    "mtpo.redone.base:=~1@9a2fad15": "the base and the value of what a call does not write are asked for nowhere",
+    "mtpo.redone.value:=~1@9d9c68b7": "the base and the value of what a call does not write are asked for nowhere",
+    "mtpo.redone.saw:=~1@874a5783": "the source and the value seen of what a call does not read are asked for nowhere",
+    "mtpo.redone.source:=~1@65caa3e8": (
+        "the source and the value seen of what a call does not read are asked for nowhere"
+    ),
+    "mtpo.redone.source:=~2@797ac2d5": "what is not yet reasoned from gets its source and what it saw when it is",
+    "mtpo.redone.source:=~5@012fbc62": "what was live above it on its objects is undone, so no source lies between",
+    "mtpo.settle.note:=~1@8376eba3": "what an aborted agent still reasons from is in place, and its premises are exact",
+    "mtpo.cancelled.policy@09090e9a": (
+        "withdrawing is one step whatever the policy: under replay it is that of `stranded`"
+    ),
+    "kv.begin.idle@05c16789": "beginning again changes nothing",
+    "kv.fill.not-full@cf15a0d7": "filling a full block again changes nothing",
+    "kv.complete.in-flight@8f9879b6": "completing what is not in flight changes nothing",
+    "kv.publish.new@cceb986d": "publishing again changes nothing",
+    "kv.release.last/0@68cccdce": (
+        "releasing a block that is not owned changes nothing: it is free, cached or another's already"
+    ),
+    "kv.release.free:=~2@365e40ae": "a block that others own too is published, and stays so until nobody owns it",
+    "kv.release.free:=~3@1011df12": "a block that others own too is published, and stays so until nobody owns it",
+    "kv.release.computed:=~2@64c3bf50": "a block that others own too is published, and stays so until nobody owns it",
+    "kv.release.computed:=~3@8eb32cc9": "a block that others own too is published, and stays so until nobody owns it",
+    "kv.release.computed:=~5@65899685": "what others own too, or is published, is computed",
+    "kv.evict.published@7f6185b6": "an unowned block that is not cached is free already",
 }
-"""Mutants of mtpo and kv that change nothing that the properties speak of, with the reason; other specs list theirs
-where they are declared."""
+"""Mutants of mtpo and kv that change nothing that the properties speak of, with the reason, by id and digest (see
+:mod:`mtpo.proofs.listed`); other specs list theirs where they are declared."""
 
 EXPLORED = 60_000
 """States after which the exploration of a mutant gives up."""
@@ -86,9 +108,11 @@ class NotSound(ValueError):
 
 @attrs.frozen
 class Mutant:
-    """A spec with one rule weakened. ``id`` is that of the clause, or ``SPEC.ACTION.VARIABLE:=`` for an update."""
+    """A spec with one rule weakened. ``id`` is that of the clause, or ``SPEC.ACTION.VARIABLE:=`` for an update; with
+    ``digest``, of what the rule says before and after, it is named in a list of mutants that change nothing."""
 
     id: str
+    digest: str
     action: str
     what: str
     spec: Spec = attrs.field(eq=False, repr=False)
@@ -121,6 +145,7 @@ class Fate:
         """Plain data for ``--json``."""
         return {
             "mutant": self.mutant.id,
+            "digest": self.mutant.digest,
             "dropped": self.mutant.what,
             "killed_by": list(self.killed_by),
             "how": self.how or None,
@@ -136,7 +161,7 @@ def mutants(spec: Spec) -> Iterator[Mutant]:
     for action in spec.actions.values():
         for found in alterations(spec, action):
             changed = spec.without(actions={**spec.actions, action.name: found.action})
-            yield Mutant(found.id, action.name, found.what, changed)
+            yield Mutant(found.id, found.digest, action.name, found.what, changed)
 
 
 def try_mutant(
@@ -147,7 +172,7 @@ def try_mutant(
     size: int | None = None,
 ) -> Fate:
     """Look for a property that the mutated action breaks: by exploring, then by asking z3 for one step."""
-    start, reason = time.perf_counter(), equivalent.get(mutant.id, "")
+    start, reason = time.perf_counter(), reason_for(mutant, equivalent)
     for instance, initial in _small_instances(mutant.spec, size):
         found = explore(instance, initial, limit=EXPLORED)
         failed = [v for v in found.verdicts if v.status is Status.FAILED]
@@ -175,9 +200,31 @@ def check_sound(
     tell: Callable[[str], None] = lambda what: None,
     timeout_ms: int = 5_000,
     size: int | None = None,
+    jobs: int | None = None,
 ) -> None:
     """That the spec itself holds where its mutants are tried. Raises :class:`NotSound`."""
-    tell("first whether the spec itself holds")
+    questions = ["", *spec.actions]
+
+    def begin(number: int) -> None:
+        tell(f"first whether the spec itself holds{f': {questions[number]}' if number else ''}")
+
+    def serve() -> Callable[[str], str]:
+        return lambda action: _unsound_step(spec, action, sizes, timeout_ms) if action else _unsound_run(spec, size)
+
+    with Children(serve, processes() if jobs is None else jobs) as children:
+        answers = dict(children.map(questions, begin))
+    for number, found in sorted(answers.items()):
+        if isinstance(found, Lost):
+            at = f" at {questions[number]}" if number else ""
+            raise NotSound(
+                f"whether {spec.name} holds{at} is not known, so neither is what its mutants break: {found.why}"
+            )
+        if found:
+            raise NotSound(found)
+
+
+def _unsound_run(spec: Spec, size: int | None) -> str:
+    """What is wrong with a spec that small instances show; nothing, if nothing is."""
     for instance, initial in _small_instances(spec, size):
         failed = [v for v in explore(instance, initial, limit=EXPLORED).verdicts if v.status is Status.FAILED]
         if failed:
@@ -185,14 +232,17 @@ def check_sound(
             do = "`mtpo explore` shows how; mend it before its mutants"
             if all(v.method != "exhaustive" for v in failed):
                 do = f"with {_of_each(sizes_for(spec, size))}; if that is too few, give --size"
-            raise NotSound(f"{spec.name} fails as it stands: {what}; {do}")
-    for action in spec.actions:
-        broken, _ = broken_by(spec, action, sizes, timeout_ms)
-        if broken:
-            raise NotSound(
-                f"{spec.name} is not inductive as it stands: {', '.join(broken)} at {action}; "
-                f"`mtpo prove` shows how; mend it before its mutants"
-            )
+            return f"{spec.name} fails as it stands: {what}; {do}"
+    return ""
+
+
+def _unsound_step(spec: Spec, action: str, sizes: Mapping[type[Sort], int], timeout_ms: int) -> str:
+    """What is wrong with a spec that a step of an action shows; nothing, if nothing is."""
+    broken, _ = broken_by(spec, action, sizes, timeout_ms)
+    if not broken:
+        return ""
+    what = f"{spec.name} is not inductive as it stands: {', '.join(broken)} at {action}"
+    return f"{what}; `mtpo prove` shows how; mend it before its mutants"
 
 
 def _of_each(sizes: Mapping[type[Sort], int]) -> str:
@@ -218,9 +268,11 @@ def mutate(
     size: int | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     jobs: int | None = None,
+    decided: Callable[[Fate], None] = lambda fate: None,
 ) -> list[Fate]:
     """Try every mutant of a spec whose id contains ``only``; ``size`` elements of each sort (by default the least that
     will do) are explored. ``jobs`` mutants at a time, in child processes (default: one a core; 0: in this one).
+    ``decided`` is called with each fate, in order, as soon as it and those before it are known.
 
     Raises :class:`NotSound` for a spec that is violated as it stands: any mutant of it would be killed for that;
     :class:`~mtpo.proofs.children.Interrupted` on Ctrl-C, with what is known so far.
@@ -228,8 +280,9 @@ def mutate(
     found = [mutant for mutant in mutants(spec) if only in mutant.id]
     sizes = sizes or (SIZES["mtpo"] if is_mtpo(spec) else dict.fromkeys(spec.sorts, max(3, size or 0)))
     if found:
-        check_sound(spec, sizes, lambda what: progress(0, len(found), what), size=size)
+        check_sound(spec, sizes, lambda what: progress(0, len(found), what), size=size, jobs=jobs)
     fates: dict[int, Fate] = {}
+    told = 0
 
     def serve() -> Callable[[int], _Found]:
         return lambda number: _Found.of(try_mutant(found[number], sizes, equivalent=equivalent, size=size))
@@ -238,7 +291,7 @@ def mutate(
         progress(len(fates), len(found), found[number].id)
 
     def lost(mutant: Mutant, why: str) -> Fate:
-        return Fate(mutant, (), "", equivalent.get(mutant.id, ""), 0.0, why=why)
+        return Fate(mutant, (), "", reason_for(mutant, equivalent), 0.0, why=why)
 
     with Children(serve, processes() if jobs is None else jobs) as children:
         try:
@@ -247,8 +300,11 @@ def mutate(
                 fates[number] = (
                     lost(mutant, answer.why)
                     if isinstance(answer, Lost)
-                    else answer.fate(mutant, equivalent.get(mutant.id, ""))
+                    else answer.fate(mutant, reason_for(mutant, equivalent))
                 )
+                while told in fates:
+                    decided(fates[told])
+                    told += 1
             progress(len(found), len(found), "")
         except KeyboardInterrupt:
             why = f"interrupted after {len(fates)} of {len(found)} mutants"

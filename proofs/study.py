@@ -225,12 +225,11 @@ def proved(spec: Spec, *, properties: Sequence[str], timeout: float, cvc5: bool)
 
 def mutated(spec: Spec, *, only: str, size: int | None, equivalent: Mapping[str, str]) -> Mutated:
     """See ``Spec.mutate``."""
+    from mtpo.proofs.listed import check_listed
     from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
     from mtpo_core.cli.specs import find_source
 
-    unknown = equivalent.keys() - {m.id for m in mutants(spec)}
-    if unknown:
-        raise StudyError(f"{spec.name}: equivalent names no mutant: {', '.join(sorted(unknown))}")
+    check_listed(equivalent, mutants(spec), f"{spec.name}: equivalent")
     built_in = find_source(None)
     listed = built_in.equivalent if any(one is spec for one in built_in.specs) else {}
     fates = mutate(spec, only=only, size=size, equivalent={**EQUIVALENT, **listed, **equivalent})

@@ -397,6 +397,6 @@ def reach_again() -> Bool:
 
 
 EQUIVALENT: Final = {
-    "gap.arrive.new/0": "to arrive again changes nothing",
-    "gap.leave.between": "within a round everybody that runs has something left to emit",
+    "gap.arrive.new/0@74ba0dd8": "to arrive again changes nothing",
+    "gap.leave.between@42aca13f": "within a round everybody that runs has something left to emit",
 }

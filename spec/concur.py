@@ -407,11 +407,16 @@ def reach_done() -> Bool:
     return exists(Agent, Agent, lambda a, b: done(a) & tool(b) & (seat(a) == seat(b)))
 
 
+_EITHER: Final = "each two agents are asked for twice, once in either order"
+
 EQUIVALENT: Final = {
-    **{
-        f"concur.{action}.own-seats~{k}": "each two agents are asked for twice, once in either order"
-        for action in ("pause", "finish", "grow", "cut")
-        for k in (4, 5)
-    },
-    "concur.grow.gone:=": "a tick at a low usage asks for no hit rate, and no rule reads what it leaves",
+    "concur.pause.own-seats~4@8b1ab075": _EITHER,
+    "concur.pause.own-seats~5@f0e870d4": _EITHER,
+    "concur.finish.own-seats~4@8b1ab075": _EITHER,
+    "concur.finish.own-seats~5@f0e870d4": _EITHER,
+    "concur.grow.own-seats~4@04407317": _EITHER,
+    "concur.grow.own-seats~5@312a4197": _EITHER,
+    "concur.cut.own-seats~4@04407317": _EITHER,
+    "concur.cut.own-seats~5@312a4197": _EITHER,
+    "concur.grow.gone:=@6c95faad": "a tick at a low usage asks for no hit rate, and no rule reads what it leaves",
 }

@@ -363,8 +363,12 @@ def reach_grown() -> Bool:
 
 
 EQUIVALENT: Final = {
-    "conserve.begin.idle": "a turn of it can run only where it is bound, and there a second begin changes nothing",
-    "conserve.begin.idle~0": "a turn of it can run only where it is bound, and there a second begin changes nothing",
-    "conserve.end.runs": "to end a turn that does not run changes nothing",
-    "conserve.crash.up": "nobody is bound to a decoder that is down, so a second crash changes nothing",
+    "conserve.begin.idle@39dd4406": (
+        "a turn of it can run only where it is bound, and there a second begin changes nothing"
+    ),
+    "conserve.begin.idle~0@33ff31a2": (
+        "a turn of it can run only where it is bound, and there a second begin changes nothing"
+    ),
+    "conserve.end.runs@7595d020": "to end a turn that does not run changes nothing",
+    "conserve.crash.up@de3bb117": "nobody is bound to a decoder that is down, so a second crash changes nothing",
 }

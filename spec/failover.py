@@ -404,8 +404,8 @@ def reach_spoilt() -> Bool:
 
 
 EQUIVALENT: Final = {
-    "failover.prefill.prefilling/3": "who is done is prefilled",
-    "failover.bind_local.prefilling/1": "to bind one that waits, passing over nobody, is what bind does",
-    "failover.bind_local.prefilling/3": "who is done is prefilled",
-    "failover.crash.up": "nobody is bound to a decoder that is down, so to lose it again changes nothing",
+    "failover.prefill.prefilling/3@adff55e0": "who is done is prefilled",
+    "failover.bind_local.prefilling/1@b303f53f": "to bind one that waits, passing over nobody, is what bind does",
+    "failover.bind_local.prefilling/3@adff55e0": "who is done is prefilled",
+    "failover.crash.up@de3bb117": "nobody is bound to a decoder that is down, so to lose it again changes nothing",
 }

@@ -582,18 +582,20 @@ def reach_alone() -> Bool:
 
 
 EQUIVALENT: Final = {
-    "fair.arrive.new/0": "to arrive again changes nothing",
-    "fair.begin_idle.tight:=": "without a decode nothing reads it",
-    "fair.begin_idle.calm:=": "without a decode nothing reads it",
-    "fair.take_urgent.next/2": "what did not fit does not fit later: the predicted time only grows",
-    "fair.pass_urgent.stage": "in no other stage is an urgent decode left",
-    "fair.pass_urgent.next/3": "the order of those that do not fit means nothing",
-    "fair.pass_urgent.next~0": "the order of those that do not fit means nothing",
-    "fair.extend.stage": "after stage 2 no chunk can grow",
-    "fair.take_other.next/1": "after stage 1 no urgent decode is left",
-    "fair.take_other.next/3": "what did not fit does not fit later: the predicted time only grows",
-    "fair.pass_other.stage": "to pass over what does not fit, early, changes nothing: it does not fit later either",
-    "fair.pass_other.next/1": "after stage 1 no urgent decode is left",
-    "fair.pass_other.next/4": "the order of those that do not fit means nothing",
-    "fair.pass_other.next~0": "the order of those that do not fit means nothing",
+    "fair.arrive.new/0@74ba0dd8": "to arrive again changes nothing",
+    "fair.begin_idle.tight:=@ed6fc5c4": "without a decode nothing reads it",
+    "fair.begin_idle.calm:=@ae648cff": "without a decode nothing reads it",
+    "fair.take_urgent.next/2@b4c095fa": "what did not fit does not fit later: the predicted time only grows",
+    "fair.pass_urgent.stage@4b3126ab": "in no other stage is an urgent decode left",
+    "fair.pass_urgent.next/3@54c98237": "the order of those that do not fit means nothing",
+    "fair.pass_urgent.next~0@e5457dbb": "the order of those that do not fit means nothing",
+    "fair.extend.stage@ecf691bc": "after stage 2 no chunk can grow",
+    "fair.take_other.next/1@21ab8e75": "after stage 1 no urgent decode is left",
+    "fair.take_other.next/3@08fbde6c": "what did not fit does not fit later: the predicted time only grows",
+    "fair.pass_other.stage@7f1bb4c2": (
+        "to pass over what does not fit, early, changes nothing: it does not fit later either"
+    ),
+    "fair.pass_other.next/1@21ab8e75": "after stage 1 no urgent decode is left",
+    "fair.pass_other.next/4@2ccb1171": "the order of those that do not fit means nothing",
+    "fair.pass_other.next~0@b1260671": "the order of those that do not fit means nothing",
 }

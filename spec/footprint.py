@@ -417,12 +417,19 @@ def reach_resumed() -> Bool:
     return exists(Agent, Agent, lambda a, b: paused(a) & done(b))
 
 
+_EITHER: Final = "each two agents are asked for twice, once in either order"
+
 EQUIVALENT: Final = {
-    **{
-        f"footprint.{action}.own-seats~{k}": "each two agents are asked for twice, once in either order"
-        for action in ("pause", "finish", "grow", "cut")
-        for k in (4, 5)
-    },
-    "footprint.pause.seat:=": "who is paused had a closed seat: that the others keep theirs is one of the choices",
-    "footprint.pause.generating:=": "at a boundary it does not generate",
+    "footprint.pause.own-seats~4@8b1ab075": _EITHER,
+    "footprint.pause.own-seats~5@f0e870d4": _EITHER,
+    "footprint.finish.own-seats~4@8b1ab075": _EITHER,
+    "footprint.finish.own-seats~5@f0e870d4": _EITHER,
+    "footprint.grow.own-seats~4@38b866bc": _EITHER,
+    "footprint.grow.own-seats~5@ca78e016": _EITHER,
+    "footprint.cut.own-seats~4@38b866bc": _EITHER,
+    "footprint.cut.own-seats~5@ca78e016": _EITHER,
+    "footprint.pause.seat:=@4e12abc3": (
+        "who is paused had a closed seat: that the others keep theirs is one of the choices"
+    ),
+    "footprint.pause.generating:=@ef4931fe": "at a boundary it does not generate",
 }

@@ -162,10 +162,10 @@ def read_live(r: Position) -> None:
 
 
 EQUIVALENT: Final = {
-    "levels.read_kept.greatest/0": "versions are kept of writes that were accepted",
-    "levels.read_cached.unchanged/0": "results are of writes that were accepted",
-    "levels.read_beneath.undoing/0": "who has nothing live above it reads what is at its position",
-    "levels.read_live.new/1": "a write that is in place is not above the top",
+    "levels.read_kept.greatest/0@eb25e508": "versions are kept of writes that were accepted",
+    "levels.read_cached.unchanged/0@eb1d3705": "results are of writes that were accepted",
+    "levels.read_beneath.undoing/0@471b9d70": "who has nothing live above it reads what is at its position",
+    "levels.read_live.new/1@49f98d6e": "a write that is in place is not above the top",
 }
 
 # -- assumptions ---------------------------------------------------------------------------------------------------

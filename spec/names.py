@@ -147,13 +147,13 @@ _ALL_UNDER: Final = (
 )
 
 EQUIVALENT: Final = {
-    "names.create.deepest/1": _ELSEWHERE,
-    "names.remove.stays": _ELSEWHERE,
-    "names.create.deepest/2": _ALL_UNDER,
-    "names.create.deepest~0": _ALL_UNDER,
-    "names.create.told:=~0": _ALL_UNDER,
-    "names.remove.told:=~0": _ALL_UNDER,
-    "names.create.there:=~0": "what is over p is there already",
+    "names.create.deepest/1@6c6b7cb9": _ELSEWHERE,
+    "names.remove.stays@b3f8e483": _ELSEWHERE,
+    "names.create.deepest/2@a37e8426": _ALL_UNDER,
+    "names.create.deepest~0@645a9fa4": _ALL_UNDER,
+    "names.create.told:=~0@9a2d865b": _ALL_UNDER,
+    "names.remove.told:=~0@9a2d865b": _ALL_UNDER,
+    "names.create.there:=~0@f46907d0": "what is over p is there already",
 }
 
 # -- assumptions ---------------------------------------------------------------------------------------------------

@@ -582,18 +582,26 @@ def reach_unknown() -> Bool:
 
 
 EQUIVALENT: Final = {
-    "recovery.ask.askable": "it is assumed of every call that has no inverse",
-    "recovery.begin.free~0": "while a runtime is running it is at whatever executes (recovery.stages)",
-    "recovery.undo.free~0": "while a runtime is running it is at whatever executes (recovery.stages)",
-    "recovery.undo.free~1": "what is being undone is on top (recovery.stacks): it is c, to begin again does nothing",
-    "recovery.undo.free~3": "as undo.free~0 and undo.free~1: whatever executes is claimed, what is being undone is c",
-    "recovery.complete.base:=~1": "the base of what a call does not write is asked for nowhere",
-    "recovery.complete.left:=~1": "what a call left on what it does not write is asked for nowhere",
-    "recovery.ask.base:=~2": "the base of a call that is not applied is asked for nowhere, and set when it is applied",
-    "recovery.ask.base:=~3": "the base of what a call does not write is asked for nowhere",
-    "recovery.ask.left:=~2": "what a call that is not applied left is asked for nowhere, and set when it is applied",
-    "recovery.ask.left:=~3": "what a call left on what it does not write is asked for nowhere",
-    "recovery.reverse.held:=~1": "it is assumed that every inverse is tame",
-    "recovery.reverse.held:=~2": "it is assumed that every inverse is tame",
+    "recovery.ask.askable@5370ad55": "it is assumed of every call that has no inverse",
+    "recovery.begin.free~0@57a3c7e1": "while a runtime is running it is at whatever executes (recovery.stages)",
+    "recovery.undo.free~0@57a3c7e1": "while a runtime is running it is at whatever executes (recovery.stages)",
+    "recovery.undo.free~1@8ffde4ab": (
+        "what is being undone is on top (recovery.stacks): it is c, to begin again does nothing"
+    ),
+    "recovery.undo.free~3@71a3eac6": (
+        "as undo.free~0 and undo.free~1: whatever executes is claimed, what is being undone is c"
+    ),
+    "recovery.complete.base:=~1@9a2fad15": "the base of what a call does not write is asked for nowhere",
+    "recovery.complete.left:=~1@6ae8b465": "what a call left on what it does not write is asked for nowhere",
+    "recovery.ask.base:=~2@949df30a": (
+        "the base of a call that is not applied is asked for nowhere, and set when it is applied"
+    ),
+    "recovery.ask.base:=~3@88c25cd6": "the base of what a call does not write is asked for nowhere",
+    "recovery.ask.left:=~2@d3a038aa": (
+        "what a call that is not applied left is asked for nowhere, and set when it is applied"
+    ),
+    "recovery.ask.left:=~3@2d3ed72c": "what a call left on what it does not write is asked for nowhere",
+    "recovery.reverse.held:=~1@50477677": "it is assumed that every inverse is tame",
+    "recovery.reverse.held:=~2@4141dc44": "it is assumed that every inverse is tame",
 }
 """Mutants that change nothing that anybody could observe, with the reason."""

@@ -60,8 +60,8 @@ class Studied:
     def mutate(self, only: str = "", *, size: int | None = None, equivalent: Mapping[str, str] | None = None) -> Answer:
         """Each guard conjunct and each update dropped, as ``mtpo mutate`` does; ``only`` those whose id contains it.
 
-        ``equivalent`` are ids of mutants that change nothing, with the reasons. Raises ValueError for a spec that does
-        not hold as it stands.
+        ``equivalent`` are mutants that change nothing (``ID`` or ``ID@DIGEST``), with the reasons. Raises ValueError
+        for a spec that does not hold as it stands.
         """
         return cast(Answer, _ask("mutated", self, only=only, size=size, equivalent=equivalent or {}))
 

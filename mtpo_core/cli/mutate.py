@@ -4,12 +4,15 @@ Every guard conjunct and every update is dropped in turn; what is written is alt
 out; every quantifier ranges over all elements but one. A mutant is killed when exploration finds a run that violates a
 property, or z3 a step out of an allowed state that does; also when an action can't be taken any more. Survivors that
 are not listed as equivalent are failures; your own file lists them as EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}.
-One that is listed and killed is a failure too. An id is SPEC.ACTION.CLAUSE, with /0, /1 ... for the conjuncts of a
-clause that has several, or SPEC.ACTION.VARIABLE:= for an update; ~0, ~1 ... is what is weakened within.
+An id with a number is listed with its digest, as a survivor shows it. One that is listed and killed is a failure too,
+and one whose rule has changed since. An id is SPEC.ACTION.CLAUSE, with /0, /1 ... for the conjuncts of a clause that
+has several, or SPEC.ACTION.VARIABLE:= for an update; ~0, ~1 ... is what is weakened within. Ctrl-C ends with what was
+decided up to there (exit code 3).
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,8 +44,7 @@ def mutate_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.children import Interrupted
-    from mtpo.proofs.ledger import MODULES, Entry, sources_hash
-    from mtpo.proofs.ledger import record as write
+    from mtpo.proofs.listed import check_listed, key_of
     from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
 
     if size is not None and spec == "mtpo":
@@ -50,52 +52,80 @@ def mutate_command(
     source = find_source(spec)
     check_finite(source, spec)
     specs = source.specs
-    unknown = source.equivalent.keys() - {m.id for one in specs for m in mutants(one)}
-    if unknown:
-        raise usage(f"{spec}: EQUIVALENT names no mutant: {', '.join(sorted(unknown))}")
+    listed = dict(source.equivalent)
+    if spec in BUILT_IN:
+        listed |= {key: why for key, why in EQUIVALENT.items() if key.partition(".")[0] == spec}
+    check_listed(listed, [m for one in specs for m in mutants(one)], f"{spec}: EQUIVALENT")
     if record is not None and only:
         raise usage("--record is for all mutants of a spec: leave out --only")
     if record is not None and size is not None:
         raise usage("--record is for the sizes that are the default: leave out --size")
     check_ledger(record, spec)
     fates: list[Any] = []
+    stopped = ""
+
+    def line(f: Any) -> None:
+        word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
+        word = "UNKNOWN" if f.why else word
+        how = f" ({_HOW[f.how]})" if f.how in _HOW else ""
+        out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.why or f.reason or f.mutant.what}{how}")
+        if f.survived:
+            out.print(f"           (if it changes nothing, list it as {key_of(f.mutant)})")
+        if traces and f.trace:
+            out.print("\n".join(f"           {line}" for line in f.trace.lines()))
+
+    at_once = not json and not sys.stderr.isatty()  # a terminal shows how far it is, and the lines when that is over
     for one in specs:
-        with progress(f"trying mutants of {one.name}", json) as tell:
-            equivalent = {**EQUIVALENT, **source.equivalent} if spec in BUILT_IN else source.equivalent
+        with progress(f"trying mutants of {one.name}") as tell:
             try:
-                fates += mutate(one, only=only, equivalent=equivalent, size=size, progress=counted(tell, "mutants"))
+                fates += mutate(
+                    one,
+                    only=only,
+                    equivalent=listed,
+                    size=size,
+                    progress=counted(tell, "mutants"),
+                    decided=line if at_once else lambda fate: None,
+                )
             except Interrupted as stop:
                 fates += stop.found
+                stopped = str(stop)
                 break
-        if record is not None:
-            killed = sum(bool(f.killed_by) for f in fates)
-            equivalent = {f.mutant.id: f.reason for f in fates if f.reason and not f.killed_by}
-            survived = sorted(f.mutant.id for f in fates if f.survived)
-            detail = {"mutants": len(fates), "killed": killed, "equivalent": equivalent, "survived": survived}
-            detail["killed_by"] = {f.mutant.id: list(f.killed_by) for f in fates if f.killed_by}
-            status = "FAILED" if survived or any(f.mislisted for f in fates) else "CHECKED"
-            english = "every guard, every update and every part of them matters to a named property"
-            hash = sources_hash(MODULES.get(one.name, one.name), "mutants")
-            entry = Entry(f"{one.name}.mutants", "mutants", status, english, hash, detail)
-            write(record, [entry])
     if not fates:
         raise usage(f"no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE or SPEC.ACTION.VARIABLE:=")
     survived = [f for f in fates if f.survived]
     not_known = [f for f in fates if f.why]
     mislisted = [f.mutant.id for f in fates if f.mislisted]
+    if record is not None and not not_known:
+        _record(record, specs[0], fates)
     if json:
         print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})
         raise typer.Exit(1 if survived or mislisted else 3 if not_known else 0)
-    for f in fates:
-        word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
-        word = "UNKNOWN" if f.why else word
-        how = f" ({_HOW[f.how]})" if f.how in _HOW else ""
-        out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.why or f.reason or f.mutant.what}{how}")
-        if traces and f.trace:
-            out.print("\n".join(f"           {line}" for line in f.trace.lines()))
+    unknown = (n for n, f in enumerate(fates) if stopped and f.why == stopped)
+    told = next(unknown, len(fates)) if at_once else 0
+    for f in fates[told:]:
+        if not stopped or f.why != stopped:
+            line(f)
     killed = sum(bool(f.killed_by) for f in fates)
     tail = f", {len(not_known)} unknown" if not_known else ""
-    out.print(f"\n{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived{tail}")
+    head = f"{stopped}: " if stopped else ""
+    out.print(f"\n{head}{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived{tail}")
     if mislisted:
         out.print(f"listed as equivalent, and killed: {', '.join(mislisted)}")
+    if record is not None and not_known:
+        out.print(f"not recorded in {record}: something is unknown")
     raise typer.Exit(1 if survived or mislisted else 3 if not_known else 0)
+
+
+def _record(ledger: Path, spec: Any, fates: list[Any]) -> None:
+    """Write what became of all mutants of a spec into a ledger."""
+    from mtpo.proofs.ledger import MODULES, Entry, record, sources_hash
+
+    killed = {f.mutant.id: list(f.killed_by) for f in fates if f.killed_by}
+    equivalent = {f.mutant.id: f.reason for f in fates if f.reason and not f.killed_by}
+    survived = sorted(f.mutant.id for f in fates if f.survived)
+    detail = {"mutants": len(fates), "killed": len(killed), "equivalent": equivalent, "survived": survived}
+    detail["killed_by"] = killed
+    status = "FAILED" if survived or any(f.mislisted for f in fates) else "CHECKED"
+    english = "every guard, every update and every part of them matters to a named property"
+    hash = sources_hash(MODULES.get(spec.name, spec.name), "mutants")
+    record(ledger, [Entry(f"{spec.name}.mutants", "mutants", status, english, hash, detail)])

@@ -24,19 +24,33 @@ from mtpo.spec.shadows.model import Call, Object, shadows
 __all__ = ["EQUIVALENT", "Call", "Object", "properties", "shadows"]
 
 EQUIVALENT: Final = {
-    "shadows.read.source:=~1": "the source of what a call does not read is asked for nowhere",
-    "shadows.undone.source:=~0": "the source of what is read writes it (shadows.sources); others are asked for nowhere",
-    "shadows.taken.source:=~0": "the source of what is read writes it (shadows.sources); others are asked for nowhere",
-    "shadows.applied.source:=~1": "the source of what a call does not read is asked for nowhere",
-    "shadows.redone.source:=~1": "the source of what a call does not read is asked for nowhere",
-    "shadows.applied.source:=~2": "the sources of who is not sighted are asked for nowhere, and set when it is",
-    "shadows.redone.source:=~2": "the sources of who is not sighted are asked for nowhere, and set when it is",
-    "shadows.applied.source:=~5": "what was live above it on its objects is undone (shadows.closed): no source there",
-    "shadows.redone.source:=~5": "nothing is live above it on its objects (shadows.closed, .repair): no source there",
-    "shadows.applied.base:=~1": "the base of what a call does not write is asked for nowhere",
-    "shadows.redone.base:=~1": "the base of what a call does not write is asked for nowhere",
-    "shadows.shadow.covered~1": "what is live is sighted (shadows.repair): if it read it would be a reader between",
-    "shadows.skipped.covered~1": "what is live or pending is sighted (shadows.repair): it would be a reader between",
-    "shadows.surface.seeds~3": "a shadow reads nothing (shadows.unseen)",
+    "shadows.read.source:=~1@822f7c2f": "the source of what a call does not read is asked for nowhere",
+    "shadows.undone.source:=~0@921ab1c8": (
+        "the source of what is read writes it (shadows.sources); others are asked for nowhere"
+    ),
+    "shadows.taken.source:=~0@921ab1c8": (
+        "the source of what is read writes it (shadows.sources); others are asked for nowhere"
+    ),
+    "shadows.applied.source:=~1@65caa3e8": "the source of what a call does not read is asked for nowhere",
+    "shadows.redone.source:=~1@65caa3e8": "the source of what a call does not read is asked for nowhere",
+    "shadows.applied.source:=~2@797ac2d5": (
+        "the sources of who is not sighted are asked for nowhere, and set when it is"
+    ),
+    "shadows.redone.source:=~2@797ac2d5": "the sources of who is not sighted are asked for nowhere, and set when it is",
+    "shadows.applied.source:=~5@012fbc62": (
+        "what was live above it on its objects is undone (shadows.closed): no source there"
+    ),
+    "shadows.redone.source:=~5@012fbc62": (
+        "nothing is live above it on its objects (shadows.closed, .repair): no source there"
+    ),
+    "shadows.applied.base:=~1@9a2fad15": "the base of what a call does not write is asked for nowhere",
+    "shadows.redone.base:=~1@9a2fad15": "the base of what a call does not write is asked for nowhere",
+    "shadows.shadow.covered~1@d340419e": (
+        "what is live is sighted (shadows.repair): if it read it would be a reader between"
+    ),
+    "shadows.skipped.covered~1@d340419e": (
+        "what is live or pending is sighted (shadows.repair): it would be a reader between"
+    ),
+    "shadows.surface.seeds~3@dc2d64ea": "a shadow reads nothing (shadows.unseen)",
 }
 """Mutants that change nothing that anybody could observe, with the reason."""

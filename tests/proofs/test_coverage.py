@@ -126,7 +126,8 @@ def test_every_clause_of_the_small_specs_is_exercised() -> None:
     assert (found.status, found.missing) == (Status.CHECKED, ())
     idle = {line.id for line in found.lines if line.decisive is False}
     only_in_proofs = {"fair.take_urgent.stage"}  # caught in a state that no run reaches
-    assert idle <= set(EQUIVALENT) | only_in_proofs, "never forbids anything alone, and its mutant is caught"
+    listed = {key.partition("@")[0] for key in EQUIVALENT}
+    assert idle <= listed | only_in_proofs, "never forbids anything alone, and its mutant is caught"
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 import mtpo.proofs.mutate as mutating
 from mtpo.proofs.alterations import alterations
 from mtpo.proofs.children import Interrupted, processes
-from mtpo.proofs.mutate import EQUIVALENT, SIZES, Mutant, mutants, mutate, try_mutant
+from mtpo.proofs.mutate import SIZES, Mutant, mutants, mutate, try_mutant
 from mtpo.spec.language import Spec
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.paged_kv import kv
@@ -86,12 +86,6 @@ def test_no_two_mutants_have_one_id() -> None:
         assert twice == []
 
 
-def test_what_is_listed_as_equivalent_exists_and_has_a_reason() -> None:
-    known = {m.id for spec in (mtpo, kv) for m in mutants(spec)}
-    assert set(EQUIVALENT) <= known
-    assert all(len(reason.split()) >= 4 for reason in EQUIVALENT.values())
-
-
 def test_the_mutants_of_the_lock(lock: Spec) -> None:
     fates = mutate(lock)
     assert {f.mutant.id: f.killed_by for f in fates if "holder" not in f.mutant.id}.keys() == {
@@ -116,10 +110,25 @@ def test_progress_is_told_and_only_selects(lock: Spec) -> None:
     told: list[tuple[int, int, str]] = []
     fates = mutate(lock, only="free", progress=lambda *at: told.append(at))
     assert [f.mutant.id for f in fates] == ["lock.acquire.free", "lock.acquire.free~0"]
-    assert told[0] == (0, 2, "first whether the spec itself holds")
-    assert [what for _, _, what in told[1:]] == ["lock.acquire.free", "lock.acquire.free~0", ""]
+    first = "first whether the spec itself holds"
+    assert [what for _, _, what in told[:3]] == [first, f"{first}: acquire", f"{first}: release"]
+    assert [what for _, _, what in told[3:]] == ["lock.acquire.free", "lock.acquire.free~0", ""]
     assert {(total, done <= total) for done, total, _ in told} == {(2, True)}
-    assert told[-1][0] == 2
+    assert (told[0][0], told[-1][0]) == (0, 2)
+
+
+def test_fates_are_told_in_order_as_soon_as_they_are_known(lock: Spec) -> None:
+    decided: list[str] = []
+    before: list[int] = []
+    fates = mutate(
+        lock,
+        only="acquire",
+        jobs=0,
+        progress=lambda done, total, what: before.append(len(decided)),
+        decided=lambda fate: decided.append(fate.mutant.id),
+    )
+    assert decided == [f.mutant.id for f in fates]
+    assert before == [0, 0, 0, 0, 1, 2, 3], "three questions about the lock itself, three mutants, the end"
 
 
 @pytest.mark.skipif(processes() == 0, reason="no forks here")
@@ -141,7 +150,6 @@ def test_every_mutant_is_caught_or_listed_as_equivalent(mutant: Mutant) -> None:
     fate = try_mutant(mutant, sizes, timeout_ms=20_000)
     assert not fate.survived
     assert bool(fate.killed_by) != bool(fate.reason)
-    assert (mutant.id in EQUIVALENT) == (not fate.killed_by)
 
 
 def test_an_interrupt_leaves_what_is_known() -> None:

@@ -9,6 +9,7 @@ pytest.importorskip("z3")
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import every_instance
+from mtpo.proofs.listed import key_of
 from mtpo.proofs.mutate import mutants, mutate, try_mutant
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.failover import EQUIVALENT, failover
@@ -49,4 +50,4 @@ def test_which_property_a_rule_is_for(id, property):
 @pytest.mark.slow
 def test_every_mutant_is_caught_or_known_to_change_nothing():
     fates = mutate(failover, equivalent=EQUIVALENT)
-    assert {f.mutant.id for f in fates if not f.killed_by} == set(EQUIVALENT)
+    assert {key_of(f.mutant) for f in fates if not f.killed_by} == set(EQUIVALENT)

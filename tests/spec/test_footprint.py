@@ -9,6 +9,7 @@ pytest.importorskip("z3")
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import every_instance
+from mtpo.proofs.listed import key_of
 from mtpo.proofs.mutate import mutate
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.footprint import EQUIVALENT, footprint
@@ -30,4 +31,4 @@ def test_every_action_is_taken_and_nothing_is_violated_with_two_of_each():
 @pytest.mark.slow
 def test_every_mutant_is_caught_or_known_to_change_nothing():
     fates = mutate(footprint, equivalent=EQUIVALENT)
-    assert {f.mutant.id for f in fates if not f.killed_by} == set(EQUIVALENT)
+    assert {key_of(f.mutant) for f in fates if not f.killed_by} == set(EQUIVALENT)

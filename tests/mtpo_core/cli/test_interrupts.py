@@ -63,10 +63,28 @@ def test_an_interrupted_search_for_mutants_tells_of_those_tried(mtpo: Mtpo, monk
     monkeypatch.setattr(mutating, "processes", lambda: 0)
     said = mtpo("mutate", "kv", "--only", "kv.evict")
     assert said.code == 3
-    lines = said.out.splitlines()
-    assert lines[0].split()[0] != "UNKNOWN"
-    assert all(line.startswith("UNKNOWN") and "interrupted after 1 of" in line for line in lines[1:-2])
-    assert lines[-1].endswith(" unknown")
+    first, blank, last = said.out.splitlines()
+    assert first.startswith("equivalent kv.evict.published ") and blank == ""
+    assert last.startswith("interrupted after 1 of ")
+    total = last.split()[4]
+    assert last.endswith(f": {total} mutants, 0 killed, 0 survived, {int(total) - 1} unknown")
+    tried[0] = 0
+    said = mtpo("mutate", "kv", "--only", "kv.evict", "--json")
+    assert (said.code, [m["unknown"] is None for m in said.json["mutants"]]) == (3, [True] + [False] * (int(total) - 1))
+
+
+def test_an_interrupt_before_the_first_mutant_concludes_nothing(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mtpo.proofs.mutate as mutating
+
+    def stop(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mutating, "broken_by", stop)
+    monkeypatch.setattr(mutating, "processes", lambda: 0)
+    said = mtpo("mutate", "kv", "--only", "kv.evict.leaf")
+    assert (said.code, said.out) == (3, "")
+    assert said.err.startswith("mtpo: interrupted while trying mutants of kv: 0 of ")
+    assert said.err.endswith("first whether the spec itself holds: allocate_first; nothing is concluded\n")
 
 
 def test_an_interrupted_exploration_says_what_is_saved(

@@ -38,8 +38,12 @@ def test_a_survivor_is_a_failure_and_the_code_is_1(mtpo: Mtpo, loose: Path) -> N
     said = mtpo("mutate", loose, "--only", "holder")
     assert (said.code, said.err) == (1, "")
     assert said.out.startswith("SURVIVED   lock.release.holder")
-    assert said.out.endswith("\n1 mutant, 0 killed, 1 survived\n")
+    _, hint, *rest = said.out.splitlines()
+    assert rest == ["", "1 mutant, 0 killed, 1 survived"]
+    listed = hint.partition("list it as ")[2].rstrip(")")
     assert mtpo("mutate", loose, "--only", "holder", "--json").json["survived"] == ["lock.release.holder"]
+    loose.write_text(loose.read_text() + f'\nEQUIVALENT = {{"{listed}": "who does not hold it leaves nothing"}}\n')
+    assert mtpo("mutate", loose, "--only", "holder").out.startswith("equivalent lock.release.holder")
 
 
 def test_the_run_that_killed_a_mutant_is_shown(mtpo: Mtpo, lock_path: Path) -> None:
@@ -122,6 +126,10 @@ def test_a_file_lists_its_equivalent_mutants(mtpo: Mtpo, tmp_path: Path) -> None
     said = mtpo("mutate", path)
     assert (said.code, said.out) == (2, "")
     assert "EQUIVALENT names no mutant: s.take.nothing" in said.err
+    path.write_text(SET_ONCE + 'EQUIVALENT = {"s.take.free@00000000": "again", "s.take.h:=": "nothing asks"}\n')
+    said = mtpo("mutate", path)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert "EQUIVALENT: the rule of s.take.free@00000000 says something else now: if s.take.free (guard: " in said.err
     path.write_text(SET_ONCE + "EQUIVALENT = 7\n")
     assert "EQUIVALENT must map the ids of mutants to reasons" in mtpo("mutate", path).err
     path.write_text(SET_ONCE + 'EQUIVALENT = {"s.take.free": " "}\n')
