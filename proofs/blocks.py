@@ -53,6 +53,8 @@ def merged(lines: Sequence[str]) -> list[str]:
             inner.setdefault(head, []).extend(block)
         elif found is None:
             done.setdefault(head)
+        elif found[2].isidentifier():
+            names[found[1]] = found[2]
         elif found[2] in values:
             names[found[1]] = values[found[2]]
         else:
@@ -62,6 +64,33 @@ def merged(lines: Sequence[str]) -> list[str]:
     out = [*assigned, *done]
     for head in heads:
         out += [head, *(f"{TAB}{line}" for line in merged(inner[head]))]
+    return out
+
+
+def propagated(lines: Sequence[str]) -> list[str]:
+    """The same code without names that are other names by another name: of straight code, where a name may be given
+    anew, but no block gives one that is used after it."""
+    out: list[str] = []
+    scopes: list[tuple[int, dict[str, str]]] = []
+    for line in lines:
+        depth = len(line) - len(line.lstrip())
+        while scopes and scopes[-1][0] > depth:
+            scopes.pop()
+        if not scopes or scopes[-1][0] < depth:
+            scopes.append((depth, dict(scopes[-1][1]) if scopes else {}))
+        names = scopes[-1][1]
+        found = re.fullmatch(r"(\w+) = (.*)", line[depth:])
+        loop = re.match(r"for (\w+)(?:, (\w+))? in ", line[depth:])
+        given = [found[1]] if found else [n for n in loop.groups() if n] if loop else []
+        text = line[depth + len(found[1]) :] if found else line[depth:]
+        known = {name: other for name, other in names.items() if found or name not in given}
+        text = re.sub(r"\b[^\W\d]\w*\b", lambda m, known=known: known.get(m[0], m[0]), text)  # type: ignore[misc]
+        for name in [name for name, other in names.items() if name in given or other in given]:
+            del names[name]
+        if found and (text[3:].isidentifier() or text[3:].isdecimal()):
+            names[found[1]] = text[3:]
+        else:
+            out.append(f"{line[:depth]}{found[1] if found else ''}{text}")
     return out
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.blocks import TAB, indented, merged, rename
+from mtpo.proofs.blocks import TAB, indented, merged, propagated, rename
 from mtpo.proofs.catalogue import STILL, Catalogue, Derived, Index, Moved, code, size_name
 from mtpo.proofs.deltas import Deltas
 from mtpo.proofs.disjuncts import (
@@ -56,6 +56,16 @@ class Program:
 _COMPARE: Final = {"eq": "==", "lt": "<", "le": "<=", "add": "+", "sub": "-", "mul": "*"}
 
 
+@attrs.frozen
+class _Changes:
+    """What a change of a cell concerns: ``indexes`` that change, ``inverses`` by function and relation; ``derived`` are
+    lines by symbol."""
+
+    indexes: tuple[Index, ...]
+    inverses: Mapping[tuple[str, str], str]
+    derived: Mapping[str, list[str]]
+
+
 class Compiler:
     """Makes the program of a spec; see the module's docstring."""
 
@@ -72,6 +82,7 @@ class Compiler:
         """The arguments of the cell that changes have names."""
         self.starting = False
         """The first state is being made: indexes that change do not exist yet."""
+        self.changes = _Changes((), {}, {})
 
     def program(self) -> Program:
         """The whole."""
@@ -104,8 +115,9 @@ class Compiler:
         inverses = {
             pair: name for pair, name in self.catalogue.inverses.items() if name in _used(written, {name: None})
         }
-        for symbol, lines in changes.items():
-            out += self._change(symbol, moving, inverses, lines)
+        self.changes = _Changes(moving, inverses, changes)
+        for symbol in changes:
+            out += self._change(symbol)
         for (function, relation), name in inverses.items():
             out += self._fill_inverse(function, relation, name)
         for each in derived:
@@ -121,7 +133,7 @@ class Compiler:
             self.catalogue.ordered |= {name for name in new if every[name].rigid}
             out += [line for name in new for line in self._fill(every[name])]
         return Program(
-            "\n".join([*self._expanded([*self.catalogue.source, *out]), ""]),
+            "\n".join([*_tidy(self._expanded([*self.catalogue.source, *out])), ""]),
             self.catalogue,
             {name: index.size for name, index in filled.items()} | self._inverse_sizes(inverses),
             _in_order(out, [name for name, index in filled.items() if index.rigid]),
@@ -231,9 +243,10 @@ class Compiler:
         find, write = [f"def update_{action.name}({', '.join(params)}):"], list[str]()
         for number, update in enumerate(action.updates):
             name = update.variable.name
+            once = int(sum(other.variable is update.variable for other in action.updates) == 1)
             if update.whole and update.variable.domain:
                 find += indented([f"u{number} = []", *self._differences(update, number, params)])
-                write += [f"for k, v in u{number}:", f"{TAB}set_{name}(k, v)"]
+                write += [f"for k, new in u{number}:", f"{TAB}@set s_{name} {once} k new"]
             else:
                 args = [] if update.whole else [self.value(arg, {}) for arg in update.args]
                 place, value = self.catalogue.place(f"s_{name}", args), self.value(update.value, {})
@@ -244,8 +257,8 @@ class Compiler:
                     find.append(f"{TAB}y{number} = {value}")
                     value = f"y{number}"
                 relation = self.catalogue.sliced.get(f"s_{name}")
-                kept = "" if relation is None else f"if {place} in {relation}: "
-                write.append(f"{kept}set_{name}({place}, {value})")
+                change = f"@set s_{name} {once} {place} {value}"
+                write += [change] if relation is None else [f"if {place} in {relation}:", f"{TAB}{change}"]
         clear = [f"h_{name}.clear()" for name in moved]
         check = f"check_{action.name}({', '.join(params)})"
         return [find[0], *indented(clear), *find[1:], *indented([*write, check])]
@@ -277,32 +290,66 @@ class Compiler:
 
     # -- changes of one cell -----------------------------------------------------------------------------------
 
-    def _change(
-        self, symbol: str, indexes: Sequence[Index], inverses: Mapping[tuple[str, str], str], derived: Sequence[str]
-    ) -> list[str]:
+    def _change(self, symbol: str) -> list[str]:
         """``set_NAME(place, value)``: the cell, what it was before, the indexes, the derived relations."""
-        signature, name = self.catalogue.signatures[symbol], symbol[2:]
-        out = [f"def set_{name}(k, new):"]
+        return [f"def set_{symbol[2:]}(k, new):", f"{TAB}@set {symbol} 0 k new"]
+
+    def _setting(self, symbol: str, once: bool, place: str, value: str) -> list[str]:
+        """``@set``: a cell gets a value, which may be what it has; ``once``: no cell twice in a step."""
+        relation = self.catalogue.signatures[symbol].relation
+        now = self._now(symbol, place)
+        if relation and value in ("0", "1"):
+            sign = value == "1"
+            body = self._changing(symbol, once, sign)
+            return [f"if {'not ' if sign else ''}{now}:", f"{TAB}k = {place}", *indented(body)]
+        own = [f"k = {place}", f"new = {value}", f"old = {self._now(symbol, 'k')}"]
+        return [*own, "if old != new:", *indented(self._changing(symbol, once, None))]
+
+    def _flipping(self, symbol: str, place: str, parts: Sequence[str]) -> list[str]:
+        """``@flip``: a derived relation becomes ``f`` for some elements, which it was not."""
+        own = [f"k = {place}"]
+        if len(parts) > 1:
+            own += [f"e{number} = {part}" for number, part in enumerate(parts)]
+        both = [self._expanded(self._changing(symbol, False, sign, len(parts) > 1)) for sign in (True, False)]
+        lines = [*own, "if f:", *indented(both[0]), "else:", *indented(both[1])]
+        used = re.compile(r"\b(k|kk|x|l|old|new|[ek]\d+)\b")  # the code around it has names of its own
+        head, tail = lines[: len(own)], lines[len(own) :]
+        head = [" = ".join((used.sub(r"\1_", left), right)) for left, _, right in (x.partition(" = ") for x in head)]
+        return [*head, *(used.sub(r"\1_", line) for line in tail)]
+
+    def _now(self, symbol: str, place: str) -> str:
+        """The value of a cell, by its place."""
+        signature = self.catalogue.signatures[symbol]
         if len(signature.domain) < 2:
-            out += indented([f"old = {symbol}[k]", "if old == new:", f"{TAB}return", f"{symbol}[k] = new"])
-        elif signature.relation:
-            body = [f"old = k in {symbol}", "if old == new:", f"{TAB}return"]
-            out += indented([*body, "if new:", f"{TAB}{symbol}.add(k)", "else:", f"{TAB}{symbol}.discard(k)"])
+            return f"{symbol}[{place}]"
+        if signature.relation:
+            return f"({place} in {symbol})"
+        return f"{symbol}.get({place}, {self.catalogue.defaults[symbol](self.catalogue.unplace(symbol, place))})"
+
+    def _changing(self, symbol: str, once: bool, sign: bool | None, parts: bool = False) -> list[str]:
+        """The cell ``k`` becomes ``new``, which it was not; ``sign``: to what, if that is known. ``parts``: the
+        elements have their names already."""
+        signature, name = self.catalogue.signatures[symbol], symbol[2:]
+        wide = len(signature.domain) > 1
+        new, old = ("new", "old") if sign is None else (str(int(sign)), str(int(not sign)))
+        out = [] if sign is None else [f"new = {new}", f"old = {old}"]
+        if not (wide and signature.relation):
+            out.append(f"{symbol}[k] = new")
+        elif sign is None:
+            out += ["if new:", f"{TAB}{symbol}.add(k)", "else:", f"{TAB}{symbol}.discard(k)"]
         else:
-            default = self.catalogue.defaults[symbol](self.catalogue.unplace(symbol, "k"))
-            body = [f"old = {symbol}.get(k, {default})", "if old == new:", f"{TAB}return"]
-            out += indented([*body, f"{symbol}[k] = new"])
-        out += indented([f"h_{name}.setdefault(k, old)"])
-        if len(signature.domain) > 1:
-            out += indented([f"e{i} = {part}" for i, part in enumerate(self.catalogue.unplace(symbol, "k"))])
+            out.append(f"{symbol}.{'add' if sign else 'discard'}(k)")
+        out.append(f"h_{name}[k] = old" if once else f"h_{name}.setdefault(k, old)")
+        if wide and not parts:
+            out += [f"e{i} = {part}" for i, part in enumerate(self.catalogue.unplace(symbol, "k"))]
         ways: dict[str, list[str]] = {"": [], "new": [], "old": []}
-        self.parts = len(signature.domain) > 1
-        for index in indexes:
+        self.parts = wide
+        for index in self.changes.indexes:
             for atom in index.atoms:
                 if atom.symbol == symbol:
                     for way, lines in self._index_change(index, atom):
                         ways[way] += lines
-        for (function, relation), inverse in inverses.items():
+        for (function, relation), inverse in self.changes.inverses.items():
             if function == symbol:
                 moves = [
                     f"{inverse}[old].discard(k)",
@@ -312,9 +359,11 @@ class Compiler:
                 ways[""] += moves if kept else [f"if k in {relation}:", *indented(moves)]
         self.parts = False
         for way in ("new", "old"):
-            if ways[way]:
-                out += indented([f"if {way}:", *indented(ways[way])])
-        return out + indented([*ways[""], *derived])
+            if ways[way] and sign is None:
+                out += [f"if {way}:", *indented(ways[way])]
+            elif ways[way] and sign == (way == "new"):
+                out += ways[way]
+        return [*out, *ways[""], *self.changes.derived.get(symbol, ())]
 
     def _fill_inverse(self, function: str, relation: str, name: str) -> list[str]:
         read = self.catalogue.read(function, self.catalogue.unplace(function, "k"))
@@ -328,11 +377,13 @@ class Compiler:
 
     def _put(self, name: str, key: str, element: str, listed: bool, ordered: bool, filling: bool = False) -> list[str]:
         """Add an element to an index."""
-        made = f"[{element}]" if ordered else f"{{{element}}}"
-        more = f"l.append({element})" if filling and ordered else f"insort(l, {element})"
-        more = more if ordered else f"l.add({element})"
         read = f"l = {name}[{key}]" if listed else f"l = {name}.get({key})"
-        return [read, "if l:", f"{TAB}{more}", "else:", f"{TAB}{name}[{key}] = {made}"]
+        if not ordered or filling:
+            made = f"[{element}]" if ordered else f"{{{element}}}"
+            more = f"l.append({element})" if ordered else f"l.add({element})"
+            return [read, "if l:", f"{TAB}{more}", "else:", f"{TAB}{name}[{key}] = {made}"]
+        last = [f"elif l[-1] < {element}:", f"{TAB}l.append({element})", "else:", f"{TAB}insort(l, {element})"]
+        return [read, "if not l:", f"{TAB}{name}[{key}] = [{element}]", *last]
 
     def bind(self, atom: Atom, place: str, value: str = "") -> tuple[list[str], list[str], set[str]]:
         """Names for the operands of an atom from the place of its cell: assignments, conditions, the names."""
@@ -390,15 +441,25 @@ class Compiler:
         for text in lines:
             for line in text.split("\n"):
                 words = line.split(None, 2)
-                if not words or words[0] not in ("@add", "@drop", "@fill"):
+                if not words or words[0][0] != "@":
                     out.append(line)
                     continue
+                depth = line.index("@") // len(TAB)
+                if words[0] == "@set":
+                    once, place, value = words[2].split(" ")
+                    out += indented(self._expanded(self._setting(words[1], once == "1", place, value)), depth)
+                    continue
+                if words[0] == "@flip":
+                    place, *parts = words[2].split(" ")
+                    out += indented(self._flipping(words[1], place, parts), depth)
+                    continue
                 _, name, key = words
-                depth, ordered, listed = line.index("@") // len(TAB), name in self.catalogue.ordered, sizes[name] != ""
+                ordered, listed = name in self.catalogue.ordered, sizes[name] != ""
                 if words[0] == "@drop":
-                    less = "del l[bisect_left(l, x)]" if ordered else "l.discard(x)"
+                    less = ["if l[-1] == x:", f"{TAB}l.pop()", "else:", f"{TAB}del l[bisect_left(l, x)]"]
+                    less = less if ordered else ["l.discard(x)"]
                     gone = f"{name}[{key}] = E" if listed else f"del {name}[{key}]"  # there can be many keys
-                    body = [f"l = {name}[{key}]", less, "if not l:", f"{TAB}{gone}"]
+                    body = [f"l = {name}[{key}]", *less, "if not l:", f"{TAB}{gone}"]
                 else:
                     filling = words[0] == "@fill"
                     body = self._put(name, key, "x", listed, ordered, filling)
@@ -441,7 +502,7 @@ class Compiler:
             rest = tuple(x for x in self.kept(atom, found.literals) if x is not atom)
             place = self.catalogue.place(found.symbol, elements)
             heart = [f"f = {left} != {right}", f"if f != {self.catalogue.read(found.symbol, elements)}:"]
-            heart.append(f"{TAB}set_{found.symbol[2:]}({place}, f)")
+            heart.append(f"{TAB}@flip {found.symbol} {place} {' '.join(elements)}")
             search = Search(self.catalogue, Disjunct(sorts, rest), known, needs)
             inner = search.lines(functools.partial(list[str], heart), 0)
             self.catalogue.places, self.parts = {}, False
@@ -456,6 +517,20 @@ class Compiler:
         add = f"{found.symbol}.add({place})" if found.arity > 1 else f"{found.symbol}[{place}] = True"
         body = search.lines(lambda: [add], 1)
         return [f"def fill_{found.symbol}():", *body, f"{TAB}pass"]
+
+
+def _tidy(lines: Iterable[str]) -> list[str]:
+    """The functions that change the state without names that are others by another name."""
+    out: list[str] = []
+    body: list[str] = []
+    for line in (*lines, "def"):
+        if not line.startswith(TAB):
+            out += propagated(body) if out and out[-1].startswith(("def set_", "def update_")) else body
+            out.append(line)
+            body = []
+        else:
+            body.append(line)
+    return out[:-1]
 
 
 def _used(lines: Sequence[str], names: Mapping[str, object]) -> list[str]:
