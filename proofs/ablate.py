@@ -77,7 +77,7 @@ RULES: tuple[Rule, ...] = (
         "locks",
         "nobody acts on what an open repair has in hand",
         "ours, F3",
-        ("read.unlocked", "call.unlocked", "retract.unlocked", "deliver.unlocked"),
+        ("read.settled", "call.unlocked", "retract.unlocked", "deliver.settled"),
     ),
     # No clause can be dropped for this one: without the order there is no value at a position to be told. What it is
     # for is shown by two specs beside the protocol, spec/revisions.py.

@@ -132,6 +132,11 @@ def locked(o: Object) -> Bool:
     return holder(o) != origin()
 
 
+def unsettled(p: Call, o: Object) -> Bool:
+    """A repair from below p has o, so what is at p may be of its middle; one from above changes nothing there."""
+    return locked(o) & (holder(o) < p)
+
+
 def unlike(p: Call, o: Object, v: Value, u: Value) -> Bool:
     """To p's author v and u are two things: they differ, and its predicate on o, if it has one, is not true of both."""
     return (v != u) & ~(accepts(p, o, v) & accepts(p, o, u))
@@ -145,6 +150,11 @@ def stale(p: Call, o: Object) -> Bool:
 def member(m: Call) -> Bool:
     """m is in the set that an open repair undoes."""
     return undoer(m) != origin()
+
+
+def tellable(a: Agent) -> Bool:
+    """What a reasons from is the middle of no repair: nobody waits for a successor's (F29)."""
+    return forall(Call, Object, lambda c, o: implies(by(c, a) & sighted(c) & reads(c, o), ~unsettled(c, o)))
 
 
 def idle(a: Agent) -> Bool:
@@ -220,7 +230,7 @@ def deliver(a: Agent) -> None:
     "An agent consumes its notifications: each of its premises is refreshed to the value at its position."
     require("at-work", ~finished(a))
     require("notified", ~quiet(a))
-    require("unlocked", forall(Call, Object, lambda c, o: implies(by(c, a) & sighted(c) & reads(c, o), ~locked(o))))
+    require("settled", tellable(a))
     note.becomes(lambda c: note(c) & ~by(c, a))
     saw.becomes(lambda c, o: ite(by(c, a) & sighted(c), value(source(c, o), o), saw(c, o)))
 
@@ -250,7 +260,7 @@ def read(c: Call, below: Function[Call]) -> None:
     "A filtered read: of each object the greatest live write below the call, higher-ranked writes screened out."
     is_next(c)
     require("writes-nothing", forall(Object, lambda o: ~writes(c, o)))
-    require("unlocked", forall(Object, lambda o: implies(reads(c, o), ~locked(o))))
+    require("settled", forall(Object, lambda o: implies(reads(c, o), ~unsettled(c, o))))
     require("is-below", forall(Object, lambda o: implies(reads(c, o), live_write(below(o), o) & (below(o) < c))))
     require(
         "is-greatest",

@@ -41,10 +41,12 @@ from mtpo.spec.mtpo.model import (
     saw,
     sighted,
     source,
+    tellable,
     top,
     touches,
     undoer,
     unlike,
+    unsettled,
     value,
     withdrawn,
     writes,
@@ -131,7 +133,7 @@ def premise_fresh_or_notified() -> Bool:
         Call,
         Object,
         lambda p, o: implies(
-            sighted(p) & reads(p, o) & ~note(p) & ~orphan(p) & ~(locked(o) & (holder(o) < p)),
+            sighted(p) & reads(p, o) & ~note(p) & ~orphan(p) & ~unsettled(p, o),
             ~unlike(p, o, saw(p, o), value(source(p, o), o)),
         ),
     )
@@ -222,6 +224,21 @@ def locks_needed() -> Bool:
         Object,
         lambda o: implies(
             locked(o), touches(holder(o), o) | exists(Call, lambda m: (undoer(m) == holder(o)) & touches(m, o))
+        ),
+    )
+
+
+@mtpo.invariant("mtpo.no-wait-for-successors")
+def no_wait_for_successors() -> Bool:
+    "To be told what there is to be told an agent waits for no repair but a lower-ranked one, or its own retraction."
+    return forall(
+        Agent,
+        lambda a: implies(
+            forall(
+                Call,
+                lambda c: implies(opened(c), (a < author(c)) | ((author(c) == a) & ~retracting(c))),
+            ),
+            tellable(a),
         ),
     )
 

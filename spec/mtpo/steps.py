@@ -41,6 +41,7 @@ from mtpo.spec.mtpo.model import (
     touches,
     undoer,
     unlike,
+    unsettled,
     value,
     withdrawn,
     writes,
@@ -258,21 +259,24 @@ def committed_stable() -> Bool:
 @mtpo.step_property("mtpo.repair-atomic")
 def repair_atomic() -> Bool:
     "Nobody sees the middle of a repair: no call begins on what it holds, no note about it is read, its author waits."
+    # Who lies below a repair sees nothing of it (mtpo.moved-from-below): it reads, and is told, meanwhile.
     return conj(
-        forall(Call, Object, lambda p, o: implies(issued.next(p) & ~issued(p) & touches(p, o), ~locked(o))),
         forall(
             Call,
             Object,
             lambda p, o: implies(
-                note(p) & ~note.next(p) & sighted(p) & reads(p, o), ~locked(o) | aborted.next(author(p))
+                issued.next(p) & ~issued(p) & touches(p, o),
+                ~unsettled(p, o) & implies(opened.next(p) | writes(p, o), ~locked(o)),
             ),
         ),
         forall(
             Call,
-            lambda p: implies(
-                sighted.next(p) & ~sighted(p) & exists(Object, lambda o: reads(p, o) & locked(o)), opened(p)
+            Object,
+            lambda p, o: implies(
+                note(p) & ~note.next(p) & sighted(p) & reads(p, o), ~unsettled(p, o) | aborted.next(author(p))
             ),
         ),
+        forall(Call, Object, lambda p, o: implies(sighted.next(p) & ~sighted(p) & reads(p, o), ~unsettled(p, o))),
         forall(
             Call,
             lambda c: implies(
@@ -281,6 +285,19 @@ def repair_atomic() -> Bool:
                 & iff(committed(author(c)), committed.next(author(c)))
                 & iff(aborted(author(c)), aborted.next(author(c))),
             ),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.moved-from-below")
+def moved_from_below() -> Bool:
+    "The value at a position, and the write that left it, change in a repair from below alone: none waits for another."
+    return forall(
+        Call,
+        Object,
+        lambda p, o: implies(
+            sighted(p) & sighted.next(p) & reads(p, o) & ~unsettled(p, o),
+            (source.next(p, o) == source(p, o)) & (value.next(source.next(p, o), o) == value(source(p, o), o)),
         ),
     )
 

@@ -134,8 +134,8 @@ MTPO: Final = (
         "locks",
         "ours, F3 and F4",
         "A repair locks what it touches: nobody sees its middle, and premises are judged at its end.",
-        "repair-atomic locks-held locks-needed settle read.unlocked call.unlocked call.locks-all call.locks-only "
-        "retract.unlocked retract.locks-all retract.locks-only deliver.unlocked lemma-repair lemma-acting "
+        "repair-atomic locks-held locks-needed settle read.settled call.unlocked call.locks-all call.locks-only "
+        "retract.unlocked retract.locks-all retract.locks-only deliver.settled lemma-repair lemma-acting "
         "reach-two-repairs",
         "An implementation may lock more: one repair at a time, as the core does, is within the spec.",
     ),
