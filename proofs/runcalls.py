@@ -33,7 +33,7 @@ def read(walk: Walk, record: Record) -> None:
     operation = Operation(key, record.body["tool"], record.seq, "read", frozenset(saw), saw=saw)
     if not walk.issue(record, operation):
         return
-    walk.locked(record, saw)
+    walk.unsettled(record, ((key, o) for o in saw))
     _check_saw(walk, record, key, saw)
     operation.held = {o: digest for o, (_, digest) in saw.items()}
     walk.world.sees(operation)

@@ -27,7 +27,8 @@ def infer(walk: Walk, record: Record) -> None:
 def deliver(walk: Walk, record: Record) -> None:
     """An agent consumed notifications."""
     agent, ids = walk.agent(record), record.body["ids"]
-    walk.locked(record, (o for op in walk.world.operations.values() if op.key[0] == agent.rank for o in op.held))
+    own = (operation for operation in walk.world.operations.values() if operation.key[0] == agent.rank)
+    walk.unsettled(record, ((operation.key, o) for operation in own for o in operation.held))
     if agent.finished:
         walk.report("run.commit-order", record, f"{walk.who(agent.rank)} consumes though it has finished")
     if ids != agent.inbox[: len(ids)]:

@@ -123,9 +123,18 @@ class Walk:
         """Report what a record touches of what an open repair has to itself."""
         touched = set(objects) if self.repairs else set()
         for repair in self.repairs.values():
-            for o in sorted(touched & repair.locks):
-                what = f"{o} is locked by the repair of call {name_of(repair.acting)}, which is open"
-                self.report("run.repair-atomic", record, what)
+            self._held(record, repair, touched)
+
+    def unsettled(self, record: Record, seen: Iterable[tuple[Key, str]]) -> None:
+        """Report what an open repair has to itself of what is seen at positions above it; below, nothing moves."""
+        places = list(seen) if self.repairs else []
+        for repair in self.repairs.values():
+            self._held(record, repair, {o for key, o in places if repair.acting < key})
+
+    def _held(self, record: Record, repair: Repair, objects: set[str]) -> None:
+        for o in sorted(objects & repair.locks):
+            what = f"{o} is locked by the repair of call {name_of(repair.acting)}, which is open"
+            self.report("run.repair-atomic", record, what)
 
     def idle(self, record: Record) -> None:
         """Report an agent that goes on while a call of its own is under way."""

@@ -36,7 +36,7 @@ from mtpo.spec.language import forall, implies
 from mtpo.spec.mtpo import Agent, Call, mtpo
 from mtpo.spec.mtpo import Object as Piece
 from mtpo.spec.mtpo import Value as Result
-from mtpo.spec.mtpo.model import author, note, opened, writes
+from mtpo.spec.mtpo.model import author, by, locked, note, opened, reads, sighted, writes
 from mtpo.spec.paged_kv import kv
 from mtpo.spec.recovery import Call as LoggedCall
 from mtpo.spec.recovery import Object, Value, recovery
@@ -488,3 +488,44 @@ def test_f27_a_redo_goes_by_the_exact_value_though_its_author_is_not_told():
     spec = mtpo.without(actions={**mtpo.actions, "redone": attrs.evolve(push, updates=kept)})
     broken, _, complete = all_broken(*mtpo_instance(2, 1, 1, spec=spec, predicates=True), 10**6)
     assert complete and "mtpo.effects-exact" in broken
+
+
+def test_f29_an_agent_is_told_though_a_repair_of_its_successor_has_halted():
+    constants = {
+        "origin": [0],
+        "author": [0, 0, 1, 2],
+        "reads": [0, 0, 0, 0, 1, 1, 0, 0],
+        "writes": [1, 1, 0, 1, 0, 0, 1, 0],
+        "invertible": [1] * 4,
+        "given": [0, 0],
+        "accepts": [0] * 16,
+        "replay": [1],
+    }
+    none, x, y = (0,) * 4, (1, 0), (0, 1)
+    steps = [("launch", 0), ("launch", 1), ("launch", 2), ("read", 2, (0, 0))]
+    steps += [("call", 3, none, x), ("applied", 3, (1, 0)), ("settle", 3)]
+    steps += [("call", 1, none, y), ("applied", 1, (0, 1)), ("settle", 1)]
+    steps += [("retract", 3, none, x), ("external", 0)]
+    goes_on = [("deliver", 1), ("finish", 0), ("finish", 1), ("commit", 0), ("commit", 1)]
+
+    at = Instance(mtpo, {Agent: 3, Call: 4, Piece: 2, Result: 2}, constants)
+    state = at.initial()
+    for action, *args in [*steps, *goes_on]:
+        assert not at.refused(state, Step(action, tuple(args))), action
+        at.perform(state, Step(action, tuple(args)))
+        assert not at.violated(state)
+    assert at.value(state, "opened", 3) and not at.value(state, "note", 2) and at.value(state, "committed", 1)
+    assert [c.id for c in at.refused(state, Step("retracted", (3,)))] == ["mtpo.retracted.ours"]
+
+    strict = mtpo.actions["deliver"]
+    (a,) = strict.params
+    waits = forall(Call, Piece, lambda c, o: implies(by(c, a) & sighted(c) & reads(c, o), ~locked(o)))
+    guard = tuple(attrs.evolve(g, formula=waits) if g.id == "mtpo.deliver.settled" else g for g in strict.guard)
+    spec = mtpo.without(actions={**mtpo.actions, "deliver": attrs.evolve(strict, guard=guard)})
+    at = Instance(spec, {Agent: 3, Call: 4, Piece: 2, Result: 2}, constants)
+    state = at.initial()
+    for action, *args in steps:
+        at.perform(state, Step(action, tuple(args)))
+    assert [c.id for c in at.refused(state, Step("deliver", (1,)))] == ["mtpo.deliver.settled"]
+    for clause in ("read.settled", "deliver.settled"):
+        assert fate(f"mtpo.{clause}").killed_by, "the middle of a repair from below is seen"

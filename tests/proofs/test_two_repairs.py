@@ -73,7 +73,15 @@ def test_who_touches_an_open_repair_is_refused_by_both(two: Any, written: Writte
     run = written(two)
     assert "run.repair-atomic" in {p.property for p in check(run).problems}
     (problem,) = replay(run.records).problems
-    assert problem.property.rpartition(".")[2] in ("unlocked", "one-at-a-time")
+    assert problem.property.rpartition(".")[2] in ("unlocked", "settled", "one-at-a-time")
+
+
+def test_who_lies_below_an_open_repair_reads_and_is_told(two: Any, written: Written) -> None:
+    """What is at its position does not change (F29)."""
+    two.moved(lambda: two.read("0.1", {"y": (None, "0")}, True), two.of("settle", "1.0"))
+    run = written(two)
+    assert check(run).problems == ()
+    assert replay(run.records).problems == ()
 
 
 def test_a_step_of_one_repair_that_is_said_to_be_of_the_other(two: Any, written: Written) -> None:
