@@ -153,8 +153,15 @@ def member(m: Call) -> Bool:
 
 
 def tellable(a: Agent) -> Bool:
-    """What a reasons from is the middle of no repair: nobody waits for a successor's (F29)."""
-    return forall(Call, Object, lambda c, o: implies(by(c, a) & sighted(c) & reads(c, o), ~unsettled(c, o)))
+    """What a reasons from and is to be told of is of no repair's middle; for a successor's nobody waits (F29, F30)."""
+    return forall(
+        Call,
+        Object,
+        lambda c, o: implies(
+            by(c, a) & ((sighted(c) & reads(c, o)) | (note(c) & touches(c, o))),
+            ~unsettled(c, o),
+        ),
+    )
 
 
 def idle(a: Agent) -> Bool:
@@ -410,18 +417,17 @@ def failed(c: Call) -> None:
 def redone(w: Call, out: Function[Value]) -> None:
     "An undone call is re-applied; its author is to be told if it read or left another value than before (finding F2)."
     require("after-landing", landed(undoer(w)))
+    require("author-there", ~aborted(author(w)))
     require("policy", replay())
     require("pending", pending(w))
     require("ascending", forall(Call, lambda m: implies((undoer(m) == undoer(w)) & pending(m), w <= m)))
     require("ours", ours(w))
     push(w, out)
     pending[w] = False
-    note[w] = note(w) | (
-        ~aborted(author(w))
-        & (
-            exists(Object, lambda o: writes(w, o) & (out(o) != value(w, o)))
-            | exists(Object, lambda o: reads(w, o) & unlike(w, o, saw(w, o), value(top(o), o)))
-        )
+    note[w] = (
+        note(w)
+        | exists(Object, lambda o: writes(w, o) & (out(o) != value(w, o)))
+        | exists(Object, lambda o: reads(w, o) & unlike(w, o, saw(w, o), value(top(o), o)))
     )
 
 
@@ -444,7 +450,7 @@ def cancelled(w: Call) -> None:
 
 @mtpo.action
 def stranded(w: Call) -> None:
-    "An undone call could not be re-applied (its object is gone, say) and is withdrawn."
+    "An undone call could not be re-applied (its object, or its author, is gone, say) and is withdrawn."
     require("after-landing", landed(undoer(w)))
     require("pending", pending(w))
     withdraw(w)

@@ -133,7 +133,7 @@ def redo_told() -> Bool:
                 (writes(w, o) & (value.next(w, o) != value(w, o)))
                 | (reads(w, o) & unlike(w, o, saw(w, o), saw.next(w, o)))
             ),
-            note.next(w) | aborted(author(w)),
+            note.next(w),
         ),
     )
 
@@ -240,6 +240,12 @@ def undo_for_lower() -> Bool:
     )
 
 
+@mtpo.step_property("mtpo.aborted-act-no-more")
+def aborted_act_no_more() -> Bool:
+    "No call of an aborted agent takes effect, not again either; it can only be taken out."
+    return forall(Call, lambda c: implies(aborted(author(c)) & live.next(c), live(c)))
+
+
 @mtpo.step_property("mtpo.committed-stable")
 def committed_stable() -> Bool:
     "What a committed agent did and saw never changes."
@@ -272,8 +278,13 @@ def repair_atomic() -> Bool:
         forall(
             Call,
             Object,
+            lambda p, o: implies(note(p) & ~note.next(p) & touches(p, o), ~unsettled(p, o) | aborted.next(author(p))),
+        ),
+        forall(
+            Call,
+            Object,
             lambda p, o: implies(
-                note(p) & ~note.next(p) & sighted(p) & reads(p, o), ~unsettled(p, o) | aborted.next(author(p))
+                sighted(p) & reads(p, o) & (saw.next(p, o) != saw(p, o)), ~unsettled(p, o) | pending(p)
             ),
         ),
         forall(Call, Object, lambda p, o: implies(sighted.next(p) & ~sighted(p) & reads(p, o), ~unsettled(p, o))),
