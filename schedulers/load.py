@@ -115,6 +115,10 @@ NAMED: Final[Mapping[Layer, Mapping[str, Callable[..., Any]]]] = MappingProxyTyp
 """Built-in policies of each layer. Arguments are those of the callable, by position or by name."""
 
 
+WHOLE_TURNS: Final = frozenset({"one_worker", "collocated", "pab"})
+"""Placements that compute whole turns on one worker: each worker has to prefill and to decode."""
+
+
 @overload
 def load_policy(name: str, layer: Literal["step"] = ...) -> StepPolicy: ...
 @overload

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from mtpo_core.cli.common import counted, drawn, out, print_json, progress, usage, verb, writable
+from mtpo_core.cli.common import counted, drawn, out, plural, print_json, progress, usage, verb, writable
 
 RUNS_DRAWN = 3
 """Runs that a picture has of each rule, the shortest ones."""
@@ -49,16 +49,16 @@ def ablate_command(
         raise typer.Exit(1 if idle else 0)
     for row in rows:
         out.print(f"{row.rule.id:<14} {row.rule.english} ({row.rule.source})")
-        looked = f"{row.states:,} states{'' if row.complete else ', not all'}"
+        looked = f"{plural(row.states, 'state')}{'' if row.complete else ', not all'}"
         if not row.broken:
             out.print(f"{'':<14} BREAKS NOTHING in {looked}")
         for id, trace in sorted(row.broken.items(), key=lambda item: len(item[1].steps)):
             name = trace.instance.spec.name
             shown = "" if id.startswith(f"{name}.") else f" of {name}: {trace.instance.spec.doc}"
-            out.print(f"{'':<14} {id:<36} {len(trace.steps):>2} steps{shown}")
+            out.print(f"{'':<14} {id:<36} {len(trace.steps):>2} step{'' if len(trace.steps) == 1 else 's'}{shown}")
             if traces:
                 out.print("\n".join(f"{'':<18} {line}" for line in trace.lines()))
     if picture is not None:
         out.print(drawn(cases, picture))
-    out.print(f"\n{len(rows)} rules, {len(idle)} break nothing")
+    out.print(f"\n{plural(len(rows), 'rule')}, {len(idle)} break{'s' if len(idle) == 1 else ''} nothing")
     raise typer.Exit(1 if idle else 0)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mtpo_core.cli.common import out, print_json, verb
+from mtpo_core.cli.common import out, plural, print_json, verb
 from mtpo_core.cli.specs import find_specs
 
 
@@ -33,5 +33,6 @@ def certificate_command(
         if not evidence:
             out.print("  NOT SHOWN")
     shown = f"{len(found.rows) - len(found.missing)} of {len(found.rows)} properties have evidence"
-    out.print(f"\n{shown}, {len(found.changed)} pieces of it are for other sources than those installed")
+    are = "is" if len(found.changed) == 1 else "are"
+    out.print(f"\n{shown}, {plural(len(found.changed), 'piece')} of it {are} for other sources than those installed")
     raise typer.Exit(0 if found.holds else 1)

@@ -70,7 +70,9 @@ def explore_command(
             metavar="N",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="stop at this many states, initial ones included")] = 5_000_000,
+    limit: Annotated[
+        int, typer.Option(min=1, help="stop at this many states, but finish the level under way")
+    ] = 5_000_000,
     engine: Annotated[
         str | None,
         typer.Option(help="python, compiled, numpy, torch or cupy  [default: python]", metavar="ENGINE"),
@@ -182,7 +184,7 @@ def explore_command(
         out.print(f"{result.instance.spec.name}: {sizes or 'no sorts'}; {plural(result.initial, 'initial state')}")
         out.print(
             f"{plural(result.states, 'state')}, {plural(result.transitions, 'step')}, depth {result.depth}, "
-            f"{result.seconds:.1f} s ({rate}), {'complete' if result.complete else 'not complete'}"
+            f"{result.seconds:.1f} s ({rate}), {_extent(result, limit, chosen)}"
         )
         for v in result.verdicts:
             out.print(
@@ -197,6 +199,14 @@ def explore_command(
     for one in covered:
         show_coverage(one)
     raise typer.Exit(code)
+
+
+def _extent(result: Any, limit: int, engine: str) -> str:
+    """Whether all states were seen; else why there may be more of them than the limit."""
+    if result.complete or result.states < limit:
+        return "complete" if result.complete else "not complete"
+    begun = "state" if engine == "python" else "level"
+    return f"not complete: stopped at --limit {limit:,}, when the {begun} under way was finished"
 
 
 def _checkpoint(folder: Path, resume: bool, every: float) -> Any:

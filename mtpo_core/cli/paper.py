@@ -51,7 +51,7 @@ def paper_command(
         trace = str(Path(folder) / trace)
     made: Any = importlib.import_module(STUDIES[name])
     if not (json or sys.stderr.isatty()):
-        err.print(f"mtpo paper {name}: {'about a minute' if quick else 'some minutes'}; --quick is shorter")
+        err.print(f"mtpo paper {name}: {'about a minute' if quick else 'some minutes; --quick is shorter'}")
     with progress(f"measuring {name}", json) as tell:
         study = made.study(Options(quick, trace, format, jobs or cores()), tell)
     if json:

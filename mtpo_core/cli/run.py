@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mtpo_core.cli.common import out, print_json, progress, usage, verb
+from mtpo_core.cli.common import out, plural, print_json, progress, usage, verb
 
 NEEDS_ARGUMENTS = True
 
@@ -74,7 +74,8 @@ def run_command(
     if json:
         print_json(data)
     else:
-        out.print(f"{case.title} ({mode}): {result.steps} steps, {result.new_tokens} tokens, {result.seconds:.1f} s")
+        size = f"{plural(result.steps, 'step')}, {plural(result.new_tokens, 'token')}"
+        out.print(f"{case.title} ({mode}): {size}, {result.seconds:.1f} s")
         for what in case.wanted:
             out.print(f"  {'no ' if what in result.failures else 'yes'}  {what}")
         out.print(f"log: {log}   (mtpo verify {log}; mtpo view {log})")

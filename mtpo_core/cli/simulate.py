@@ -80,6 +80,7 @@ def simulate_command(
         for gate in _names(admission, "admission")
         for place in _names(placement, "placement")
     ]
+    _fitting(workers, [names[2] for names in every])
     workload = _workload(trace, format, rate, first, turns, seed)
     study = Study(workload, cluster, ttft, tpot, window, tuple(shares), seed, _losses(lose, len(cluster)))
     for names in every:
@@ -142,6 +143,21 @@ def _names(text: str, layer: str) -> list[str]:
     if not found:
         raise usage(f"--{layer} names no policy; known: {', '.join(known)}, or module:Class")
     return found
+
+
+def _fitting(workers: str, placements: Sequence[str]) -> None:
+    """That each placement can do with workers of these kinds."""
+    from mtpo.schedulers.load import NAMED, WHOLE_TURNS
+
+    for name in placements:
+        if "+" in workers and name.partition(":")[0] in WHOLE_TURNS:
+            prefillers, _, decoders = workers.partition("+")
+            others = ", ".join(one for one in NAMED["placement"] if one not in WHOLE_TURNS)
+            raise usage(
+                f"--placement {name} computes whole turns on one worker, and with --workers {workers} no worker both "
+                f"prefills and decodes: give --workers {int(prefillers) + int(decoders)}, or a --placement for both "
+                f"kinds ({others})"
+            )
 
 
 def _percentages(text: str) -> list[float]:
@@ -245,6 +261,7 @@ def _lines(study: Study, hardware: str, workers: str) -> list[str]:
     """What was simulated: the workload, its notes, the workers."""
     workload = study.workload
     rate = f", {workload.rate:.2f} conversations/s" if workload.rate else ", all at once"
-    title = f"{workload.name}: {workload.requests:,} turns of {len(workload.conversations):,} conversations{rate}"
+    size = f"{plural(workload.requests, 'turn')} of {plural(len(workload.conversations), 'conversation')}"
+    title = f"{workload.name}: {size}{rate}"
     setting = f"{workers} x {hardware}; objectives: TTFT {study.ttft:g} s, TPOT {1000 * study.tpot:g} ms"
     return [title, *workload.notes, setting]

@@ -117,8 +117,9 @@ def several(study: Study, every: Sequence[tuple[str, str, str]], processes: int,
             head = f"{at + 1} of {len(every)}, {' '.join(names)}: "
             found.append(one(study, names, lambda text, head=head: say(head + text)))  # type: ignore[misc]
         return found
-    from mtpo.schedulers.papers.side import children
+    from mtpo.schedulers.papers.side import children, track
 
+    track()
     told: Any = multiprocessing.get_context("spawn").Queue()
     try:
         with children(min(processes, len(every)), _begin, told) as submit:

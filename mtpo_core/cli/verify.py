@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import out, print_json, progress, usage, verb, writable
+from mtpo_core.cli.common import out, plural, print_json, progress, usage, verb, writable
 
 NEEDS_ARGUMENTS = True
 
@@ -102,7 +102,7 @@ def _shrunk(run: Any, path: Path, quiet: bool) -> str:
         return f"{path}: not written: {error}"
     path.write_text("".join(f"{line}\n" for line in export_jsonl(found.run)))
     size = f"{len(run.records)} records to {len(found.run.records)}"
-    return f"{path}: the log shrunk from {size}; it violates {found.property} ({found.checks} logs were judged)"
+    return f"{path}: the log shrunk from {size}; it violates {found.property} ({plural(found.checks, 'log')} judged)"
 
 
 def _why(run: Any, found: Any, log: Path, quiet: bool) -> Any:

@@ -31,7 +31,7 @@ from mtpo.schedulers.papers.composed_bed import (
 from mtpo.schedulers.papers.side import Job, run
 from mtpo.schedulers.papers.table import Grid, Options, Plot, Row, Series, Study, Tell
 from mtpo.schedulers.simulator.steptime import H200_8B
-from mtpo.schedulers.traces.workload import Workload
+from mtpo.schedulers.traces.workload import Workload, counted
 
 CLAIM: Final = "useful tokens per second of three layers together, at equal attainment of the objectives"
 AIM: Final = 1.2
@@ -119,7 +119,7 @@ def _study(
             note = f"{name} at {rate:g}, ours at {own:g}; one draw is no figure to rely on"
             rows.append(Row("useful tokens", f"draw {seed} by itself", None, times, "x", note=note, holds=None))
     for name, one in losses.items():
-        note = f"{one.given_up} turns given up, {one.replaced} placed anew"
+        note = f"{counted(one.given_up, 'turn')} given up, {one.replaced} placed anew"
         rows.append(
             Row("on time, a worker lost", f"{name}, {middle:g}/s", None, 100 * one.kept, "%", note=note, holds=None)
         )

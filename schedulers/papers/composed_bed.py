@@ -21,7 +21,7 @@ from mtpo.schedulers.simulator.steptime import H200_8B
 from mtpo.schedulers.simulator.worker import Caps, StuckError
 from mtpo.schedulers.traces.generate import Lengths, agents
 from mtpo.schedulers.traces.load import load_workload
-from mtpo.schedulers.traces.workload import Workload
+from mtpo.schedulers.traces.workload import Workload, counted
 
 TTFT, TPOT = 10.0, 0.05
 """Objectives in seconds: a first prompt of 260,000 tokens takes 8 s alone."""
@@ -101,7 +101,7 @@ def read(options: Options, size: Size) -> Workload:
     kept = tuple(one for one in found.first(None, size.turns).conversations if one.peak <= LARGEST)[: size.sessions]
     if len(kept) < min(size.sessions, 8):
         raise StudyError(
-            f"{options.trace or 'generator'}: {len(kept)} sessions of at most {LARGEST:,} tokens; 8 needed"
+            f"{options.trace or 'generator'}: {counted(len(kept), 'session')} of at most {LARGEST:,} tokens; 8 needed"
         )
     return attrs.evolve(found, conversations=kept, timed=False)
 

@@ -14,6 +14,7 @@ import attrs
 from mtpo.schedulers.papers import side
 from mtpo.schedulers.papers.concur_bed import CASES, Case, Run, run, workload_of
 from mtpo.schedulers.papers.table import Grid, Options, Plot, Row, Series, Study, StudyError, Tell, figure
+from mtpo.schedulers.traces.workload import counted
 
 CLAIM = "latency and hit rate of a batch of agents: congestion window against no control and fixed caps"
 
@@ -68,7 +69,8 @@ def study(options: Options, tell: Tell) -> Study:
             found = len(workload_of(case, None, options.trace, options.format).conversations)
             if found < 2:
                 raise StudyError(
-                    f"{options.trace}: {found} conversations fit into the KV cache of {case.hardware.name}, not 2"
+                    f"{options.trace}: {counted(found, 'conversation')} small enough for the KV cache of "
+                    f"{case.hardware.name}; 2 needed"
                 )
     jobs = [
         side.Job(

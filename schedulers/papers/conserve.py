@@ -18,6 +18,7 @@ from mtpo.schedulers.papers.conserve_bed import CONVERSATIONS, SLO, SYSTEMS, TUR
 from mtpo.schedulers.papers.conserve_bed import workload_of as conversations_of
 from mtpo.schedulers.papers.table import Grid, Options, Plot, Row, Series, Study, StudyError, Tell, figure
 from mtpo.schedulers.simulator.energy import Draw, memory_watts
+from mtpo.schedulers.traces.workload import counted
 
 CLAIM = "p95 time to the first token of the last turn, objectives, tokens per joule; conversations placed once"
 
@@ -56,7 +57,8 @@ def study(options: Options, tell: Tell) -> Study:
     workload = conversations_of(options.trace, options.format, CONVERSATIONS)
     if len(workload.conversations) < 20:
         raise StudyError(
-            f"{options.trace}: only {len(workload.conversations)} conversations of {TURNS} turns or more; 20 are needed"
+            f"{options.trace}: only {counted(len(workload.conversations), 'conversation')} of {TURNS} turns or more; "
+            "20 are needed"
         )
     n = len(workload.conversations)
     tell("every conversation alone")

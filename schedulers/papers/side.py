@@ -14,13 +14,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from mtpo.schedulers.papers.table import Tell
 
 R = TypeVar("R")
+
+_SILENT: Final = "ignore:resource_tracker:UserWarning"
 
 
 @attrs.frozen
@@ -71,8 +73,7 @@ def children(count: int, begin: Callable[..., None] | None = None, *arguments: A
     """
     # A fresh interpreter each: a copy of this one could be made while a thread of it, the progress line, holds a lock.
     context = multiprocessing.get_context("spawn")
-    # It lets interrupts through again when it starts, so it starts before they are held back.
-    multiprocessing.resource_tracker.ensure_running()
+    track()
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(count, context, _born, (begin, arguments))
 
@@ -88,6 +89,21 @@ def children(count: int, begin: Callable[..., None] | None = None, *arguments: A
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def track() -> None:
+    """Start the process that frees what this one leaves behind when it is killed, silently: the warning it would print
+    then helps nobody."""
+    name, said = "PYTHONWARNINGS", os.environ.get("PYTHONWARNINGS")
+    os.environ[name] = f"{said},{_SILENT}" if said else _SILENT
+    try:
+        # It lets interrupts through again when it starts, so it starts before they are held back.
+        multiprocessing.resource_tracker.ensure_running()
+    finally:
+        if said is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = said
 
 
 def _born(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

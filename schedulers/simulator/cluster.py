@@ -35,7 +35,7 @@ from mtpo.schedulers.simulator.worker import (
     Worker,
     policy_failed,
 )
-from mtpo.schedulers.traces.workload import Workload
+from mtpo.schedulers.traces.workload import Workload, counted
 from mtpo.schedulers.types import (
     AdmissionDecision,
     AdmissionObservation,
@@ -121,8 +121,11 @@ def simulate(workload: Workload, setup: Setup, progress: Progress | None = None)
 
 
 _STEP, _LAND, _FETCHED, _READY, _RETRY, _TICK, _LOSS = range(7)
+_VAIN: Final = (_RETRY, _TICK)
+"""What happens without anything having changed."""
 _PATIENCE: Final = 10_000
-"""Ticks without anything else, now or to come, before a simulation is given up."""
+"""Ticks, or times that a turn is asked about again in vain, without anything else, now or to come, before a simulation
+is given up."""
 
 
 class Simulation:
@@ -173,17 +176,16 @@ class Simulation:
         """See :func:`simulate`."""
         self._tick()
         workers = [site.worker for site in self.sites]
-        events, told, ticks = self.events, 0, 0
+        events, told, vain = self.events, 0, 0
         while self.left:
-            # After a tick there is one more to come; what else is there may free somebody.
-            if not events or (ticks > _PATIENCE and len(events) == 1):
+            if not events or (vain > _PATIENCE and self._in_vain(vain)):
                 raise self._stuck()
             self.now = events[0][0]
             if self.now > self.horizon:
                 raise self._too_late()
             while events and events[0][0] == self.now:
                 _, kind, order, what = heapq.heappop(events)
-                ticks = ticks + 1 if kind == _TICK else 0
+                vain = vain + 1 if kind in _VAIN else 0
                 if not self.void or order not in self.void:
                     self._handle(kind, what)
             if self.touched and self.router.holding:
@@ -236,7 +238,7 @@ class Simulation:
     def _too_late(self) -> SimulationError:
         return SimulationError(
             f"at {self.now:g} s the steps of these workers are lost in the rounding of the time, as they are after "
-            f"{self.horizon:g} s; {self.left} conversations are left: they have to come earlier "
+            f"{self.horizon:g} s; {counted(self.left, 'conversation')} left: they have to come earlier "
             "(a higher rate, shorter tools)"
         )
 
@@ -265,12 +267,30 @@ class Simulation:
             )
         self._later(seconds, _RETRY, talk)
 
+    def _in_vain(self, vain: int) -> bool:
+        """Whether nothing else is to come that may free somebody: after a tick there is one more, and after a turn was
+        asked about in vain it is again."""
+        return vain > _PATIENCE * len(self.events) and all(one[1] in _VAIN for one in self.events)
+
     def _stuck(self) -> SimulationError:
-        what = f"{self.router.holding} turns are held by {type(self.setup.placement).__name__}"
-        return StuckError(
-            f"nothing can go on at {self.now:.3f} s though {self.left} conversations are left: {what}, "
-            f"{self.gate.waiting} agents wait for admission by {type(self.setup.admission).__name__}"
-        )
+        why = [f"{counted(self.left, 'conversation')} left"]
+        placement, admission = type(self.setup.placement).__name__, type(self.setup.admission).__name__
+        first = self.router.first
+        if first is not None:
+            talk, turn = first, first.conversation.turns[first.turn]
+            free = ", ".join(
+                f"{site.worker.kv.available * site.worker.caps.block_size:,} on worker {site.worker.id}"
+                for site in self.sites
+                if site.decodes and site.lost is None
+            )
+            why.append(
+                f"placement {placement} holds {counted(self.router.holding, 'turn')}, first turn {talk.turn + 1} of "
+                f"conversation {talk.conversation.name}, which needs {turn.prompt + turn.output:,} tokens of KV cache "
+                f"(free: {free or 'none'})"
+            )
+        if self.gate.waiting:
+            why.append(f"{counted(self.gate.waiting, 'agent')} waiting for admission by {admission}")
+        return StuckError(f"nothing can go on at {self.now:.3f} s: {'; '.join(why)}")
 
     # -- admission ---------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import attrs
 
 from mtpo.schedulers.simulator.cluster import Outcome
 from mtpo.schedulers.simulator.metrics import Spread, TurnRecord, spread
+from mtpo.schedulers.traces.workload import counted
 
 
 @attrs.frozen
@@ -141,7 +142,8 @@ def given_up(summary: Summary) -> str | None:
         why.append(f"conversations placed on a lost worker: {summary.abandoned:,}")
     if not summary.ended:
         why.append("so there are no times")
-    return f"{summary.shed:,} of {summary.requests:,} turns were not served{''.join(f', {one}' for one in why)}"
+    of, were = counted(summary.requests, "turn"), "was" if summary.shed == 1 else "were"
+    return f"{summary.shed:,} of {of} {were} not served{''.join(f', {one}' for one in why)}"
 
 
 COLUMNS = (

@@ -96,6 +96,11 @@ class Router:
         """Turns that are held."""
         return sum(map(len, self._lines.values()))
 
+    @property
+    def first(self) -> Talk | None:
+        """The turn that is held for longest, prefilled ones first."""
+        return next((talk for prefilled in (True, False) for talk in self._lines[prefilled]), None)
+
     def ask(self, talk: Talk, now: float) -> PlacementDecision | None:
         """Where a turn goes now, None when it is held. What was decided is done when this returns, but for the work
         itself. Raises :class:`SimulationError` for a decision that can't be carried out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -80,6 +81,12 @@ def load_workload(text: str, format: str | None = None) -> Workload:
     if head in GENERATORS and (colon or not Path(text).exists()):
         return _generate(text, head, tail)
     if format is None:
+        # A file is hardly called like that.
+        near = difflib.get_close_matches(head, GENERATORS, 1)
+        if (near or colon) and not Path(text).exists():
+            close = f", did you mean {near[0]}?" if near else ";"
+            known = f"known: {', '.join(GENERATORS)}; for a file, name its format: {', '.join(FORMATS)}"
+            raise TraceError(f"{text}: there is no generator {head!r}{close} {known}")
         raise TraceError(
             f"{text}: name the format of this file ({', '.join(FORMATS)}), or use a generator "
             f"({', '.join(GENERATORS)}), as in poisson:rate=5,n=1000"
@@ -94,7 +101,11 @@ def _generate(text: str, name: str, arguments: str) -> Workload:
     for part in filter(None, arguments.split(",")):
         key, equals, value = part.partition("=")
         if not equals or key not in GENERATORS[name]:
-            raise TraceError(f"workload {text!r}: {part!r} is not one of {', '.join(GENERATORS[name])}, as key=value")
+            near = difflib.get_close_matches(key, GENERATORS[name], 1)
+            close = f"; did you mean {near[0]}?" if near and key != near[0] else ""
+            raise TraceError(
+                f"workload {text!r}: {part!r} is not one of {', '.join(GENERATORS[name])}, as key=value{close}"
+            )
         if key in values:
             raise TraceError(f"workload {text!r}: {key} is given twice")
         values[key] = value

@@ -19,6 +19,11 @@ class TraceError(ValueError):
     """A workload that can't be read or made; one line: file and line, what is wrong, what was expected."""
 
 
+def counted(count: int, what: str) -> str:
+    """``1 turn``, ``1,024 turns``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 @attrs.frozen
 class Piece:
     """``tokens`` of a sequence whose content, with all before them, the ``tag`` stands for."""

@@ -25,7 +25,7 @@ def test_an_unknown_benchmark_is_named_with_the_known_ones() -> None:
     command = [str(Path(sys.executable).parent / "mtpo"), "bench", "nope"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("mtpo: unknown benchmark 'nope'; known: explore")
+    assert done.stderr.startswith("mtpo: unknown benchmark 'nope'; known: engine, explore")
 
 
 @pytest.mark.parametrize(

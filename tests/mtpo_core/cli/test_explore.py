@@ -51,9 +51,9 @@ def test_what_is_violated_is_shown_with_a_shortest_run_and_the_code_is_1(mtpo: M
 def test_what_is_cut_short_is_unknown_and_the_code_is_3(mtpo: Mtpo, lock_path: Path) -> None:
     said = mtpo("explore", lock_path, "--size", 4, "--limit", 2)
     assert (said.code, said.err) == (3, "")
-    assert ", not complete\n" in said.out
     assert "UNKNOWN  lock.exclusion" in said.out
     assert "stopped at the limit of 2 states" in said.out
+    assert "), not complete: stopped at --limit 2, when the state under way was finished\n" in said.out
 
 
 def test_text_for_people(mtpo: Mtpo, lock_path: Path) -> None:

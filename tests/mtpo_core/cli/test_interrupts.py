@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 import mtpo.proofs.explore as exploring
+import mtpo_core.cli
 from mtpo.proofs.prover import Prover
+from mtpo_core.cli.common import progress, verb
 
 Mtpo = Callable[..., Any]
 
@@ -107,3 +110,44 @@ def test_nothing_to_resume_is_said_at_once(mtpo: Mtpo, monkeypatch: pytest.Monke
     said = mtpo("explore", "kv", "--engine", "numpy", "--checkpoint", tmp_path, "--resume")
     assert (said.code, said.out) == (2, "")
     assert "holds no checkpoint to resume; leave out --resume to begin" in said.err
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("", "mtpo: interrupted; nothing is concluded\n"),
+        (" counting \n  to ten\n", "mtpo: interrupted while counting; to ten; nothing is concluded\n"),
+    ],
+)
+def test_an_interrupted_verb_says_so_in_one_line(at: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    @verb
+    def stopped() -> None:
+        raise KeyboardInterrupt(at)
+
+    with pytest.raises(typer.Exit) as ended:
+        stopped()
+    assert (ended.value.exit_code, *capsys.readouterr()) == (3, "", said)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_an_interrupt_says_what_was_told_last(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    def count(*told: str) -> None:
+        with progress("counting", quiet) as tell:
+            for text in told:
+                tell(text)
+            raise KeyboardInterrupt
+
+    for told, at in (((), "counting"), (("1 of 9", "2 of 9"), "counting: 2 of 9")):
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            count(*told)
+        assert str(stopped.value) == at
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_interrupt_before_a_verb_begins_is_one_line_too(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mtpo_core.cli, "_run", stop)
+    said = mtpo("explore", "kv")
+    assert (said.code, said.out, said.err) == (3, "", "mtpo: interrupted; nothing is concluded\n")

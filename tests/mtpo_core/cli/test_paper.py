@@ -25,6 +25,7 @@ def test_text_and_page(mtpo: Mtpo, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     said = mtpo("paper", "fairbatching", "--quick", *TRACE, "--out", str(page))
     assert said.code in (0, 1)
+    assert said.err == "mtpo paper fairbatching: about a minute\n"
     assert "Claims" in said.out and "P99 TTFT, times lower" in said.out and f"page: {page}" in said.out
     assert "2.29x" in page.read_text() and "arXiv 2510.14392" in said.out
     assert (said.code == 0) == ("  NO  " not in said.out)

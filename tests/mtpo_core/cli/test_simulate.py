@@ -131,7 +131,12 @@ def test_a_trace_from_the_folder_of_traces(mtpo: Mtpo, tmp_path: Path, monkeypat
         (("--step", "nosuch"), "step policy 'nosuch' is not known; known: "),
         (("--step", ","), "--step names no policy"),
         (("--admission", "agent_cap"), "policy 'agent_cap': it needs cap"),
-        (("--placement", "collocated", "--workers", "1+1"), "no worker both prefills and decodes"),
+        (
+            ("--placement", "collocated", "--workers", "1+3"),
+            "--placement collocated computes whole turns on one worker, and with --workers 1+3 no worker both prefills "
+            "and decodes: give --workers 4, or a --placement for both kinds (full_disaggregation, ampd, conserve, ",
+        ),
+        (("--workers", "2+3"), "--placement one_worker computes whole turns on one worker"),
         (("--hardware", "abacus"), "--hardware 'abacus' is not known; known: a100-llama3-8b"),
         (("--workers", "1+"), "--workers is '1+'"),
         (("--capacity", "1,x"), "--capacity is '1,x'"),
@@ -170,7 +175,7 @@ def test_without_workers_there_are_no_times_and_what_was_not_served_is_told(mtpo
     assert (summary["ended"], summary["shed"], summary["violations"]) == (0, 25, 1.0)
     assert {summary[name] for name in ("ttft", "wait", "tpot", "gap", "ttfet", "turn", "late_tokens")} == {None}
     some = mtpo("simulate", *SMALL, "--placement", "collocated", "--workers", "2", "--lose", "0@4")
-    assert "turns were not served, conversations placed on a lost worker: " in some.out.splitlines()[-1]
+    assert "1 of 25 turns was not served, conversations placed on a lost worker: 1" in some.out.splitlines()[-1]
 
 
 @pytest.mark.parametrize("admission", ["concur", "footprint"])
@@ -185,3 +190,8 @@ def test_a_malformed_row_is_named(mtpo: Mtpo, tmp_path: Path) -> None:
     path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,374,44\n2023-11-16 18:15:47,-1,2\n")
     said = mtpo("simulate", "--trace", path, "--format", "azure")
     assert (said.code, said.err) == (2, f"mtpo: {path}:3: ContextTokens is -1, expected at least 1\n")
+
+
+def test_one_is_told_in_the_singular(mtpo: Mtpo) -> None:
+    said = mtpo("simulate", "--trace", "poisson:rate=1,n=1,prompt=20,output=2")
+    assert said.code == 0 and said.out.startswith("poisson:rate=1,n=1,prompt=20,output=2: 1 turn of 1 conversation, ")

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from mtpo.proofs.replay import Run
 from mtpo.proofs.shrink import rechained
-from mtpo.spec.records import Record
-from mtpo_core.log import read_log, redact
+from mtpo.spec.records import GENESIS, Record, canonical, value_digest
+from mtpo_core.log import LoggedRun, read_log, redact
+from mtpo_core.logfile import Row, sha
 from mtpo_core.loglines import export_jsonl, import_jsonl
 
 Mtpo = Callable[..., Any]
@@ -121,6 +123,64 @@ def test_why_a_log_stops_being_a_run_and_a_smaller_one(log: Path, tmp_path: Path
     assert len(small.read_text().splitlines()) < len(list(export_jsonl(forged)))
     found = mtpo("verify", path, "--json")
     assert found.json["unmatched"]["clauses"][0]["remedies"] == ["settle 1.1"]
+
+
+def altered(log: Path, folder: Path, change: Callable[[LoggedRun], tuple[int, dict[str, Any]]]) -> Path:
+    """A log of which one record says something else, chained as if it had always been so."""
+    run = read_log(log)
+    seq, body = change(run)
+    records = [attrs.evolve(r, body={**r.body, **body}) if r.seq == seq else r for r in run.records]
+    rows: list[Row] = []
+    for at, record in enumerate(records):
+        records[at] = attrs.evolve(record, prev=rows[-1].digest if rows else GENESIS)
+        text = canonical(records[at]).decode()
+        rows.append(Row(record.seq, text, sha(text)))
+    path = folder / "altered.mtpo"
+    import_jsonl(export_jsonl(attrs.evolve(run, rows=tuple(rows), records=tuple(records))), path)
+    return path
+
+
+def of_kind(run: LoggedRun, kind: str) -> int:
+    return next(r.seq for r in run.records if r.kind == kind)
+
+
+def test_of_a_bad_field_the_cause_is_told_and_what_it_leaves_open_is_counted(
+    log: Path, tmp_path: Path, mtpo: Mtpo
+) -> None:
+    path = altered(log, tmp_path, lambda run: (of_kind(run, "applied"), {"out": 5}))
+    found = mtpo("verify", path)
+    assert found.code == 1
+    lines = [line for line in found.out.splitlines() if line.startswith("incomplete")]
+    assert len(lines) == 1 and " further properties " in lines[0] and "decided up to record 7, which" in lines[0]
+    said = [line for line in found.out.splitlines() if "record 7" in line and line.startswith("violated")]
+    assert said == ["violated    log.body: record 7 (applied 1.1): field 'out' is not a table by object, each a digest"]
+    every = [line for line in mtpo("verify", path, "--all").out.splitlines() if line.startswith("incomplete")]
+    assert f"incomplete  {len(every) - 1} further properties " in lines[0]
+    assert every[-1] == "incomplete  run.unjudged: record 7: the rules stop here: it can't be understood"
+
+
+def test_of_violations_the_first_by_record_is_told_and_the_others_are_counted(
+    log: Path, tmp_path: Path, mtpo: Mtpo
+) -> None:
+    path = altered(log, tmp_path, lambda run: (of_kind(run, "deliver"), {"ids": [7]}))
+    every = [line for line in mtpo("verify", path, "--all").out.splitlines() if line.startswith("violated    run.")]
+    found = [line for line in every if ": " in line]
+    first = [line for line in mtpo("verify", path).out.splitlines() if line.startswith("violated    run.")]
+    assert [line for line in first if ": " in line] == found[:1] and "(deliver): consumed [7]" in found[0]
+    assert (
+        len(found) == 6
+        and "            5 violations more, which may follow (2 run.consumed" in mtpo("verify", path).out
+    )
+    assert len(mtpo("verify", path, "--json").json["violated"]) == 6
+
+
+def test_a_final_state_is_told_by_its_values(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    def without_x(run: LoggedRun) -> tuple[int, dict[str, Any]]:
+        final = run.records[-1].body["final"]
+        return run.records[-1].seq, {"final": {**final, "x": value_digest(run.salt, None)}}
+
+    found = mtpo("verify", altered(log, tmp_path, without_x))
+    assert found.code == 1 and "run.final-state: record 25 (close): x holds absent, not " in found.out
 
 
 def test_an_interrupt_says_how_far_it_came(log: Path, mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:

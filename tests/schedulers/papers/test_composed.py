@@ -71,5 +71,5 @@ def test_a_rate_that_is_kept_in_one_draw_only_does_not_decide(small: None) -> No
 def test_a_trace_with_too_few_sessions_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     heads = "trace_id,t_s,in_tokens,out_tokens,reused_prefix_tokens,think_time_s,api_time_s"
     (tmp_path / "t.csv").write_text(f"{heads}\na,0,900,5,0,,1\n")
-    with pytest.raises(StudyError, match="1 sessions of at most 400,000 tokens; 8 needed"):
+    with pytest.raises(StudyError, match="1 session of at most 400,000 tokens; 8 needed"):
         study(Options(trace=str(tmp_path / "t.csv")), lambda text: None)

@@ -69,5 +69,5 @@ def test_a_study_of_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_trace_without_conversations_that_fit_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     heads = "trace_id,t_s,in_tokens,out_tokens,reused_prefix_tokens,think_time_s,api_time_s"
     (tmp_path / "t.csv").write_text(f"{heads}\na,0,90000000,5,0,,1\n")
-    with pytest.raises(StudyError, match="0 conversations fit into the KV cache of qwen3-32b-tp8, not 2"):
+    with pytest.raises(StudyError, match="0 conversations small enough for the KV cache of qwen3-32b-tp8; 2 needed"):
         concur.study(Options(trace=str(tmp_path / "t.csv")), lambda text: None)

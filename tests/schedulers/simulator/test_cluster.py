@@ -18,8 +18,9 @@ from mtpo.schedulers.placement.conserve import Ampd, ConServe
 from mtpo.schedulers.placement.failover import Failover
 from mtpo.schedulers.placement.simple import Collocated, FullDisaggregation
 from mtpo.schedulers.simulator.cluster import Outcome, Setup, Simulation, WorkerSetup, simulate
+from mtpo.schedulers.simulator.loss import Loss
 from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime, Transfer
-from mtpo.schedulers.simulator.worker import Caps, SimulationError
+from mtpo.schedulers.simulator.worker import Caps, SimulationError, StuckError
 from mtpo.schedulers.step.fairbatching import FairBatching
 from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.traces.load import load_workload
@@ -267,7 +268,8 @@ class Says:
     [
         (
             PlacementDecision(None, None),
-            "nothing can go on at 0.000 s though 1 conversations are left: 1 turns",
+            "nothing can go on at 0.000 s: 1 conversation left; placement Says holds 1 turn, first turn 1 of "
+            "conversation c0, which needs 23 tokens of KV cache (free: ",
         ),
         (PlacementDecision(7, 7), "placed the prefill of turn 1 of conversation c0 on worker 7: there is none"),
         (PlacementDecision(0, 0), "placed the decode of turn 1 of conversation c0 on worker 0, which does not decode"),
@@ -277,6 +279,28 @@ def test_a_placement_that_cannot_be_carried_out_is_named(decision: PlacementDeci
     with pytest.raises(SimulationError) as caught:
         simulate(talks([(20, 3, 0.0)]), setup(Says(decision), 1, 1))
     assert why in str(caught.value)
+
+
+@attrs.frozen
+class Retries:
+    """Holds every turn and wants to be asked again: for good, or until a time."""
+
+    until: float = math.inf
+
+    def decide(self, seen: PlacementObservation) -> PlacementDecision:
+        if seen.now < self.until:
+            return PlacementDecision(None, None, retry=0.5)
+        return PlacementDecision(0, 0)
+
+
+def test_a_placement_that_retries_for_ever_is_given_up_and_one_that_waits_is_not() -> None:
+    shapes = [(20, 3, 0.0)]
+    with pytest.raises(StuckError, match=r"placement Retries holds 2 turns, first turn 1 of conversation c0, which"):
+        simulate(talks(shapes, shapes), setup(Retries(), 0, 2))
+    assert simulate(talks(shapes, shapes), setup(Retries(2_000.0), 0, 2)).end > 2_000
+    # Something is to come that may change its mind: it is asked again as long as that takes.
+    losing = attrs.evolve(setup(Retries(20_000.0), 0, 2), losses=(Loss(1, 20_000.0),))
+    assert len(simulate(talks(shapes), losing).turns) == 1
 
 
 def test_what_a_policy_raises_is_one_line() -> None:

@@ -80,7 +80,13 @@ def test_agents_grow_their_context_behind_a_shared_system_prompt() -> None:
         ("poisson:prompt=10..5", "prompt is '10..5', expected tokens"),
         ("poisson:prompt=0", "prompt is '0', expected tokens"),
         ("bursts:fano=0.5", "fano is 0.5, expected a number of at least 1"),
-        ("zipf:n=3", "name the format of this file"),
+        (
+            "zipf:n=3",
+            "no generator 'zipf'; known: poisson, gamma, bursts, agents; for a file, name its format: azure, ",
+        ),
+        ("poison:rate=3", "no generator 'poison', did you mean poisson? known: "),
+        ("agent", "did you mean agents?"),
+        ("poisson:rat=3", "did you mean rate?"),
     ],
 )
 def test_a_wrong_option_is_named(text: str, why: str) -> None:
