@@ -10,6 +10,7 @@ All that is compiled is in this file: numba keeps machine code until the file of
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, Final
@@ -29,20 +30,20 @@ LANES: Final = 8
 
 
 def multiply(count: int) -> Any:
-    """For compiled code: the products of ``count`` rows of x with rows of a grouped matrix.
+    """For compiled code: the products of ``count`` rows of x with the rows of a grouped matrix.
 
-    ``f(integers, scales, offsets, x, sums, y, rows, groups)``: addresses, then whole numbers. For row r of the ``rows``
-    of the matrix and t below ``count``, ``y[t, r]`` becomes the product of row r and ``x[t]``. A row of the matrix, and
-    of x, has ``groups`` * 32 elements; a row of ``sums`` holds the sums of the groups of x.
+    ``f(integers, scales, offsets, x, y, rows, groups)``: addresses, then whole numbers. For row r of the ``rows`` of
+    the matrix and t below ``count``, ``y[t, r]`` becomes the product of row r and ``x[t]``. A row of the matrix, and of
+    x, has ``groups`` * 32 elements.
     """
 
-    @intrinsic  # type: ignore[misc, unused-ignore]
-    def product(context, integers, scales, offsets, x, sums, y, rows, groups):  # type: ignore[no-untyped-def]
+    @intrinsic
+    def product(context, integers, scales, offsets, x, y, rows, groups):  # type: ignore[no-untyped-def]
         def generate(lowering, builder, signature, values):  # type: ignore[no-untyped-def]
-            _Product(builder, count, *values)
+            _products(builder, count, *values)
             return lowering.get_dummy_value()
 
-        return types.void(integers, scales, offsets, x, sums, y, rows, groups), generate
+        return types.void(integers, scales, offsets, x, y, rows, groups), generate
 
     return product
 
@@ -50,86 +51,68 @@ def multiply(count: int) -> Any:
 _ANY_ORDER: Final = ("contract", "reassoc", "nsz")
 """What the compiler may do with sums and products: fuse them, and add in another order."""
 
-_I64, _F32 = ir.IntType(64), ir.FloatType()
+_I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 _VECTOR, _BYTES = ir.VectorType(_F32, LANES), ir.VectorType(ir.IntType(8), LANES)
 
 
-class _Product:
-    """Writes the loops over rows and groups. For each row: a vector of partial sums, and what the offsets add."""
+def _products(
+    b: ir.IRBuilder,
+    count: int,
+    integers: Any,
+    scales: Any,
+    offsets: Any,
+    x: Any,
+    y: Any,
+    rows: Any,
+    groups: Any,
+) -> None:
+    """Writes the loops over rows and groups, with vectors of partial sums for each row of x.
 
-    def __init__(
-        self,
-        builder: ir.IRBuilder,
-        count: int,
-        integers: Any,
-        scales: Any,
-        offsets: Any,
-        x: Any,
-        sums: Any,
-        y: Any,
-        rows: Any,
-        groups: Any,
-    ) -> None:
-        self.builder = b = builder
-        integers = b.inttoptr(integers, ir.IntType(8).as_pointer())
-        scales, offsets, x, sums, y = (b.inttoptr(a, _F32.as_pointer()) for a in (scales, offsets, x, sums, y))
-        each = range(count)
-        totals = [cgutils.alloca_once(b, _VECTOR) for _ in each]
-        added = [cgutils.alloca_once(b, _F32) for _ in each]
-        with cgutils.for_range(b, rows) as line:
-            row = line.index
-            for t in each:
-                b.store(ir.Constant(_VECTOR, [0.0] * LANES), totals[t])
-                b.store(ir.Constant(_F32, 0.0), added[t])
-            with cgutils.for_range(b, groups) as loop:
-                at = b.add(b.mul(row, groups), loop.index)
-                scale, offset = self._spread(b.load(b.gep(scales, [at]))), b.load(b.gep(offsets, [at]))
-                weights = [
-                    b.sitofp(self._read(integers, b.add(b.mul(at, _number(GROUP)), _number(v)), _BYTES, 1), _VECTOR)
-                    for v in range(0, GROUP, LANES)
-                ]
-                for t in each:
-                    group = b.add(b.mul(groups, _number(t)), loop.index)
-                    begin = b.mul(group, _number(GROUP))
-                    part = None
-                    for v, weight in enumerate(weights):
-                        term = b.fmul(
-                            weight, self._read(x, b.add(begin, _number(v * LANES)), _VECTOR, 4), flags=_ANY_ORDER
-                        )
-                        part = term if part is None else b.fadd(part, term, flags=_ANY_ORDER)
-                    self._add(totals[t], part, scale)
-                    self._add(added[t], b.load(b.gep(sums, [group])), offset)
-            for t in each:
-                total, lanes = b.load(added[t]), b.load(totals[t])
-                for lane in range(LANES):
-                    total = b.fadd(total, b.extract_element(lanes, _lane(lane)), flags=_ANY_ORDER)
-                b.store(total, b.gep(y, [b.add(b.mul(rows, _number(t)), row)]))
+    A vector of weights becomes fp32 once and is used for all rows of x. With few rows each has several partial sums, so
+    that one addition need not wait for the last.
+    """
+    integers = b.inttoptr(integers, ir.IntType(8).as_pointer())
+    scales, offsets, x, y = (b.inttoptr(address, _F32.as_pointer()) for address in (scales, offsets, x, y))
+    nothing, zero = ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_VECTOR, [0.0] * LANES)
+    everywhere = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
 
-    def _read(self, base: Any, index: Any, kind: ir.Type, align: int) -> Any:
-        place = self.builder.bitcast(self.builder.gep(base, [index]), kind.as_pointer())
-        return self.builder.load(place, align=align)
+    def plus(left: Any, right: Any) -> Any:
+        return b.fadd(left, right, flags=_ANY_ORDER)
 
-    def _spread(self, value: Any) -> Any:
-        nothing = ir.Constant(_VECTOR, ir.Undefined)
-        one = self.builder.insert_element(nothing, value, _lane(0))
-        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    def times(left: Any, right: Any) -> Any:
+        return b.fmul(left, right, flags=_ANY_ORDER)
 
-    def _add(self, place: Any, value: Any, factor: Any) -> None:
-        b = self.builder
-        b.store(b.fadd(b.load(place), b.fmul(value, factor, flags=_ANY_ORDER), flags=_ANY_ORDER), place)
+    def vector(base: Any, index: Any, kind: ir.Type, align: int) -> Any:
+        return b.load(b.bitcast(b.gep(base, [index]), kind.as_pointer()), align=align)
+
+    def spread(place: Any) -> Any:
+        return b.shuffle_vector(b.insert_element(nothing, b.load(place), _I32(0)), nothing, everywhere)
+
+    chains = max(1, min(GROUP // LANES, 8 // count))
+    totals = [[cgutils.alloca_once(b, _VECTOR) for _ in range(chains)] for _ in range(count)]
+    with cgutils.for_range(b, rows) as row:
+        for total in (total for each in totals for total in each):
+            b.store(zero, total)
+        with cgutils.for_range(b, groups) as group:
+            at = b.add(b.mul(row.index, groups), group.index)
+            scale, offset = spread(b.gep(scales, [at])), spread(b.gep(offsets, [at]))
+            for number, part in enumerate(range(0, GROUP, LANES)):
+                small = vector(integers, b.add(b.mul(at, _I64(GROUP)), _I64(part)), _BYTES, 1)
+                weight = plus(times(b.sitofp(small, _VECTOR), scale), offset)
+                for t, each in enumerate(totals):
+                    place = b.mul(b.add(b.mul(groups, _I64(t)), group.index), _I64(GROUP))
+                    term = times(weight, vector(x, b.add(place, _I64(part)), _VECTOR, 4))
+                    b.store(plus(b.load(each[number % chains]), term), each[number % chains])
+        for t, each in enumerate(totals):
+            lanes = functools.reduce(plus, (b.load(total) for total in each))
+            found = b.extract_element(lanes, _I32(0))
+            for lane in range(1, LANES):
+                found = plus(found, b.extract_element(lanes, _I32(lane)))
+            b.store(found, b.gep(y, [b.add(b.mul(rows, _I64(t)), row.index)]))
 
 
-def _number(value: int) -> ir.Constant:
-    return ir.Constant(_I64, value)
-
-
-def _lane(value: int) -> ir.Constant:
-    return ir.Constant(ir.IntType(32), value)
-
-
-_one, _two, _three, _four = (multiply(count) for count in range(1, 5))
-_AT_ONCE: Final = 4
-"""Rows for which the weights are read together: with the weights they fill the registers."""
+_one, _two, _three, _four, _eight = (multiply(count) for count in (1, 2, 3, 4, 8))
+"""With as many sums and a vector of weights, its scale and its offset, 16 registers are enough."""
 
 
 def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -145,33 +128,28 @@ def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 @_compiled()
-def _product(integers: Any, scales: Floats, offsets: Floats, x: Floats, sums: Floats, y: Floats) -> None:
-    """y = x @ weights.T; ``sums`` are those of the groups of x."""
+def _product(integers: Any, scales: Floats, offsets: Floats, x: Floats, y: Floats) -> None:
+    """y = x @ weights.T."""
     rows, matrix, groups = x.shape[0], scales.shape[0], scales.shape[1]
     q, d, m = integers.ctypes.data, scales.ctypes.data, offsets.ctypes.data
-    for t in range(0, rows, _AT_ONCE):
-        a, s, o = x[t:].ctypes.data, sums[t:].ctypes.data, y[t:].ctypes.data
-        if rows - t == 1:
-            _one(q, d, m, a, s, o, matrix, groups)
-        elif rows - t == 2:
-            _two(q, d, m, a, s, o, matrix, groups)
-        elif rows - t == 3:
-            _three(q, d, m, a, s, o, matrix, groups)
+    t = 0
+    while t < rows:
+        a, o, left = x[t:].ctypes.data, y[t:].ctypes.data, rows - t
+        if left >= 8:
+            _eight(q, d, m, a, o, matrix, groups)
+            t += 8
+        elif left >= 4:
+            _four(q, d, m, a, o, matrix, groups)
+            t += 4
+        elif left == 3:
+            _three(q, d, m, a, o, matrix, groups)
+            t += 3
+        elif left == 2:
+            _two(q, d, m, a, o, matrix, groups)
+            t += 2
         else:
-            _four(q, d, m, a, s, o, matrix, groups)
-
-
-@_compiled(fastmath=set(_ANY_ORDER))
-def _summed(x: Floats) -> Floats:
-    """The sum of each group of x."""
-    sums = np.empty((x.shape[0], x.shape[1] // GROUP), np.float32)
-    for t in range(x.shape[0]):
-        for g in range(sums.shape[1]):
-            total = np.float32(0)
-            for j in range(GROUP):
-                total += x[t, g * GROUP + j]
-            sums[t, g] = total
-    return sums
+            _one(q, d, m, a, o, matrix, groups)
+            t += 1
 
 
 @_compiled(fastmath=set(_ANY_ORDER))
@@ -203,27 +181,46 @@ def _attended(
 ) -> None:
     """One head of one row over the blocks in ``table``: softmax(query keys / sqrt(size)) values, into ``out``.
 
-    ``scores`` has as many elements as the context; what it holds before does not matter.
+    ``scores`` has as many elements as the context; what it holds before does not matter. Four positions are taken
+    together: their sums don't wait for each other, and ``out`` is read and written once for all of them.
     """
-    size, length = query.shape[0], keys.shape[1]
+    size, length, context = query.shape[0], keys.shape[1], len(scores)
     scale = np.float32(1.0 / math.sqrt(size))
-    best = np.float32(-math.inf)
-    for p in range(len(scores)):
-        key = keys[table[p // length], p % length, head]
-        dot = np.float32(0)
-        for j in range(size):
-            dot += query[j] * key[j]
-        scores[p] = dot * scale
-        best = max(best, scores[p])
+    for begin in range(0, context, length):
+        block, count = keys[table[begin // length]], min(length, context - begin)
+        for p in range(0, count - 3, 4):
+            first = second = third = fourth = np.float32(0)
+            for j in range(size):
+                first += query[j] * block[p, head, j]
+                second += query[j] * block[p + 1, head, j]
+                third += query[j] * block[p + 2, head, j]
+                fourth += query[j] * block[p + 3, head, j]
+            at = begin + p
+            scores[at], scores[at + 1], scores[at + 2], scores[at + 3] = first, second, third, fourth
+        for p in range(count - count % 4, count):
+            dot = np.float32(0)
+            for j in range(size):
+                dot += query[j] * block[p, head, j]
+            scores[begin + p] = dot
+    best = scores.max()
     total = np.float32(0)
-    for p in range(len(scores)):
-        scores[p] = np.exp(scores[p] - best)
+    for p in range(context):
+        scores[p] = np.exp((scores[p] - best) * scale)
         total += scores[p]
     out[:] = 0
-    for p in range(len(scores)):
-        weight, value = scores[p] / total, values[table[p // length], p % length, head]
-        for j in range(size):
-            out[j] += weight * value[j]
+    for begin in range(0, context, length):
+        block, count = values[table[begin // length]], min(length, context - begin)
+        for p in range(0, count - 3, 4):
+            at = begin + p
+            first, second, third, fourth = scores[at], scores[at + 1], scores[at + 2], scores[at + 3]
+            for j in range(size):
+                left = first * block[p, head, j] + second * block[p + 1, head, j]
+                out[j] += left + (third * block[p + 2, head, j] + fourth * block[p + 3, head, j])
+        for p in range(count - count % 4, count):
+            for j in range(size):
+                out[j] += scores[begin + p] * block[p, head, j]
+    for j in range(size):
+        out[j] /= total
 
 
 @_compiled(fastmath=set(_ANY_ORDER))
@@ -256,7 +253,7 @@ def forward(
     scores = np.empty(contexts.max(), np.float32)
     for i in range(layers):
         _normed(x, norms_in[i], epsilon, normed)
-        _product(qkv[0][i], qkv[1][i], qkv[2][i], normed, _summed(normed), mixed)
+        _product(qkv[0][i], qkv[1][i], qkv[2][i], normed, mixed)
         for t in range(rows):
             _rotated(mixed[t], heads + kv_heads, size, cos[t], sin[t])
             block, offset = slots[t] // length, slots[t] % length
@@ -269,17 +266,17 @@ def forward(
                 query, into = mixed[t, h * size : (h + 1) * size], attended[t, h * size : (h + 1) * size]
                 group = h * kv_heads // heads
                 _attended(query, keys[i], values[i], tables[t], group, scores[: contexts[t]], into)
-        _product(out[0][i], out[1][i], out[2][i], attended, _summed(attended), projected)
+        _product(out[0][i], out[1][i], out[2][i], attended, projected)
         x += projected
         _normed(x, norms_mid[i], epsilon, normed)
-        _product(gate_up[0][i], gate_up[1][i], gate_up[2][i], normed, _summed(normed), gates)
+        _product(gate_up[0][i], gate_up[1][i], gate_up[2][i], normed, gates)
         for t in range(rows):
             for j in range(ffn):
                 gate = gates[t, j]
                 active[t, j] = gate / (np.float32(1) + np.exp(-gate)) * gates[t, ffn + j]
-        _product(down[0][i], down[1][i], down[2][i], active, _summed(active), projected)
+        _product(down[0][i], down[1][i], down[2][i], active, projected)
         x += projected
     _normed(x, norm, epsilon, normed)
     logits = np.empty((rows, head[0].shape[0]), np.float32)
-    _product(head[0], head[1], head[2], normed, _summed(normed), logits)
+    _product(head[0], head[1], head[2], normed, logits)
     return logits
