@@ -55,7 +55,7 @@ MTPO: Final = (
         "notify",
         "SCCP 3, rw",
         "A reader whose premise changed is told, low to high only, with the value at its position.",
-        "settle settle.note:= one-way premise-fresh-or-notified settled-told deliver.saw:=",
+        "settle settle.note:= one-way premise-fresh-or-notified settled-told told-when-settled deliver.saw:=",
     ),
     _mtpo(
         "consume",
@@ -93,10 +93,12 @@ MTPO: Final = (
     ),
     _mtpo(
         "progress",
-        "SCCP 4, progress",
+        "SCCP 4, progress; ours, F29",
         "Nobody waits for a successor; repairs end, notifications are used up, every agent commits.",
-        "repair-ends notes-consumed withdrawals-end agents-advance undo-enabled",
-        "The bounds (a repair graph of depth n - 1, a makespan no worse than serial) are no formulas here.",
+        "repair-ends notes-consumed withdrawals-end agents-advance undo-enabled no-wait-for-successors "
+        "moved-from-below",
+        "A write acts in place, and so waits for an open repair that has its objects, whosever it is. The bounds (a "
+        "repair graph of depth n - 1, a makespan no worse than serial) are no formulas here.",
     ),
     _mtpo(
         "individual-success",
@@ -132,7 +134,7 @@ MTPO: Final = (
     ),
     _mtpo(
         "locks",
-        "ours, F3 and F4",
+        "ours, F24, F29 and F30",
         "A repair locks what it touches: nobody sees its middle, and premises are judged at its end.",
         "repair-atomic locks-held locks-needed settle read.settled call.unlocked call.locks-all call.locks-only "
         "retract.unlocked retract.locks-all retract.locks-only deliver.settled lemma-repair lemma-acting "
@@ -141,9 +143,10 @@ MTPO: Final = (
     ),
     _mtpo(
         "abort",
-        "ours, F9",
+        "ours, F9 and F31",
         "An agent that dies or gives up retracts its writes and counts as an empty commit.",
-        "abort commit.retracted abort-undone lemma-aborted lemma-retracting reach-aborted reach-kept",
+        "abort commit.retracted abort-undone redone.author-there aborted-act-no-more lemma-aborted lemma-retracting "
+        "reach-aborted reach-kept",
     ),
     _mtpo(
         "invariants-of-proof",

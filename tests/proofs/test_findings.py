@@ -529,3 +529,52 @@ def test_f29_an_agent_is_told_though_a_repair_of_its_successor_has_halted():
     assert [c.id for c in at.refused(state, Step("deliver", (1,)))] == ["mtpo.deliver.settled"]
     for clause in ("read.settled", "deliver.settled"):
         assert fate(f"mtpo.{clause}").killed_by, "the middle of a repair from below is seen"
+
+
+def blind_writes(author, writes, replay):
+    """Two agents and blind writes on two objects, given as ``x``, ``y`` or ``xy``."""
+    calls = len(author)
+    constants = {
+        "origin": [0],
+        "author": author,
+        "reads": [0] * (2 * calls),
+        "writes": [1, 1, *(int(o in footprint) for footprint in writes for o in "xy")],
+        "invertible": [1] * calls,
+        "given": [0, 0],
+        "accepts": [0] * (4 * calls),
+        "replay": [int(replay)],
+    }
+    at = Instance(mtpo, {Agent: 2, Call: calls, Piece: 2, Result: 2}, constants)
+    return at, at.initial()
+
+
+def perform(at, state, *steps):
+    for action, *args in steps:
+        step = Step(action, tuple(args))
+        assert not at.refused(state, step), step
+        at.perform(state, step)
+        assert not at.violated(state), step
+
+
+def test_f30_an_author_is_not_told_of_half_a_repair():
+    at, state = blind_writes([0, 0, 1, 1], ("xy", "x", "y"), replay=False)
+    none, x, y = (0,) * 4, (1, 0), (0, 1)
+    perform(at, state, ("launch", 0), ("launch", 1))
+    perform(at, state, ("call", 2, none, x), ("applied", 2, x), ("settle", 2))
+    perform(at, state, ("call", 3, none, y), ("applied", 3, y), ("settle", 3))
+    perform(at, state, ("call", 1, (0, 0, 1, 1), (1, 1)), ("undone", 3), ("undone", 2), ("applied", 1, (0, 0)))
+    perform(at, state, ("cancelled", 2))
+    assert at.value(state, "note", 2) and at.value(state, "pending", 3)
+    assert [c.id for c in at.refused(state, Step("deliver", (1,)))] == ["mtpo.deliver.settled"]
+    perform(at, state, ("cancelled", 3), ("settle", 1), ("deliver", 1))
+    assert fate("mtpo.deliver.settled~3").killed_by == ("mtpo.repair-atomic",), "where premises alone are waited for"
+
+
+def test_f31_what_an_aborted_agent_did_is_not_redone():
+    at, state = blind_writes([0, 0, 1], ("x", "x"), replay=True)
+    none, x = (0,) * 3, (1, 0)
+    perform(at, state, ("launch", 0), ("launch", 1), ("call", 2, none, x), ("applied", 2, x), ("settle", 2))
+    perform(at, state, ("call", 1, (0, 0, 1), x), ("undone", 2), ("abort", 1), ("applied", 1, (0, 0)))
+    assert [c.id for c in at.refused(state, Step("redone", (2, x)))] == ["mtpo.redone.author-there"]
+    perform(at, state, ("stranded", 2), ("settle", 1), ("finish", 0), ("commit", 0), ("commit", 1))
+    assert "mtpo.aborted-act-no-more" in fate("mtpo.redone.author-there").killed_by
