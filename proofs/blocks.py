@@ -79,9 +79,7 @@ def propagated(lines: Sequence[str]) -> list[str]:
         if not scopes or scopes[-1][0] < depth:
             scopes.append((depth, dict(scopes[-1][1]) if scopes else {}))
         names = scopes[-1][1]
-        found = re.fullmatch(r"(\w+) = (.*)", line[depth:])
-        loop = re.match(r"for (\w+)(?:, (\w+))? in ", line[depth:])
-        given = [found[1]] if found else [n for n in loop.groups() if n] if loop else []
+        found, given = re.fullmatch(r"(\w+) = (.*)", line[depth:]), _given(line[depth:])
         text = line[depth + len(found[1]) :] if found else line[depth:]
         known = {name: other for name, other in names.items() if found or name not in given}
         text = re.sub(r"\b[^\W\d]\w*\b", lambda m, known=known: known.get(m[0], m[0]), text)  # type: ignore[misc]
@@ -92,6 +90,49 @@ def propagated(lines: Sequence[str]) -> list[str]:
         else:
             out.append(f"{line[:depth]}{found[1] if found else ''}{text}")
     return out
+
+
+def _given(line: str) -> list[str]:
+    """The names that a line gives, those of tests apart."""
+    found = re.match(r"for (\w+)(?:, (\w+))? in |(\w+) = ", line)
+    return [name for name in found.groups() if name] if found else []
+
+
+_PLACE: Final = re.compile(r"(?<![\w)*])\w+\*n_\w+\+\w+(?![\w(.\[])")
+_READ: Final = re.compile(r"[csp]_\w+(?:\[\w+\]|\.get\(\w+, (?:\w+|\w+\[\w+\])\))")
+
+
+def shared(lines: Sequence[str]) -> list[str]:
+    """The same code with what is read twice, and places that are computed twice, read and computed once: of code that
+    changes nothing."""
+    out: list[str] = []
+    scopes: list[tuple[int, dict[str, str]]] = []
+    count = 0
+    for number, line in enumerate(lines):
+        depth = len(line) - len(line.lstrip())
+        while scopes and scopes[-1][0] > depth:
+            scopes.pop()
+        if not scopes or scopes[-1][0] < depth:
+            scopes.append((depth, dict(scopes[-1][1]) if scopes else {}))
+        known, text = scopes[-1][1], line[depth:]
+        for expression in _PLACE.findall(text):
+            if expression in known or text.startswith("el"):
+                continue
+            end = next((n for n in range(number + 1, len(lines)) if not lines[n].startswith(line[:depth])), len(lines))
+            if sum(expression in _PLACE.findall(other) for other in lines[number:end]) + text.count(expression) > 2:
+                known[expression] = f"at{count}"
+                out.append(f"{line[:depth]}at{count} = {expression}")
+                count += 1
+        text = _PLACE.sub(lambda m, known=known: known.get(m[0], m[0]), text)  # type: ignore[misc]
+        found = re.fullmatch(r"(\w+) = (.*)", text)
+        text = _READ.sub(lambda m, known=known: known.get(m[0], m[0]), text)  # type: ignore[misc]
+        for name in _given(text):
+            for expression in [e for e, at in known.items() if at == name or re.search(rf"\b{name}\b", e)]:
+                del known[expression]
+        if found and _READ.fullmatch(found[2]) and text.endswith(found[2]):
+            known[found[2]] = found[1]
+        out.append(line[:depth] + text)
+    return propagated(out)
 
 
 def rename(literal: Any, names: Mapping[Any, Any]) -> Any:

@@ -139,6 +139,13 @@ class Catalogue:
         self.places: dict[tuple[tuple[type[Term], ...], tuple[str, ...]], str] = {}
         """Places that have a name in the code being made, by sorts and arguments."""
 
+    def few(self, symbol: str) -> bool:
+        """Whether a derived relation holds of few elements: of those for which a narrow variable has a value."""
+        return any(
+            d.symbol == symbol and {a.symbol for a in d.literals if isinstance(a, Atom)} <= {*self.narrow}
+            for d in self.derived.values()
+        )
+
     def apart(self, blocks: Iterable[Sequence[str]], shared: Iterable[str] = ()) -> list[str]:
         """The lines of all blocks, in each of which variables have names of their own, but for the ``shared``."""
         known = (
@@ -313,7 +320,8 @@ class Catalogue:
             operands = [*atom.args] + ([] if atom.value is None else [atom.value])
             named = ["x" if o == subject else keys.setdefault(o, f"k{len(keys)}") for o in operands]
             value = None if atom.value is None else named.pop()
-            shape.append(Atom(atom.symbol, False, tuple(named), value, atom.positive))
+            own = Atom(atom.symbol, False, tuple(named), value, atom.positive)
+            shape += [] if own in shape else [own]  # it may be asked of before and after the step
         sorts = dict[str, type[Term]]()
         for atom in shape:
             signature = self.signatures[atom.symbol]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.blocks import TAB, indented, merged, propagated, rename
+from mtpo.proofs.blocks import TAB, indented, merged, propagated, rename, shared
 from mtpo.proofs.catalogue import STILL, Catalogue, Derived, Index, Moved, code, size_name
 from mtpo.proofs.deltas import Deltas
 from mtpo.proofs.disjuncts import (
@@ -261,7 +261,7 @@ class Compiler:
                 write += [change] if relation is None else [f"if {place} in {relation}:", f"{TAB}{change}"]
         clear = [f"h_{name}.clear()" for name in moved]
         check = f"check_{action.name}({', '.join(params)})"
-        return [find[0], *indented(clear), *find[1:], *indented([*write, check])]
+        return [find[0], *indented(clear), *shared(propagated([*find[1:], *indented(write)])), *indented([check])]
 
     def _differences(self, update: Update, number: int, params: Sequence[str]) -> list[str]:
         """Code that appends (place, value) of every cell that the update changes."""
@@ -525,7 +525,9 @@ def _tidy(lines: Iterable[str]) -> list[str]:
     body: list[str] = []
     for line in (*lines, "def"):
         if not line.startswith(TAB):
-            out += propagated(body) if out and out[-1].startswith(("def set_", "def update_")) else body
+            changes = bool(out) and out[-1].startswith(("def set_", "def update_"))
+            looks = bool(out) and out[-1].startswith(("def check_", "def guard_", "def q", "def still"))
+            out += propagated(body) if changes else shared(body) if looks else body
             out.append(line)
             body = []
         else:

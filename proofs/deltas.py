@@ -23,6 +23,7 @@ from mtpo.proofs.disjuncts import (
     Disjunct,
     Literal,
     Never,
+    consistent,
     free,
     inner_atoms,
     name_of,
@@ -74,7 +75,8 @@ class Deltas:
                 self._prepare(found)
         for place, property in enumerate(self.steps):
             for found in compiler.cases(property.formula, False):
-                self._step(place, found)
+                for part in _split(found):
+                    self._step(place, part)
         for place, property in enumerate(self.invariants):
             for found in compiler.cases(property.formula, False):
                 self._invariant(place, self.catalogue.prepared(found))
@@ -361,6 +363,30 @@ def _pairs(found: Disjunct) -> list[tuple[Atom, list[Literal], bool | None]]:
                 if {x.left, x.right} == {new.value, old.value}:
                     out.append((new, [x] if x.op == "ne" else [], None))
     return out
+
+
+def _split(found: Disjunct) -> list[Disjunct]:
+    """The disjunct in parts that each say of one cell that it has changed: where ``f(g(x))`` has, either ``g(x)`` has,
+    or ``f`` at the same place."""
+    if _pairs(found):
+        return [found]
+    own = {x.value: x for x in found.literals if isinstance(x, Atom) and isinstance(x.value, str) and not x.rigid}
+    for x in found.literals:
+        if not isinstance(x, Compare) or x.op != "ne" or x.left not in own or x.right not in own:
+            continue
+        one, other = own[x.left], own[x.right]
+        for s, t in zip(one.args, other.args, strict=False):
+            inner = [own[arg] for arg in (s, t) if isinstance(arg, str) and arg in own]
+            if one.symbol != other.symbol or s == t or len(inner) < 2:
+                continue
+            same = (inner[0].symbol, inner[0].args) == (inner[1].symbol, inner[1].args)
+            if not same or any(isinstance(y, Never) and t in free(y) for y in found.literals):
+                continue
+            literals = [y if isinstance(y, Never) else rename(y, {t: s}) for y in found.literals]
+            rest = consistent(Disjunct(found.variables, tuple(literals)))
+            changed = attrs.evolve(found, literals=(*found.literals, Compare("ne", s, t)))
+            return [changed, *([] if rest is None else _split(rest))]
+    return [found]
 
 
 def _parted(found: Disjunct) -> tuple[Disjunct, Disjunct]:

@@ -211,6 +211,8 @@ class Search:
             cost += 3
         if few:
             cost -= 0.75
+        elif not keyed and any(a.positive and self.catalogue.few(a.symbol) for a in chosen):
+            cost = 1.6
         settled: tuple[Literal, ...] = (*chosen, *bounds)
         if bounds:
             if found.startswith("i"):
