@@ -7,6 +7,7 @@ what a picture points at.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ import attrs
 from mtpo.proofs.verdicts import element
 from mtpo.spec.concrete import Instance, State, evaluate
 from mtpo.spec.language import Property, Term, conjuncts, show
-from mtpo.spec.terms import Bool, Int, Sort
+from mtpo.spec.terms import Bool, Int, Sort, names_for
 
 Env = dict[Any, Any]
 Cell = tuple[int, int]
@@ -56,7 +57,7 @@ def why_false(property: Property, instance: Instance, state: State, after: State
     for part in conjuncts(property.formula):
         if not evaluate(part, instance, state, {}, after):
             search = _Search(instance, state, after)
-            search.explain(part, {})
+            search.explain(part, {}, {})
             found.append(search.reason(show(part)))
     return found
 
@@ -76,28 +77,29 @@ class _Search:
     def value(self, term: Term, env: Env) -> int:
         return evaluate(term, self.instance, self.state, env, self.after)
 
-    def explain(self, term: Term, env: Env) -> None:
-        """Collect what makes the term have the value that it has."""
+    def explain(self, term: Term, env: Env, names: Mapping[Term, str]) -> None:
+        """Collect what makes the term have the value that it has; ``names`` are those of the variables in scope."""
         holds = bool(self.value(term, env))
         match term.op:
             case "not":
-                self.explain(term.args[0], env)
+                self.explain(term.args[0], env, names)
             case "and" | "or":
                 decisive = term.op == "or"
                 if holds == decisive:
-                    self.explain(next(a for a in term.args if bool(self.value(a, env)) == decisive), env)
+                    self.explain(next(a for a in term.args if bool(self.value(a, env)) == decisive), env, names)
                 else:
                     for arg in term.args:
-                        self.explain(arg, env)
+                        self.explain(arg, env, names)
             case "forall" | "exists" if holds == (term.op == "exists"):
                 inner = next(e for e in self._points(term, env) if bool(self.value(term.args[0], e)) == holds)
+                names = names_for(term.data, names)
                 for variable in term.data:
-                    name = str(variable.data[0])
+                    name = names[variable]
                     self.where.setdefault(name, Fact(name, element(variable.sort, inner[variable])))
-                self.explain(term.args[0], inner)
+                self.explain(term.args[0], inner, names)
             case "eq" if term.args[0].sort is Bool:
                 for arg in term.args:
-                    self.explain(arg, env)
+                    self.explain(arg, env, names)
             case "lit":
                 pass
             case _:
@@ -135,5 +137,11 @@ class _Search:
 def _at(term: Term, env: Mapping[Any, Any]) -> Term:
     """The term with elements in place of the variables that stand for them, to be shown."""
     if term.op == "bound":
-        return term.sort("bound", (), (element(term.sort, env[term]), -1)) if term in env else term
+        return _element(term.sort, env[term]) if term in env else term
     return term.sort(term.op, tuple(_at(arg, env) for arg in term.args), term.data) if term.args else term
+
+
+@functools.cache
+def _element(sort: type[Term], value: int) -> Term:
+    """An element as a term, to be shown: one term, or it would be two of one name."""
+    return sort("bound", (), (element(sort, value), -1))

@@ -14,6 +14,7 @@ from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import every_instance, mtpo_instance
 from mtpo.proofs.picture import Case, page_of, pictures_of, reasons_of, timeline_of, write_picture
 from mtpo.proofs.verdicts import Trace
+from mtpo.proofs.why import why_false
 from mtpo.spec.concrete import Instance, evaluate
 from mtpo.spec.language import Bool, Sort, Spec, forall, require
 from mtpo.spec.mtpo import mtpo
@@ -143,6 +144,30 @@ def hostile() -> Case:
     spec.invariant("hostile.none")(none)
     instance, initial = every_instance(spec, {thing: 2})
     return Case(run_to(spec, instance, initial), "hostile.none")
+
+
+def test_variables_of_one_name_are_two_and_an_element_is_one() -> None:
+    spec = Spec("pairs")
+
+    class Item(Sort):
+        "an item"
+
+    likes = spec.var("likes", Item, Item, init=lambda x, y: True)
+
+    def none_liked(who: Any) -> Any:
+        return forall(Item, lambda x: ~(likes(who, who) & likes(who, x)))
+
+    @spec.invariant("pairs.nobody")
+    def nobody() -> Bool:
+        return forall(Item, lambda x: none_liked(x))
+
+    at = Instance(spec, {Item: 1})
+    (reason,) = why_false(spec.properties["pairs.nobody"], at, at.freeze(at.initial()))
+    assert reason.lines() == [
+        "false: forall x: Item. forall x_2: Item. ~(likes(x, x) & likes(x, x_2))",
+        "for x = item0, x_2 = item0",
+        "where likes(item0, item0) is true",
+    ]
 
 
 def test_hostile_names_are_text(tmp_path: Path) -> None:
