@@ -1,4 +1,4 @@
-"""A few decodes in one step on a CPU, without PyTorch: what :mod:`mtpo.engine.kernels.decode` computes, for a model.
+"""Small batches on a CPU, decodes above all, without PyTorch: :mod:`mtpo.engine.kernels.decode` for a model.
 
 What a pass through PyTorch costs beside the products (a gather of the blocks of each sequence, hundreds of calls) is
 longer than the products there; this one attends in place, through the block tables. The formulas and their order are
@@ -35,31 +35,33 @@ class Decoder:
     down: Matrices
     head: Matrices
 
-    most_rows: ClassVar[int] = 8
+    most_rows: ClassVar[int] = 16
     """Rows up to which this is used; for more, fp32 products that read the weights once for all of them are faster."""
 
     def logits(
         self,
         x: Floats,
-        cos: Floats,
-        sin: Floats,
+        angles: tuple[Floats, Floats],
+        positions: Whole,
         slots: Whole,
         tables: Sequence[Whole],
-        contexts: Sequence[int],
+        owners: Whole,
+        wanted: Whole,
         kv: tuple[Floats, Floats],
     ) -> Floats:
-        """The logits (rows, vocab) of one token of each of several sequences; writes their keys and values.
+        """The logits (wanted, vocab) of some rows of a batch; writes the keys and values of all of them.
 
-        ``x`` (rows, hidden), the embedded tokens, is overwritten. ``cos``, ``sin``: (rows, head_dim). ``slots``: where
-        each one's keys and values go. ``tables``: the blocks of each sequence. ``contexts``: the length of each, this
-        token included. ``kv``: keys and values, each (layers, blocks, block_size, kv_heads, head_dim).
+        ``x`` (rows, hidden), the embedded tokens, is overwritten. ``angles``: cosines and sines of each row, (rows,
+        head_dim). ``slots``: where each one's keys and values go. ``tables``: the blocks of each sequence; ``owners``:
+        whose row each one is, an index of ``tables``. A row sees its sequence up to its own of the ``positions``.
+        ``kv``: keys and values, each (layers, blocks, block_size, kv_heads, head_dim).
         """
         places = np.zeros((len(tables), max(len(table) for table in tables)), np.int64)
         for row, table in zip(places, tables, strict=True):
             row[: len(table)] = table
         norms = (self.norms_in, self.norms_mid, self.norm, self.epsilon)
         weights = (self.qkv, self.out, self.gate_up, self.down, self.head)
-        found: Floats = forward(x, cos, sin, slots, places, np.array(contexts), *kv, norms, weights)
+        found: Floats = forward(x, *angles, positions, slots, places, owners, wanted, *kv, norms, weights)
         return found
 
 

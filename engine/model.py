@@ -110,7 +110,7 @@ class Llama:
             )
         self._cos, self._sin = self._rotary()
         self.decoder = self._decoder(files) if (device, dtype) == ("cpu", torch.float32) else None
-        """What computes a batch of a few decodes, where the weights were read in small integers."""
+        """What computes small batches, where the weights were read in small integers."""
 
     def _decoder(self, files: ModelFiles) -> Decoder | None:
         from mtpo.engine.decoder import decoder  # loads a compiler, which other machines have no need of
@@ -131,7 +131,7 @@ class Llama:
     def forward(self, batch: Batch, store: KVStore) -> torch.Tensor:
         """Logits (fp32) of the wanted rows, shape (wanted, vocab). Writes the keys and values of every row."""
         config, rows = self.config, batch.tokens.shape[0]
-        if self.decoder is not None and rows == len(batch.segments) <= self.decoder.most_rows:
+        if self.decoder is not None and rows <= self.decoder.most_rows:
             return self._decode(self.decoder, batch, store)
         widths = [config.heads, config.kv_heads, config.kv_heads]
         x = F.embedding(batch.tokens, self.embedding)
@@ -154,17 +154,19 @@ class Llama:
         return self.head(self._rms(last, self.norm)).float()
 
     def _decode(self, decoder: Decoder, batch: Batch, store: KVStore) -> torch.Tensor:
-        """The same for a batch with one row of each sequence."""
+        """The same for a small batch."""
+        counts = torch.tensor([segment.stop - segment.start for segment in batch.segments])
         logits = decoder.logits(
             F.embedding(batch.tokens, self.embedding).numpy(),
-            self._cos[batch.positions].numpy(),
-            self._sin[batch.positions].numpy(),
+            (self._cos[batch.positions].numpy(), self._sin[batch.positions].numpy()),
+            batch.positions.numpy(),
             batch.slots.numpy(),
             [segment.blocks.numpy() for segment in batch.segments],
-            [segment.context for segment in batch.segments],
+            torch.arange(len(counts)).repeat_interleave(counts).numpy(),
+            batch.wanted.numpy(),
             (store.keys.numpy(), store.values.numpy()),
         )
-        return torch.from_numpy(logits)[batch.wanted]
+        return torch.from_numpy(logits)
 
     def _attend(self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Causal attention of one sequence's rows over its blocks; shape (rows, heads * head_dim)."""

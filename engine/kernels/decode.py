@@ -1,4 +1,4 @@
-"""A decode step on a CPU in compiled code: a whole forward pass, with the weights in groups and the cache paged.
+"""A small batch on a CPU in compiled code: a whole forward pass, with the weights in groups and the cache paged.
 
 A decode step reads every weight once and uses it for a few rows only, so its time is that of reading the weights. Kept
 as the file has them, in 8 bits and not in 32, they are read in a quarter of the time; each weight is turned into fp32
@@ -228,15 +228,17 @@ def forward(
     x: Floats,
     cos: Floats,
     sin: Floats,
+    positions: Whole,
     slots: Whole,
     tables: Whole,
-    contexts: Whole,
+    owners: Whole,
+    wanted: Whole,
     keys: Floats,
     values: Floats,
     norms: Any,
     weights: Any,
 ) -> Floats:
-    """The logits (rows, vocab) of x, embedded tokens; see :meth:`mtpo.engine.decoder.Decoder.logits`.
+    """The logits (wanted, vocab) of x, embedded tokens; see :meth:`mtpo.engine.decoder.Decoder.logits`.
 
     ``norms``: those before attention and before the FFN (layers, hidden), the last (hidden), epsilon. ``weights``: QKV,
     output, gate above up, down, each layer by layer, and the head, as integers, scales and offsets.
@@ -250,7 +252,7 @@ def forward(
     mixed = np.empty((rows, (heads + 2 * kv_heads) * size), np.float32)
     attended = np.empty((rows, heads * size), np.float32)
     gates, active = np.empty((rows, 2 * ffn), np.float32), np.empty((rows, ffn), np.float32)
-    scores = np.empty(contexts.max(), np.float32)
+    scores = np.empty(positions.max() + 1, np.float32)
     for i in range(layers):
         _normed(x, norms_in[i], epsilon, normed)
         _product(qkv[0][i], qkv[1][i], qkv[2][i], normed, mixed)
@@ -265,7 +267,7 @@ def forward(
             for h in range(heads):
                 query, into = mixed[t, h * size : (h + 1) * size], attended[t, h * size : (h + 1) * size]
                 group = h * kv_heads // heads
-                _attended(query, keys[i], values[i], tables[t], group, scores[: contexts[t]], into)
+                _attended(query, keys[i], values[i], tables[owners[t]], group, scores[: positions[t] + 1], into)
         _product(out[0][i], out[1][i], out[2][i], attended, projected)
         x += projected
         _normed(x, norms_mid[i], epsilon, normed)
@@ -276,7 +278,8 @@ def forward(
                 active[t, j] = gate / (np.float32(1) + np.exp(-gate)) * gates[t, ffn + j]
         _product(down[0][i], down[1][i], down[2][i], active, projected)
         x += projected
-    _normed(x, norm, epsilon, normed)
-    logits = np.empty((rows, head[0].shape[0]), np.float32)
-    _product(head[0], head[1], head[2], normed, logits)
+    last = np.empty((len(wanted), hidden), np.float32)
+    logits = np.empty((len(wanted), head[0].shape[0]), np.float32)
+    _normed(x[wanted], norm, epsilon, last)
+    _product(head[0], head[1], head[2], last, logits)
     return logits
