@@ -98,6 +98,34 @@ def _given(line: str) -> list[str]:
     return [name for name in found.groups() if name] if found else []
 
 
+def decided(lines: Sequence[str], facts: Mapping[str, bool]) -> list[str]:
+    """The same code without tests whose outcome is known: ``facts`` are expressions that keep their value."""
+    out: list[str] = []
+    dedents: list[int] = []  # of the blocks whose test is gone
+    skipped: int | None = None
+    for line in lines:
+        depth = len(line) - len(line.lstrip())
+        if skipped is not None and depth > skipped:
+            continue
+        skipped = None
+        while dedents and depth <= dedents[-1]:
+            dedents.pop()
+        found = re.fullmatch(r"if (not )?([^ ]+):", line[depth:])
+        if found is not None and found[2] in facts:
+            if facts[found[2]] == (found[1] is None):
+                dedents.append(depth)
+            else:
+                skipped = depth
+            continue
+        out.append(line[len(TAB) * len(dedents) :])
+    kept: list[str] = []
+    for line in reversed(out):  # a block may be empty now
+        depth = len(line) - len(line.lstrip())
+        if not line.endswith(":") or (kept and len(kept[-1]) - len(kept[-1].lstrip()) > depth):
+            kept.append(line)
+    return kept[::-1]
+
+
 _PLACE: Final = re.compile(r"(?<![\w)*])\w+\*n_\w+\+\w+(?![\w(.\[])")
 _READ: Final = re.compile(r"[csp]_\w+(?:\[\w+\]|\.get\(\w+, (?:\w+|\w+\[\w+\])\))")
 
@@ -133,6 +161,28 @@ def shared(lines: Sequence[str]) -> list[str]:
             known[found[2]] = found[1]
         out.append(line[:depth] + text)
     return propagated(out)
+
+
+def tidy(lines: Iterable[str]) -> list[str]:
+    """A program without names that are others by another name, and nothing read twice by what only looks."""
+    out: list[str] = []
+    body: list[str] = []
+    for line in (*lines, "def"):
+        if not line.startswith(TAB):
+            changes = bool(out) and out[-1].startswith(("def set_", "def update_"))
+            looks = bool(out) and out[-1].startswith(("def check_", "def guard_", "def q", "def still"))
+            out += propagated(body) if changes else shared(body) if looks else body
+            out.append(line)
+            body = []
+        else:
+            body.append(line)
+    return out[:-1]
+
+
+def mentioned(lines: Sequence[str], names: Mapping[str, object]) -> list[str]:
+    """Which of the names of indexes the code mentions."""
+    found = dict.fromkeys(name for line in lines for name in re.findall(r"\b[ij]\d+\b", line))
+    return [name for name in found if name in names]
 
 
 def rename(literal: Any, names: Mapping[Any, Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.blocks import TAB, indented, merged, propagated, rename, shared
+from mtpo.proofs.blocks import TAB, indented, mentioned, merged, propagated, rename, shared, tidy
 from mtpo.proofs.catalogue import STILL, Catalogue, Derived, Index, Moved, code, size_name
 from mtpo.proofs.deltas import Deltas
 from mtpo.proofs.disjuncts import (
@@ -43,6 +43,8 @@ class Program:
     catalogue: Catalogue
     indexes: Mapping[str, str]
     """By name: how many keys, as code; empty if it is a mapping."""
+    lists: frozenset[str]
+    """The indexes that are lists of sorted lists, which change."""
     fills: tuple[tuple[str, ...], tuple[str, ...]]
     """The indexes and derived relations, those that never change and the others, in an order in which to fill them."""
     derived: tuple[Derived, ...]
@@ -111,9 +113,12 @@ class Compiler:
         derived = tuple(self.catalogue.derived.values())
         every = {index.name: index for index in self.catalogue.indexes.values()}
         written = [*out, *self.catalogue.source, *(line for lines in changes.values() for line in lines)]
-        moving = tuple(every[name] for name in _used(written, every) if not every[name].rigid)  # some only considered
+        # some indexes were only considered
+        moving = tuple(
+            every[name] for name in mentioned(written, every) if not every[name].rigid
+        )  # some only considered
         inverses = {
-            pair: name for pair, name in self.catalogue.inverses.items() if name in _used(written, {name: None})
+            pair: name for pair, name in self.catalogue.inverses.items() if name in mentioned(written, {name: None})
         }
         self.changes = _Changes(moving, inverses, changes)
         for symbol in changes:
@@ -126,16 +131,19 @@ class Compiler:
         self.catalogue.ordered |= {index.name for index in self.catalogue.indexes.values() if index.rigid}
         while True:
             every = {index.name: index for index in self.catalogue.indexes.values()}
-            new = [n for n in _used([*out, *self.catalogue.source], every) if n not in filled]
+            new = [n for n in mentioned([*out, *self.catalogue.source], every) if n not in filled]
             if not new:
                 break
             filled |= {name: every[name] for name in new}
             self.catalogue.ordered |= {name for name in new if every[name].rigid}
             out += [line for name in new for line in self._fill(every[name])]
         return Program(
-            "\n".join([*_tidy(self._expanded([*self.catalogue.source, *out])), ""]),
+            "\n".join([*tidy(self._expanded([*self.catalogue.source, *out])), ""]),
             self.catalogue,
             {name: index.size for name, index in filled.items()} | self._inverse_sizes(inverses),
+            frozenset(
+                n for n, index in filled.items() if index.size and not index.rigid and n in self.catalogue.ordered
+            ),
             _in_order(out, [name for name, index in filled.items() if index.rigid]),
             derived,
             deltas.steps,
@@ -382,8 +390,10 @@ class Compiler:
             made = f"[{element}]" if ordered else f"{{{element}}}"
             more = f"l.append({element})" if ordered else f"l.add({element})"
             return [read, "if l:", f"{TAB}{more}", "else:", f"{TAB}{name}[{key}] = {made}"]
-        last = [f"elif l[-1] < {element}:", f"{TAB}l.append({element})", "else:", f"{TAB}insort(l, {element})"]
-        return [read, "if not l:", f"{TAB}{name}[{key}] = [{element}]", *last]
+        if not listed:
+            read = f"l = {name}.setdefault({key}, [])"
+        more = [f"if l and l[-1] > {element}:", f"{TAB}insort(l, {element})", "else:", f"{TAB}l.append({element})"]
+        return [read, *more]
 
     def bind(self, atom: Atom, place: str, value: str = "") -> tuple[list[str], list[str], set[str]]:
         """Names for the operands of an atom from the place of its cell: assignments, conditions, the names."""
@@ -459,7 +469,8 @@ class Compiler:
                     less = ["if l[-1] == x:", f"{TAB}l.pop()", "else:", f"{TAB}del l[bisect_left(l, x)]"]
                     less = less if ordered else ["l.discard(x)"]
                     gone = f"{name}[{key}] = E" if listed else f"del {name}[{key}]"  # there can be many keys
-                    body = [f"l = {name}[{key}]", *less, "if not l:", f"{TAB}{gone}"]
+                    body = [f"l = {name}[{key}]", *less]
+                    body += [] if ordered and listed else ["if not l:", f"{TAB}{gone}"]
                 else:
                     filling = words[0] == "@fill"
                     body = self._put(name, key, "x", listed, ordered, filling)
@@ -517,28 +528,6 @@ class Compiler:
         add = f"{found.symbol}.add({place})" if found.arity > 1 else f"{found.symbol}[{place}] = True"
         body = search.lines(lambda: [add], 1)
         return [f"def fill_{found.symbol}():", *body, f"{TAB}pass"]
-
-
-def _tidy(lines: Iterable[str]) -> list[str]:
-    """The functions that change the state without names that are others by another name."""
-    out: list[str] = []
-    body: list[str] = []
-    for line in (*lines, "def"):
-        if not line.startswith(TAB):
-            changes = bool(out) and out[-1].startswith(("def set_", "def update_"))
-            looks = bool(out) and out[-1].startswith(("def check_", "def guard_", "def q", "def still"))
-            out += propagated(body) if changes else shared(body) if looks else body
-            out.append(line)
-            body = []
-        else:
-            body.append(line)
-    return out[:-1]
-
-
-def _used(lines: Sequence[str], names: Mapping[str, object]) -> list[str]:
-    """Which of the names of indexes the code mentions."""
-    found = dict.fromkeys(name for line in lines for name in re.findall(r"\b[ij]\d+\b", line))
-    return [name for name in found if name in names]
 
 
 def _in_order(lines: Sequence[str], rigid: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

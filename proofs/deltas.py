@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mtpo.proofs.blocks import TAB, indented, merged, rename, symbols, without_idle
+from mtpo.proofs.blocks import TAB, decided, indented, merged, propagated, rename, symbols, without_idle
 from mtpo.proofs.catalogue import Moved, within
 from mtpo.proofs.disjuncts import (
     Atom,
@@ -260,7 +260,8 @@ class Deltas:
             if symbols(found) & moved:
                 out += self.compiler.search(found, (), functools.partial(list[str], heart))
         out += self._closing(moved)
-        return [f"def check_{action.name}({', '.join(params)}):", *indented(out or ["pass"])]
+        out = decided(propagated(out), self._facts(action)) or ["pass"]
+        return [f"def check_{action.name}({', '.join(params)}):", *indented(out)]
 
     def _at(self, blocks: Sequence[Sequence[str]], cell: str) -> list[str]:
         """The blocks for one cell, which has changed or will do no harm."""
@@ -276,6 +277,14 @@ class Deltas:
             once = sum(u.variable is update.variable for u in action.updates) == 1
             if arg is not None and arg.op == "bound" and plain and once:
                 found[symbol] = name_of(arg)
+        return found
+
+    def _facts(self, action: Action) -> dict[str, bool]:
+        """What is so after every step by an action, since it has made it so."""
+        found = {}
+        for symbol, cell in self._cells(action).items():
+            update = next(u for u in action.updates if f"s_{u.variable.name}" == symbol)
+            found[f"{symbol}[{cell}]"] = bool(update.value.data)
         return found
 
     def _signs(self, action: Action) -> dict[str, set[bool]]:

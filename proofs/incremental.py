@@ -100,7 +100,8 @@ class Incremental:
     def _start(self) -> None:
         scope = self._scope
         for name, size in self.program.indexes.items():
-            scope[name] = [()] * int(scope.get(size) or size) if size else {}
+            keys = range(int(scope.get(size) or size) if size else 0)
+            scope[name] = [[] for _ in keys] if name in self.program.lists else [()] * len(keys) if size else {}
         for name in self.program.fills[0]:
             scope[f"fill_{name}"]()
         for name, variable in self.spec.variables.items():

@@ -178,8 +178,10 @@ class Search:
         if self.static:
             chosen = [a for a in chosen if a.rigid]
         few = [a for a in chosen if a.positive and self.catalogue.narrow.get(a.symbol, -1) in places_of(a, subject)]
+        scarce = [a for a in few if len(a.args) == 1 and a.value is None]
+        few = [a for a in few if a not in scarce]
         if few:
-            chosen = [a for a in few if a.rigid] or few[:1]
+            chosen = [a for a in few if a.rigid] or [few[0], *scarce]
         if any(a.positive and a.value is None and not a.rigid and len(a.args) > 1 for a in chosen):
             chosen = [a for a in chosen if a.value is None]  # a relation with a key is narrow enough
         old = [a for a in atoms if self._old(a)]
@@ -192,7 +194,7 @@ class Search:
         if self.static and not any(len(a.args) > 1 or a.value is not None for a in chosen):
             chosen = []
         low, high, bounds = self._bounds(subject, todo, known)
-        if few:
+        if few and not scarce:
             low, high, bounds = "", "", ()
         size = size_name(self.sorts[subject])
         if not chosen:

@@ -28,8 +28,8 @@ STEPS: Final = OF_AGENTS | {
 SLICED: Final = {"source": "reads", "saw": "reads"}
 """Of what a call saw, and where it comes from, only the objects that it reads matter."""
 
-NARROW: Final = {"reads": 1, "writes": 1, "undoer": 0, "holder": 0}
-"""A call touches few objects; its repair holds few objects and has few members."""
+NARROW: Final = {"reads": 1, "writes": 1, "undoer": 0, "holder": 0, "pending": 0}
+"""A call touches few objects; its repair holds few objects and has few members, fewer of which are pending."""
 
 FIXED: Final = ("origin", "replay", "accepts")
 """What is the same in every log of a policy."""
