@@ -14,14 +14,31 @@ from mtpo.schedulers.placement.conserve import ConServe
 from mtpo.schedulers.placement.failover import Failover
 from mtpo.schedulers.simulator.cluster import Setup, Simulation, WorkerSetup, simulate
 from mtpo.schedulers.simulator.loss import Loss
-from mtpo.schedulers.simulator.steptime import A40_QWEN_06B
+from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, Transfer
 from mtpo.schedulers.simulator.worker import Caps
 from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.traces.workload import Conversation, Workload, linear
-from mtpo.schedulers.types import PlacementObservation, RequestView, WorkerView
+from mtpo.schedulers.types import PlacementDecision, PlacementObservation, RequestView, WorkerView
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.failover import Conversation as Talk
-from mtpo.spec.failover import Decoder, Slot, failover
+from mtpo.spec.failover import (
+    Decoder,
+    Slot,
+    ahead,
+    at,
+    bound,
+    down,
+    failover,
+    free,
+    holds,
+    home,
+    idle,
+    sent,
+    there,
+    twice,
+    waits,
+)
+from mtpo.spec.language import Bool, Function, exists, forall, function, implies, require
 
 # -- beside the spec ---------------------------------------------------------------------------------------------------
 
@@ -29,11 +46,13 @@ from mtpo.spec.failover import Decoder, Slot, failover
 class Small:
     """Conversations and decoders with slots of ten tokens each; the state is that of the spec."""
 
+    spec = failover
+
     def __init__(self, needs, slots, policy, backlog):
         self.needs, self.slots, self.policy, self.backlog = needs, slots, policy, backlog
         self.home = [d for d, n in enumerate(slots) for _ in range(n)]
         sizes = {Talk: len(needs), Decoder: len(slots), Slot: len(self.home)}
-        self.at = Instance(failover, sizes, {"home": lambda s: self.home[s], "nowhere": lambda: 0})
+        self.at = Instance(self.spec, sizes, {"home": lambda s: self.home[s], "nowhere": lambda: 0})
         self.first = self.at.freeze(self.at.initial())
 
     def observe(self, state, c):
@@ -138,6 +157,101 @@ def test_and_on_random_runs_of_larger_ones(needs, slots, picks, kind):
         if not steps:
             break
         state = world.after(state, steps[pick % len(steps)])
+
+
+# -- a conversation moves ----------------------------------------------------------------------------------------------
+
+GIVEN_UP = {"failover.bound-until-the-end", "failover.moved-once"}
+moving = failover.without(properties={id: one for id, one in failover.properties.items() if id not in GIVEN_UP})
+
+
+@moving.action(out=function(Slot))
+def move(c: Talk, d: Decoder, out: Function[Bool]) -> None:
+    "Between two turns a conversation is bound elsewhere, where room is reserved for it; its KV cache goes there."
+    require("bound", bound(c) & there(c) & idle(c))
+    require("elsewhere", (at(c) != d) & ~down(d))
+    require("nobody-passed", forall(Talk, lambda q: ~(waits(q) & ahead(q, c))))
+    require("some", exists(Slot, lambda s: out(s)))
+    require("free", forall(Slot, lambda s: implies(out(s), (home(s) == d) & free(s))))
+    at[c] = d
+    holds.becomes(lambda s, q: (holds(s, q) & (q != c)) | ((q == c) & out(s)))
+    sent[c] = True
+    twice[c] = sent(c)
+
+
+@moving.step_property("failover.moves-into-free-room")
+def moves_into_free_room() -> Bool:
+    "A binding changes in the very step that reserves free room there, and while nobody waits whose place is before."
+    return forall(
+        Talk,
+        Talk,
+        Slot,
+        lambda c, q, s: implies(
+            bound(c) & bound.next(c) & (at.next(c) != at(c)),
+            ~(waits(q) & ahead(q, c))
+            & implies(holds.next(s, c), free(s) & (home(s) == at.next(c)) & ~down(home(s)))
+            & exists(Slot, lambda t: holds.next(t, c))
+            & implies(holds(s, c), forall(Talk, lambda p: ~holds.next(s, p))),
+        ),
+    )
+
+
+class Crowded(Small):
+    """Whoever asks for a later turn finds its own decoder with a prompt to compute."""
+
+    spec = moving
+
+    def steps(self, state):
+        yield from super().steps(state)
+        value = lambda name, *args: self.at.value(state, name, *args)  # noqa: E731
+        for c in range(len(self.needs)):
+            if not value("there", c) or value("done", c) or any(value("runs", c, d) for d in self.ups):
+                continue
+            seen, bound = self.observe(state, c), value("at", c)
+            workers = [
+                attrs.evolve(w, prefix=seen.prompt, waiting=(RequestView(9, 0.0, 50, 0, 0, 0),)) if w.id == bound else w
+                for w in seen.workers
+            ]
+            seen = attrs.evolve(
+                seen, workers=tuple(workers), turn=2, prefilled=False, prefiller=None, bound=bound,
+                reserved=10 * self.needs[c],
+            )  # fmt: skip
+            decision = self.policy.decide(seen)
+            room = [w.id for w in workers if w.decodes and w.id != bound and w.unheld >= 10 * self.needs[c]]
+            assert decision.prefill == decision.decode and decision.bind and decision.reserve == 10 * self.needs[c]
+            assert (decision.decode != bound) == decision.fetch == bool(room and not seen.line)
+            if decision.fetch:
+                taken = {s for s in range(len(self.home)) for q in range(len(self.needs)) if value("holds", s, q)}
+                left = [s for s, h in enumerate(self.home) if h == decision.decode and s not in taken]
+                out = tuple(int(s in left[: self.needs[c]]) for s in range(len(self.home)))
+                step = Step("move", (c, decision.decode, out))
+                assert not self.at.refused(state, step), [x.id for x in self.at.refused(state, step)]
+                yield step
+
+
+def test_in_every_state_it_moves_as_the_spec_with_moves_allows():
+    world = Crowded((2, 1), (2, 1), Failover(1.0, move=20), 15)
+    seen, line, taken = {world.first}, [world.first], set()
+    while line:
+        state = line.pop()
+        for step in world.steps(state):
+            taken.add(step.action)
+            found = world.after(state, step)
+            if found not in seen:
+                seen.add(found)
+                line.append(found)
+    assert taken >= {"bind", "move", "crash", "finish"}
+
+
+@pytest.mark.slow
+def test_all_that_is_proven_but_two_properties_holds_with_moves():
+    pytest.importorskip("z3")
+    from mtpo.proofs.inductive import prove
+    from mtpo.proofs.verdicts import Status
+
+    verdicts = {v.property: v.status for v in prove(moving)}
+    assert verdicts.keys() > {"failover.moves-into-free-room", "failover.none-lost", "failover.keeps-its-place"}
+    assert set(verdicts.values()) == {Status.PROVED}
 
 
 # -- simulated ---------------------------------------------------------------------------------------------------------
@@ -262,3 +376,117 @@ def test_more_may_be_promised_than_a_decoder_holds():
 def test_it_is_named():
     assert load_policy("failover", "placement") == Failover(1.0)
     assert load_policy("failover:none", "placement") == Failover(None)
+    assert load_policy("failover:1,move=30000", "placement") == Failover(1.0, move=30_000)
+
+
+@attrs.frozen
+class Restless(Failover):
+    """Moves before every later turn, wherever it may."""
+
+    def decide(self, observation):
+        decision = super().decide(observation)
+        need = decision.reserve
+        others = [w.id for w in observation.workers if w.decodes and self.room(w) >= need and w.id != observation.bound]
+        if decision.decode is None or decision.decode != observation.bound or not others:
+            return decision
+        to = others[observation.turn % len(others)]
+        return attrs.evolve(decision, prefill=to, decode=to, fetch=True)
+
+
+class Watched(Simulation):
+    """Looks at the caches when a conversation has left its worker."""
+
+    departures = 0
+
+    def _fetch(self, talk, request, worker):
+        brings = super()._fetch(talk, request, worker)
+        if brings:
+            # On the way it can be found nowhere but where it comes from.
+            assert worker.prefix(request.holding.runs, request.prompt) == 0
+        elif talk.source not in (None, talk.bound):
+            self.departed(talk)
+        return brings
+
+    def _fetched(self, talk):
+        super()._fetched(talk)
+        self.departed(talk)
+        assert self.sites[talk.bound].worker.prefix(talk.request.holding.runs, talk.request.prompt) > 0
+
+    def departed(self, talk):
+        self.departures += 1
+        source = self.sites[talk.source]
+        assert source.lost is not None or source.worker.prefix(talk.request.holding.runs, talk.request.prompt) == 0
+        for site in self.sites:
+            if site.lost is None:
+                site.worker.kv.check()
+
+
+both = (WorkerSetup(A40_QWEN_06B, CAPS),) * 3
+
+
+@given(shapes, losses, st.booleans(), st.sampled_from(["sarathi:256", "bounded_gap:0.1"]))
+@settings(max_examples=60, deadline=None)
+def test_a_cache_that_moves_is_in_one_place_and_none_is_lost_with_a_worker(shapes, losses, split, step):
+    workers, workload = cluster(1, 3) if split else both, talks(shapes)
+    losses = tuple(loss for loss in losses if 0 < loss.worker < len(workers))[: 1 + split]
+    setup = Setup(load_policy(step), workers, placement=Restless(1.0, 4.0), losses=losses, gaps=True)
+    world = Watched(workload, setup)
+    outcome = world.run()
+    assert outcome.shed == outcome.lost == outcome.abandoned == 0
+    ended = [(turn.conversation, turn.turn) for turn in outcome.turns]
+    assert len(set(ended)) == len(ended) == workload.requests
+    assert all(len(turn.gaps) == turn.output - 1 for turn in outcome.turns)
+    for site in world.sites:
+        assert site.held == 0
+        if site.lost is None:
+            site.worker.kv.check()
+            assert site.worker.kv.used == 0 and not site.worker.busy
+
+
+def move_of(losses=()):
+    """A second turn, a second after the first, that moves to worker 1 with 320 of its tokens."""
+    slow = attrs.evolve(A40_QWEN_06B, transfer=Transfer(0.5, 0, 0.5, 0.0))
+    workers = (WorkerSetup(slow, CAPS),) * 2
+    world = Watched(
+        talks([(0.0, [(300, 20, 0.0), (20, 5, 1.0)])]),
+        Setup(Sarathi(512), workers, placement=Restless(), losses=losses),
+    )
+    return world, world.run()
+
+
+def test_a_move_takes_the_time_of_a_transfer_and_saves_the_prompt():
+    world, outcome = move_of()
+    first, second = outcome.turns
+    assert (first.worker, second.worker, world.departures) == (0, 1, 1)
+    assert (outcome.transfers, outcome.moved, second.hits) == (1, 304, 304)
+    assert second.ttft > 0.5
+
+
+def test_a_move_to_a_worker_that_is_lost_has_not_happened():
+    begins = move_of()[1].turns[1].submitted
+    world, outcome = move_of((Loss(1, begins + 0.2),))
+    second = outcome.turns[1]
+    assert (second.worker, second.hits, world.departures) == (0, 304, 0) and outcome.replaced == 1
+    # And one whose old worker is lost is computed anew where it goes.
+    world, outcome = move_of((Loss(0, begins + 0.2),))
+    assert (outcome.turns[1].worker, outcome.turns[1].hits) == (1, 0)
+
+
+def test_only_who_would_wait_for_longer_than_that_moves():
+    def seen(waiting, free=2000, line=0, home=900):
+        prompt = RequestView(9, 0.0, waiting, 0, 0, 0)
+        workers = (
+            WorkerView(0, 2000, 500, prefix=home, waiting=(prompt,)),
+            WorkerView(1, 2000, free),
+        )
+        return PlacementObservation(0.0, "c", 2, 1000, workers, 10, bound=0, reserved=900, line=line)
+
+    policy = Failover(1.0, 4.0, move=100)
+    assert [policy.decide(seen(waiting)).decode for waiting in (100, 145, 146, 900)] == [0, 0, 1, 1]
+    moved = policy.decide(seen(900))
+    assert moved == PlacementDecision(1, 1, bind=True, reserve=1010, fetch=True)
+    # Not past somebody who waits; and a cache for which there is no room counts as one to be computed anew.
+    assert policy.decide(seen(900, line=1)).decode == 0
+    assert [policy.decide(seen(900, free=free)).decode for free in (1899, 1900)] == [0, 1]
+    assert policy.decide(seen(900, free=0, home=0)).decode == 1
+    assert attrs.evolve(policy, move=None).decide(seen(900)).decode == 0

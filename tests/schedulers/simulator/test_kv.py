@@ -142,3 +142,30 @@ def test_a_full_cache_says_so_and_changes_nothing() -> None:
     with pytest.raises(KVError, match="1 blocks of 4 are missing"):
         cache.allocate(one, 2)
     assert (one.private, cache.free) == (3, 1)
+
+
+def test_what_is_forgotten_goes_up_to_where_others_go_on() -> None:
+    cache = PrefixCache(TOTAL)
+    mine, other, held = ([Piece(1, 4), Piece(2, 9)], [Piece(1, 4), Piece(3, 6)], [Piece(6, 4)])
+    runs = []
+    for id, content in enumerate((mine, other, held)):
+        length = sum(piece.tokens for piece in content)
+        holding = Holding(id, runs_of(content, 1), length)
+        runs.append(holding.runs)
+        taken = cache.admit(holding)
+        cache.allocate(holding, length - taken)
+        cache.publish(holding, length)
+        if content is not held:
+            cache.release(holding)
+    waits = Holding(9, runs[0], 12)
+    cache.watch(waits)
+    assert (waits.found, cache.free) == (12, 1)
+    # Both begin with four blocks, which stay while one of them is there; what is held stays, too.
+    assert cache.forget(runs[0]) == 9 and waits in cache.changed
+    cache.watch(waits)
+    assert (waits.found, cache.free) == (4, 10)
+    assert cache.forget(runs[2]) == 0
+    assert cache.forget(runs[1]) == 10 and cache.forget(runs[1]) == 0 and cache.forget(()) == 0
+    cache.unwatch(waits)
+    cache.check()
+    assert (cache.free, cache.cached, cache.used) == (20, 0, 4)
