@@ -32,7 +32,7 @@ hidden byte told;
 #define IS_NEXT(c) (!issued[c] && launched[(c) - 1] && !finished[(c) - 1] && QUIET((c) - 1))
 #define TOUCHES(c, o) (reads[AT(c, o)] || writes[AT(c, o)])
 #define FREE(c, o) (!holder[o] || !TOUCHES(c, o))
-#define FREE_READ(c, o) (!holder[o] || !reads[AT(c, o)])
+#define SETTLED(c, o) (!holder[o] || holder[o] >= c || !TOUCHES(c, o))
 #define GATE(c) (invertible[c] || c == 1 || committed[0])
 #define ITS_TURN(c) (opened[c] && !landed[c] && (c == 2 || !(member[2] && live[2])))
 #define MATERIALIZED (live[top[0]] && writes[AT(top[0], 0)] && !(live[2] && writes[AT(2, 0)] && top[0] < 2))
@@ -172,12 +172,12 @@ active proctype protocol() {
   :: atomic { launched[1] && !finished[1] && QUIET(1) && !opened[2] -> finished[1] = 1 }
   :: atomic { finished[0] && !QUIET(0) -> finished[0] = 0 }
   :: atomic { finished[1] && !QUIET(1) -> finished[1] = 0 }
-  :: atomic { !finished[0] && !QUIET(0) && (!sighted[1] || EACH(FREE_READ, 1)) -> deliver(1) }
-  :: atomic { !finished[1] && !QUIET(1) && (!sighted[2] || EACH(FREE_READ, 2)) -> deliver(2) }
+  :: atomic { !finished[0] && !QUIET(0) && EACH(SETTLED, 1) -> deliver(1) }
+  :: atomic { !finished[1] && !QUIET(1) && EACH(SETTLED, 2) -> deliver(2) }
   :: atomic { finished[0] && !committed[0] && QUIET(0) && !opened[1] && !pending[1] -> committed[0] = 1 }
   :: atomic { finished[1] && !committed[1] && QUIET(1) && !opened[2] && !pending[2] && committed[0] -> committed[1] = 1 }
-  :: atomic { IS_NEXT(1) && EACH(WRITES_NOT, 1) && EACH(FREE, 1) -> read(1) }
-  :: atomic { IS_NEXT(2) && EACH(WRITES_NOT, 2) && EACH(FREE, 2) -> read(2) }
+  :: atomic { IS_NEXT(1) && EACH(WRITES_NOT, 1) && EACH(SETTLED, 1) -> read(1) }
+  :: atomic { IS_NEXT(2) && EACH(WRITES_NOT, 2) && EACH(SETTLED, 2) -> read(2) }
   :: atomic { IS_NEXT(1) && GATE(1) && (!live[2] || EACH(APART, 1)) && EACH(FREE, 1) -> begin(1, 0) }
   :: atomic { IS_NEXT(1) && GATE(1) && live[2] && !opened[2] && EACH(FREE, 1) && EACH(FREE, 2) -> begin(1, 1) }
   :: atomic { IS_NEXT(2) && GATE(2) && EACH(FREE, 2) -> begin(2, 0) }
