@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Final
 
 import attrs
@@ -177,6 +177,30 @@ def tidy(lines: Iterable[str]) -> list[str]:
         else:
             body.append(line)
     return out[:-1]
+
+
+def bound(lines: Iterable[str], names: Set[str]) -> tuple[str, str]:
+    """A program in two parts: the functions of steps are the second, with the global ``names`` that they use, and the
+    indexes, as defaults of parameters, which are read at once."""
+    functions: list[list[str]] = [[]]
+    for line in lines:
+        if not line.startswith(TAB):
+            functions.append([])
+        functions[-1].append(line)
+    parts: tuple[list[str], list[str]] = ([], [])
+    for head, *body in functions[1:]:
+        found = re.fullmatch(r"(def (?:guard|update|check)_\w+\()(.*)(\):)", head)
+        if found is None:
+            parts[0].extend((head, *body))
+            continue
+        own = [found[2]] if found[2] else []
+        words = {name for line in body for name in re.findall(r"\b[^\W\d]\w*", line)}
+        used = {name for name in words if name in names or _STATE.fullmatch(name)}
+        parts[1].extend((found[1] + ", ".join([*own, *(f"{name}={name}" for name in sorted(used))]) + found[3], *body))
+    return "\n".join((*parts[0], "")), "\n".join((*parts[1], ""))
+
+
+_STATE: Final = re.compile(r"[ijw]\d+|broken|wrong|E|bisect_left|insort")
 
 
 def mentioned(lines: Sequence[str], names: Mapping[str, object]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.blocks import TAB, indented, mentioned, merged, propagated, rename, shared, tidy
+from mtpo.proofs.blocks import TAB, bound, indented, mentioned, merged, propagated, rename, shared, tidy
 from mtpo.proofs.catalogue import STILL, Catalogue, Derived, Index, Moved, code, size_name
 from mtpo.proofs.deltas import Deltas
 from mtpo.proofs.disjuncts import (
@@ -37,9 +37,11 @@ Conditions = tuple[tuple[Term, bool], ...]
 
 @attrs.frozen
 class Program:
-    """``text`` defines the functions; ``kept`` are the sets of instances that wait for what is said of the whole."""
+    """``text`` defines the functions, ``bound`` those of steps, when the state has been made, which are defaults of
+    their parameters; ``kept`` are the sets of instances that wait for what is said of the whole."""
 
     text: str
+    bound: str
     catalogue: Catalogue
     indexes: Mapping[str, str]
     """By name: how many keys, as code; empty if it is a mapping."""
@@ -138,7 +140,7 @@ class Compiler:
             self.catalogue.ordered |= {name for name in new if every[name].rigid}
             out += [line for name in new for line in self._fill(every[name])]
         return Program(
-            "\n".join([*tidy(self._expanded([*self.catalogue.source, *out])), ""]),
+            *bound(tidy(self._expanded([*self.catalogue.source, *out])), self._globals()),
             self.catalogue,
             {name: index.size for name, index in filled.items()} | self._inverse_sizes(inverses),
             frozenset(
@@ -488,6 +490,8 @@ class Compiler:
         return tuple(sorts.items())
 
     def _fill(self, index: Index) -> list[str]:
+        if any(atom.positive and atom.value is None and self._never(atom.symbol) for atom in index.atoms):
+            return [f"def fill_{index.name}():", f"{TAB}pass"]
         keys = [f"k{i}" for i in range(index.keys)]
         found = Search(self.catalogue, Disjunct(self._index_sorts(index), index.atoms), (), ["x", *keys], static=True)
         body = found.lines(lambda: [f"@fill {index.name} {index.key}"], 1)
@@ -496,6 +500,17 @@ class Compiler:
         each = index.name if index.size else f"{index.name}.values()"
         done = [f"{TAB}for l in {each}:", f"{TAB * 2}if len(l) > 1:", f"{TAB * 3}l.sort()"]
         return [f"def fill_{index.name}():", *body, *done]
+
+    def _globals(self) -> set[str]:
+        """What functions read and change, but for indexes."""
+        symbols = self.catalogue.signatures.items()
+        names = {n for n, signature in symbols if n[:2] == "s_" or (n[:2] == "c_" and signature.domain)}
+        return names | {f"h{n[1:]}" for n in names if n[0] == "s"} | {f"n_{s.__name__}" for s in self.spec.sorts}
+
+    def _never(self, symbol: str) -> bool:
+        """Whether a relation holds of nothing at first."""
+        variable = self.spec.variables.get(symbol[2:]) if symbol.startswith("s_") else None
+        return variable is not None and variable.init.op == "lit" and not variable.init.data
 
     def _size_of(self, index: Index) -> str:
         return size_name(dict(self._index_sorts(index))["x"])

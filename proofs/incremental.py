@@ -59,8 +59,10 @@ class Incremental:
             if name not in constants:
                 raise InstanceError(f"{spec.name}: constant `{name}` has no value")
             self._constant(symbol, constants[name])
-        exec(_compiled(self.program), scope)
+        text, bound = _compiled(self.program)
+        exec(text, scope)
         self._start()
+        exec(bound, scope)
         self._guards = {name: scope[f"guard_{name}"] for name in spec.actions}
         self._updates = {name: scope[f"update_{name}"] for name in spec.actions}
         self._reads = {name: scope[f"get_{name}"] for name in spec.variables}
@@ -225,9 +227,10 @@ def _holds(relation: Constant) -> bool:
 _codes: dict[int, tuple[Program, Any]] = {}
 
 
-def _compiled(program: Program) -> Any:
+def _compiled(program: Program) -> list[Any]:
     if id(program) not in _codes:
-        _codes[id(program)] = program, compile(program.text, "<spec, step by step>", "exec")
+        parts = [compile(part, "<spec, step by step>", "exec") for part in (program.text, program.bound)]
+        _codes[id(program)] = program, parts
     return _codes[id(program)][1]
 
 
