@@ -23,9 +23,10 @@ from mtpo.schedulers.admission.gate import Gate
 from mtpo.schedulers.placement.simple import OneWorker
 from mtpo.schedulers.simulator.clock import horizon, last_before
 from mtpo.schedulers.simulator.energy import Load
+from mtpo.schedulers.simulator.kv import Runs
 from mtpo.schedulers.simulator.loss import Loss, lose
 from mtpo.schedulers.simulator.metrics import Meter, TurnRecord, Window, step_times, windows
-from mtpo.schedulers.simulator.request import Request, brought, request_of
+from mtpo.schedulers.simulator.request import Request, brought, request_of, sequence
 from mtpo.schedulers.simulator.router import Router, Site, Talk
 from mtpo.schedulers.simulator.steptime import Hardware
 from mtpo.schedulers.simulator.worker import (
@@ -387,9 +388,16 @@ class Simulation:
                 source.send(request, blocks)
             self._moves(talk, tokens, worker, _FETCHED)
         elif leaves:
-            source.forget(request, talk.past)
-            talk.past.clear()
+            source.forget(request, self._past(talk))
         return tokens > 0
+
+    def _past(self, talk: Talk) -> list[Runs]:
+        """What the turns of a conversation may have left where it was bound, which it leaves now."""
+        ids = talk.past
+        turns = talk.conversation.turns[talk.turn - len(ids) : talk.turn]
+        found = [sequence(id, turn, self.setup.workers[0].caps.block_size) for id, turn in zip(ids, turns, strict=True)]
+        ids.clear()
+        return found
 
     def _fetched(self, talk: Talk) -> None:
         self.touched = True
@@ -397,8 +405,7 @@ class Simulation:
         assert request is not None
         talk.moving = -1
         if talk.source is not None and talk.source != talk.bound:
-            self.sites[talk.source].worker.sent(request, talk.past)
-            talk.past.clear()
+            self.sites[talk.source].worker.sent(request, self._past(talk))
         worker.received(request)
         self.visits.add(request.id)
         self._queue(talk, request, worker)
@@ -477,7 +484,7 @@ class Simulation:
             )
         )
         self.router.turn_ended(talk)
-        talk.past.append(request.holding.runs)
+        talk.past.append(request.id)
         talk.turn += 1
         turns = talk.conversation.turns
         if talk.turn == len(turns):

@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from mtpo.schedulers.simulator.kv import Holding, runs_of
+from mtpo.schedulers.simulator.kv import Holding, Runs, runs_of
 from mtpo.schedulers.traces.workload import Piece, Turn
 from mtpo.schedulers.types import RequestView
 
@@ -120,14 +120,19 @@ def request_of(
     block_size: int,
 ) -> Request:
     """A turn as a request that waits."""
-    content, total = turn.content, turn.prompt + turn.output
-    if content:
-        rest = total - sum(piece.tokens for piece in content)
-        # In a real cache what is shared with nobody takes its place in the order of eviction too.
-        content = (*content, Piece(_UNSHARED + id, rest)) if rest > 0 else content
-    holding = Holding(id, runs_of(content, block_size))
+    holding = Holding(id, sequence(id, turn, block_size))
     due = arrival + ttft_slo if ttft_slo is not None else float("inf")
     return Request(id, arrival, turn.prompt, turn.output, holding, ttft_slo, tpot_slo, turn.prompt, due, turn.output)
+
+
+def sequence(id: int, turn: Turn, block_size: int) -> Runs:
+    """What a turn consists of as the request with this id; nothing where the trace does not tell."""
+    content = turn.content
+    if content:
+        rest = turn.prompt + turn.output - sum(piece.tokens for piece in content)
+        # In a real cache what is shared with nobody takes its place in the order of eviction too.
+        content = (*content, Piece(_UNSHARED + id, rest)) if rest > 0 else content
+    return runs_of(content, block_size)
 
 
 def brought(id: int) -> int:

@@ -27,8 +27,8 @@ class Talk:
     reached a worker; ``transfers`` of KV cache so far; ``request`` its present turn on ``prefiller``, then on
     ``decoder``; ``left`` when it was prefilled there, ``held`` seconds for which it then waited for a decoder.
 
-    ``source``: the worker that it was bound to when its turn was placed, ``bound`` the one since then; ``past``: what
-    its turns left there.
+    ``source``: the worker that it was bound to when its turn was placed, ``bound`` the one since then; ``past``: the
+    requests of its turns there.
 
     ``rank``: its place in the line for decoders; ``moving``: the event at which a transfer ends, -1 without one;
     ``anew``: its prompt has to be computed again, since a worker was lost; ``replaced``: how often it lost a worker."""
@@ -45,7 +45,7 @@ class Talk:
     decoder: int | None = None
     bound: int | None = None
     source: int | None = None
-    past: list[Runs] = attrs.Factory(list)
+    past: list[int] = attrs.Factory(list)
     reserved: int = 0
     reserved_on: int | None = None
     rank: int | None = None
