@@ -209,6 +209,31 @@ def mentioned(lines: Sequence[str], names: Mapping[str, object]) -> list[str]:
     return [name for name in found if name in names]
 
 
+def in_order(lines: Sequence[str], rigid: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is to be filled: what others need comes before them."""
+    needs: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in lines:
+        if line.startswith("def "):
+            current = needs.setdefault(line[9:-3], []) if line.startswith("def fill_") else []
+        else:
+            current += re.findall(r"\b(?:i\d+|s_differ\d+)\b", line)
+    done: dict[str, None] = {}
+
+    def fill(name: str) -> None:
+        for other in needs[name]:
+            if other != name and other not in done:
+                fill(other)
+        done.setdefault(name)
+
+    for name in rigid:
+        fill(name)
+    first = tuple(done)
+    for name in needs:
+        fill(name)
+    return first, tuple(done)[len(first) :]
+
+
 def rename(literal: Any, names: Mapping[Any, Any]) -> Any:
     """A literal with other names for its variables."""
 

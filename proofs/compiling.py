@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.blocks import TAB, bound, indented, mentioned, merged, propagated, rename, shared, tidy
+from mtpo.proofs.blocks import TAB, bound, in_order, indented, mentioned, merged, propagated, rename, shared, tidy
 from mtpo.proofs.catalogue import STILL, Catalogue, Derived, Index, Moved, code, size_name
 from mtpo.proofs.deltas import Deltas
 from mtpo.proofs.disjuncts import (
@@ -146,7 +146,7 @@ class Compiler:
             frozenset(
                 n for n, index in filled.items() if index.size and not index.rigid and n in self.catalogue.ordered
             ),
-            _in_order(out, [name for name, index in filled.items() if index.rigid]),
+            in_order(out, [name for name, index in filled.items() if index.rigid]),
             derived,
             deltas.steps,
             deltas.invariants,
@@ -543,31 +543,6 @@ class Compiler:
         add = f"{found.symbol}.add({place})" if found.arity > 1 else f"{found.symbol}[{place}] = True"
         body = search.lines(lambda: [add], 1)
         return [f"def fill_{found.symbol}():", *body, f"{TAB}pass"]
-
-
-def _in_order(lines: Sequence[str], rigid: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is to be filled: what others need comes before them."""
-    needs: dict[str, list[str]] = {}
-    current: list[str] = []
-    for line in lines:
-        if line.startswith("def "):
-            current = needs.setdefault(line[9:-3], []) if line.startswith("def fill_") else []
-        else:
-            current += re.findall(r"\b(?:i\d+|s_differ\d+)\b", line)
-    done: dict[str, None] = {}
-
-    def fill(name: str) -> None:
-        for other in needs[name]:
-            if other != name and other not in done:
-                fill(other)
-        done.setdefault(name)
-
-    for name in rigid:
-        fill(name)
-    first = tuple(done)
-    for name in needs:
-        fill(name)
-    return first, tuple(done)[len(first) :]
 
 
 def simple(variable: Variable[Any]) -> bool:
