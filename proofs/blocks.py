@@ -68,8 +68,8 @@ def merged(lines: Sequence[str]) -> list[str]:
 
 
 def propagated(lines: Sequence[str]) -> list[str]:
-    """The same code without names that are other names by another name: of straight code, where a name may be given
-    anew, but no block gives one that is used after it."""
+    """The same code without names that are other names by another name: of code where a name may be given anew, but not
+    while another stands for it, and no block gives one that is used after it."""
     out: list[str] = []
     scopes: list[tuple[int, dict[str, str]]] = []
     for line in lines:

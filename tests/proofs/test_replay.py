@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtpo.proofs.replay import replay
+from mtpo.proofs.numbering import Numbering
+from mtpo.proofs.replay import Run, Sparse, replay
 from mtpo.spec.records import Record
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.machine import Policy
@@ -323,3 +324,39 @@ def test_the_same_as_the_plain_interpretation(policy: Policy, seed: int, changes
             outcomes.append((found.steps, found.problems))
             assert changes or not found.problems
     assert outcomes[0] == outcomes[1]
+
+
+# -- what a record costs -------------------------------------------------------------------------------------------
+
+
+def lines_by_record(records: Records) -> list[int]:
+    """The lines of the spec's program that each record takes."""
+    numbering = Numbering(records)
+    run, counts = Run(numbering, Sparse(numbering)), []
+
+    def line(frame: Any, event: str, arg: object) -> Any:
+        counts[-1] += event == "line"
+        return line
+
+    def called(frame: Any, event: str, arg: object) -> Any:
+        return line if frame.f_code.co_filename.startswith("<spec") else None
+
+    before = sys.gettrace()
+    sys.settrace(called)
+    try:
+        for record in records:
+            counts.append(0)
+            run.take(record)
+    finally:
+        sys.settrace(before)
+    assert not run.problems
+    return counts
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_a_record_costs_the_same_at_the_end_of_a_long_log(policy: Policy) -> None:
+    """Every property is looked at after every step; that of no property must grow with what came before."""
+    counts = lines_by_record(generated(4000, 3, policy, at_work=4, calls=10, near=4))
+    early, late = sum(counts[500:1500]), sum(counts[3000:])
+    assert 100_000 < early < 500_000
+    assert late < 1.2 * early

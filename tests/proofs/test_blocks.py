@@ -1,0 +1,89 @@
+"""Code that is made shorter does the same."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from mtpo.proofs.blocks import TAB, bound, decided, indented, propagated, shared, tidy
+
+
+def outcome(lines: Sequence[str], **given: Any) -> list[Any]:
+    """What code that calls ``told`` says."""
+    said: list[Any] = []
+    exec("\n".join(["def run():", *indented([*lines, "pass"]), "run()"]), {**given, "told": said.append})
+    return said
+
+
+def test_other_names_for_the_same_go() -> None:
+    lines = ["x = a", "y = x", "told(y)", "x = b", "told(x)", "for x in c:", f"{TAB}z = x", f"{TAB}told(z)"]
+    assert propagated(lines) == ["told(a)", "told(b)", "for x in c:", f"{TAB}told(x)"]
+
+
+def test_what_is_read_twice_is_read_once() -> None:
+    lines = ["v1 = s_f[x]", "if s_f[x]:", f"{TAB}v2 = s_f[x]", f"{TAB}told(v2)", "told(x*n_A+y)", "told(x*n_A+y + 1)"]
+    text = "\n".join(shared(lines))
+    assert (text.count("s_f[x]"), text.count("x*n_A+y")) == (1, 1)
+    given = {"s_f": [0, 5], "x": 1, "y": 2, "n_A": 10}
+    assert outcome(lines, **given) == outcome(shared(lines), **given) == [5, 12, 13]
+
+
+def test_a_read_of_another_element_by_the_same_name_is_not_the_same() -> None:
+    lines = ["for x in a:", f"{TAB}v1 = s_f[x]", f"{TAB}told(v1)", "x = 0", "v1 = s_f[x]", "told(v1)", "x = 1"]
+    lines += ["v2 = s_f[x]", "told(v2)"]
+    given = {"s_f": [7, 8, 9], "a": [1, 2]}
+    assert outcome(lines, **given) == outcome(shared(lines), **given) == [8, 9, 7, 8]
+
+
+def test_tests_that_are_decided_go_with_what_they_exclude() -> None:
+    lines = ["if f[x]:", f"{TAB}told(1)", f"{TAB}if not f[x]:", f"{TAB * 2}told(2)", "if not g[x]:", f"{TAB}told(3)"]
+    lines += ["if h:", f"{TAB}if not f[x]:", f"{TAB * 2}told(4)", "told(5)"]
+    assert decided(lines, {"f[x]": True}) == ["told(1)", "if not g[x]:", f"{TAB}told(3)", "told(5)"]
+
+
+def programs(chance: random.Random) -> Iterator[str]:
+    """Lines of random code that reads a state, at depths that nest."""
+    depth, names = 0, itertools.count()
+    known = [["x", "y"]]
+    for _ in range(25):
+        depth = chance.randrange(depth + 1)
+        del known[depth + 1 :]
+        mine = [name for scope in known for name in scope]
+        a, b = chance.choice(mine), chance.choice(mine)
+        read = chance.choice([f"s_f[{a}]", f"s_g.get({a}, {b})", f"s_g.get({a}, s_f[{b}])", f"{a}", f"s_f[s_f[{a}]]"])
+        match chance.randrange(4):
+            case 0:
+                yield f"{TAB * depth}v{(name := next(names))} = {read}"
+                known[depth].append(f"v{name}")
+            case 1:
+                yield f"{TAB * depth}told(({a}*n_A+{b} in s_r, {read}))"
+            case _:
+                line = f"for e_{(name := next(names))} in range({a}):" if chance.random() < 0.4 else f"if {read} < 2:"
+                yield f"{TAB * depth}{line}"
+                depth += 1
+                known.append([f"e_{name}"] if line.startswith("for") else [])
+                yield f"{TAB * depth}told({read})"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_code_says_the_same(seed: int) -> None:
+    chance = random.Random(seed)
+    lines = list(programs(chance))
+    table = [chance.randrange(4) for _ in range(4)]
+    given = {"s_f": table, "s_g": {1: 2, 3: 0}, "n_A": 4, "s_r": {1, 6, 9}, "x": chance.randrange(4), "y": 3}
+    assert outcome(lines, **given) == outcome(shared(lines), **given) == outcome(propagated(lines), **given)
+
+
+def test_functions_of_steps_have_what_they_use_at_hand() -> None:
+    program = ["def other(a):", f"{TAB}return s_f[a]", "def guard_go(a):", f"{TAB}return s_f[a] + len(i1)"]
+    first, second = bound(tidy(program), {"s_f", "s_g"})
+    scope: dict[str, Any] = {}
+    exec(first, scope)
+    scope |= {"s_f": [3, 4], "i1": [[]]}
+    exec(second, scope)
+    assert "guard_go(a, i1=i1, s_f=s_f)" in second
+    assert (scope["other"](1), scope["guard_go"](1)) == (4, 5)
