@@ -105,8 +105,8 @@ class Catalogue:
 
     ``sliced`` names variables of which only the arguments in a constant relation are kept: nothing else reads them.
     ``narrow`` names constant relations that hold of few elements, as the argument of that number, for given others, and
-    variables that have a value for few. ``fixed`` are constants whose value is known when searches are made: None is a
-    relation that holds of nothing.
+    variables that have a value for few, or hold of few. ``fixed`` are constants whose value is known when searches are
+    made: None is a relation that holds of nothing.
     """
 
     def __init__(
