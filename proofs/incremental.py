@@ -35,7 +35,8 @@ class Incremental:
     must ask the relation too (:func:`unsliced` says what does not). Arguments of steps that are functions may be
     mappings from elements to values; what they lack is 0. ``narrow``: constant relations which hold of few elements, as
     the argument of that number, for given others, and variables which have a value for few, or hold of few: an advice.
-    ``fixed``: the constants whose values the program is made for, if they have no arguments or are relations that hold of nothing.
+    ``fixed``: the constants whose values the program is made for, if they have no arguments or are relations that hold
+    of nothing.
     """
 
     def __init__(
