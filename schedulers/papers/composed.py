@@ -101,10 +101,10 @@ def _study(
     share = f"{100 * ATTAINED:.0f} % on time"
     judged = ratio(found, size.rates)
     if judged is None:
-        kept = best(found, OURS, size.rates) is not None
-        note = "no published one keeps the objectives" if kept else "ours never keeps the objectives"
+        keeps = best(found, OURS, size.rates) is not None
+        note = "no published one keeps the objectives" if keeps else "ours never keeps the objectives"
         rows = [
-            Row(f"useful tokens, {share}", "best published", AIM, None, "x", note=note, holds=None if kept else False)
+            Row(f"useful tokens, {share}", "best published", AIM, None, "x", note=note, holds=None if keeps else False)
         ]
     else:
         times, (name, rate, figures), (own, ours) = judged
