@@ -440,7 +440,7 @@ def test_f25_a_paused_agent_keeps_the_room_that_the_only_active_one_waits_for():
         return len(simulate(workload, Setup(Sarathi(64), workers, admission, placement)).turns)
 
     for placement in (ConServe(), Failover(None)):
-        with pytest.raises(StuckError, match=r"ConServe holds 1 turn, .* 1 agent waiting for admission by Concur"):
+        with pytest.raises(StuckError, match=r"holds 1 turn, .* 1 agent waiting for admission by Concur"):
             ended(Concur(period=0.2), placement)
         assert ended(NoLimit(), placement) == 3
         assert ended(Concur(period=0.2, unlocks=True), placement) == 3
