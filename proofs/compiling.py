@@ -133,7 +133,8 @@ class Compiler:
         self.catalogue.ordered |= {index.name for index in self.catalogue.indexes.values() if index.rigid}
         while True:
             every = {index.name: index for index in self.catalogue.indexes.values()}
-            new = [n for n in mentioned([*out, *self.catalogue.source], every) if n not in filled]
+            whole = self._expanded([*out, *self.catalogue.source])  # what is written out where it is used, too
+            new = [name for name in mentioned(whole, every) if name not in filled]
             if not new:
                 break
             filled |= {name: every[name] for name in new}
