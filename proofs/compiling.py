@@ -391,8 +391,8 @@ class Compiler:
         read = f"l = {name}[{key}]" if listed else f"l = {name}.get({key})"
         if not ordered or filling:
             made = f"[{element}]" if ordered else f"{{{element}}}"
-            more = f"l.append({element})" if ordered else f"l.add({element})"
-            return [read, "if l:", f"{TAB}{more}", "else:", f"{TAB}{name}[{key}] = {made}"]
+            one = f"l.append({element})" if ordered else f"l.add({element})"
+            return [read, "if l:", f"{TAB}{one}", "else:", f"{TAB}{name}[{key}] = {made}"]
         if not listed:
             read = f"l = {name}.setdefault({key}, [])"
         more = [f"if l and l[-1] > {element}:", f"{TAB}insort(l, {element})", "else:", f"{TAB}l.append({element})"]

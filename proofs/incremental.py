@@ -225,7 +225,7 @@ def _holds(relation: Constant) -> bool:
     return bool(relation) if isinstance(relation, Set) else any(value for _, value in _items(relation))
 
 
-_codes: dict[int, tuple[Program, Any]] = {}
+_codes: dict[int, tuple[Program, list[Any]]] = {}
 
 
 def _compiled(program: Program) -> list[Any]:

@@ -137,7 +137,7 @@ class _Search:
 def _at(term: Term, env: Mapping[Any, Any]) -> Term:
     """The term with elements in place of the variables that stand for them, to be shown."""
     if term.op == "bound":
-        return _element(term.sort, env[term]) if term in env else term
+        return _element(term.sort, env[term]) if term in env else term  # type: ignore[arg-type]
     return term.sort(term.op, tuple(_at(arg, env) for arg in term.args), term.data) if term.args else term
 
 
