@@ -248,7 +248,8 @@ class Machine:
         return []
 
     def _one_repair(self, what: str) -> MachineError:
-        """One repair at a time locks more than the spec asks for, and is the simplest way to keep what it asks for."""
+        """One repair at a time locks more than the spec asks for, and is the simplest way to keep what it asks for. The
+        price: lower ranks wait for the repair of a higher one, too, for which the spec lets them not wait (F29)."""
         acting = None if self.repair is None else self.repair.acting
         return MachineError("mtpo.repair-atomic", f"{what} while the repair of call {acting} is open")
 

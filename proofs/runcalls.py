@@ -295,6 +295,8 @@ def redone(walk: Walk, record: Record) -> None:
     _in_repair(walk, record, member=True)
     if walk.policy != "replay":
         walk.report("run.no-lost-call", record, f"re-applied, though the policy is {walk.policy}")
+    if walk.agents[operation.key[0]].aborted:
+        walk.report("run.abort", record, f"re-applied, though {walk.who(operation.key[0])} has aborted")
     before = (operation.out, operation.held)
     _effect(walk, record, operation)
     if before != (operation.out, operation.held):

@@ -87,7 +87,7 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
                 needs_end=True,
             ),
             Check("run.undo-restores", "An undone call leaves on each object what the trajectory holds below.", _MTPO),
-            Check("run.repair-atomic", "Nothing else acts on what an open repair has in hand.", _MTPO, needs_end=True),
+            Check("run.repair-atomic", "Nobody acts on, or goes by, the middle of a repair.", _MTPO, needs_end=True),
             Check(
                 "run.commit-order", "Agents act until they finish, and commit finished, in rank order.", needs_end=True
             ),

@@ -4,6 +4,8 @@ See :mod:`mtpo.proofs.runcalls`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mtpo.proofs.runform import Key, key_of, name_of
 from mtpo.proofs.runstate import Agent
 from mtpo.proofs.runwalk import Walk
@@ -27,8 +29,7 @@ def infer(walk: Walk, record: Record) -> None:
 def deliver(walk: Walk, record: Record) -> None:
     """An agent consumed notifications."""
     agent, ids = walk.agent(record), record.body["ids"]
-    own = (operation for operation in walk.world.operations.values() if operation.key[0] == agent.rank)
-    walk.unsettled(record, ((operation.key, o) for operation in own for o in operation.held))
+    walk.unsettled(record, _consumed(walk, agent))
     if agent.finished:
         walk.report("run.commit-order", record, f"{walk.who(agent.rank)} consumes though it has finished")
     if ids != agent.inbox[: len(ids)]:
@@ -47,6 +48,16 @@ def deliver(walk: Walk, record: Record) -> None:
         # A value that went back to what the author had is no news: its notifications cancel out.
         if operation is not None and o in operation.held and operation.held[o] != walk.world.below(key, o)[1]:
             operation.held[o] = now
+
+
+def _consumed(walk: Walk, agent: Agent) -> Iterator[tuple[Key, str]]:
+    """What an agent judges from when it consumes, by position: what it holds of objects, and all that the calls touch
+    of which it is to be told, which may have read nothing (F30)."""
+    for key, operation in walk.world.operations.items():
+        if key[0] == agent.rank:
+            noted = operation.told or key in agent.owed or key in agent.outcomes
+            touched = operation.reads | operation.writes if noted else operation.held
+            yield from ((key, o) for o in touched)
 
 
 def _read(walk: Walk, agent: Agent, notice: Record) -> None:

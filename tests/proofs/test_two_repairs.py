@@ -100,3 +100,76 @@ def test_the_effect_follows_what_was_captured_for_it(two: Any, written: Written)
     run = written(two)
     assert check(run).problems == ()
     assert replay(run.records).problems == ()
+
+
+def halves(script: type[Any]) -> Any:
+    """B writes x and y, both blindly; A is late on both, so under cancel both are withdrawn. A log up to the first."""
+    s = script("mtpo", ["A", "B"], {"x": "0", "y": "0"}, "cancel")
+    s.write("1.0", {}, {"x": "1x"})
+    s.write("1.1", {}, {"y": "1y"})
+    s.call("0.0", [], ["x", "y"], ["1.0", "1.1"])
+    s.undo("1.1", "0.0", {"y": "0"})
+    s.undo("1.0", "0.0", {"x": "0"})
+    s.act("0.0", {}, {"x": "0x", "y": "0y"})
+    s.add("cancelled", 1, "1.0", by="0.0")
+    return s
+
+
+def told_of_halves(script: type[Any]) -> Any:
+    """The rest."""
+    s = halves(script)
+    s.add("cancelled", 1, "1.1", by="0.0")
+    s.settle("0.0", "1.0", "1.1")
+    s.notify(1, 1, "0.0", [], [("1.0", "cancelled"), ("1.1", "cancelled")])
+    s.deliver(1, 1)
+    for agent in range(2):
+        s.plain("finish", agent)
+        s.plain("commit", agent)
+    s.close({"x": "0x", "y": "0y"})
+    return s
+
+
+def test_nobody_is_told_of_half_a_repair_of_which_no_premise_is(script: type[Any], written: Written) -> None:
+    """B's writes read nothing (F30)."""
+    whole = written(told_of_halves(script))
+    assert (check(whole).problems, replay(whole.records).problems) == ((), ())
+    early = told_of_halves(script)
+    early.moved(lambda: early.deliver(1), early.of("cancelled", "1.1"))
+    run = written(early)
+    (problem,) = replay(run.records).problems
+    assert problem.property == "mtpo.deliver.settled"
+    found = check(run).problems
+    assert {p.property for p in found} == {"run.repair-atomic"}
+    assert any("x is locked by the repair of call 0.0" in str(p) for p in found)
+
+
+def test_what_an_aborted_agent_did_is_not_redone(script: type[Any], written: Written) -> None:
+    """It is withdrawn (F31)."""
+
+    def aborted(redone: bool) -> LoggedRun:
+        s = script("mtpo", ["A", "B"], {"x": "0"})
+        s.write("1.0", {}, {"x": "1x"})
+        s.call("0.0", [], ["x"], ["1.0"])
+        s.undo("1.0", "0.0", {"x": "0"})
+        s.plain("abort", 1)
+        s.act("0.0", {}, {"x": "0x"})
+        if redone:
+            s.redo("1.0", "0.0", {}, {"x": "1x"}, False)
+        else:
+            s.add("stranded", 1, "1.0", by="0.0", error="its author is gone")
+        s.settle("0.0")
+        if redone:
+            s.add("retract", 1, "1.0", members=[])
+            s.add("undo", 1, "1.0", by="1.0")
+            s.add("retracted", 1, "1.0", restored={})
+            s.settle("1.0")
+        s.plain("finish", 0)
+        s.plain("commit", 0, 1)
+        s.close({"x": "0x"})
+        return written(s)
+
+    run = aborted(redone=False)
+    assert (check(run).problems, replay(run.records).problems) == ((), ())
+    run = aborted(redone=True)
+    assert [p.property for p in replay(run.records).problems] == ["mtpo.redone.author-there"]
+    assert "run.abort" in {p.property for p in check(run).problems}
