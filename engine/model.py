@@ -34,7 +34,7 @@ class Segment:
 
 @attrs.frozen(eq=False)
 class Batch:
-    """``tokens``, ``positions``, ``slots`` of shape (rows,); ``wanted`` the rows whose logits are needed."""
+    """``tokens``, ``positions``, ``slots`` of shape (rows,); ``wanted`` the rows whose logits are needed, in order."""
 
     tokens: torch.Tensor
     positions: torch.Tensor
@@ -150,8 +150,7 @@ class Llama:
             normed = self._rms(x, layer.norm_mid)
             gate, up = layer.gate_up(normed).chunk(2, dim=-1)
             x = x + layer.down(F.silu(gate) * up)
-        last = x if batch.wanted.shape[0] == rows else x[batch.wanted]
-        return self.head(self._rms(last, self.norm)).float()
+        return self.head(self._rms(x[batch.wanted], self.norm)).float()
 
     def _decode(self, decoder: Decoder, batch: Batch, store: KVStore) -> torch.Tensor:
         """The same for a small batch."""

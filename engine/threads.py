@@ -17,8 +17,8 @@ def choose_threads(model: Llama) -> int:
     """Set torch to the number of threads with which a small batch is fastest now; returns it.
 
     More is not always better: the products of a small model are short, and on a machine that is busy with something
-    else the threads wait for each other. The batch is two decodes, or, where those are not computed by torch, a chunk
-    of a prompt.
+    else the threads wait for each other. The batch is two decodes, or, where those are not computed by torch, two
+    chunks of prompts.
     """
     if model.device != "cpu":
         return torch.get_num_threads()

@@ -151,6 +151,11 @@ def _unpermuted(name: str, array: Any, config: ModelConfig) -> Any:
 
 def _complete(weights: Mapping[str, torch.Tensor], config: ModelConfig, where: str) -> None:
     """Every tensor that the model needs is there and has its shape."""
+    if config.kv_heads < 1 or config.heads % config.kv_heads or config.head_dim % 2:
+        raise EngineError(
+            f"{where}: {config.heads} query heads of {config.head_dim} share {config.kv_heads} of keys and values; "
+            "expected an even size, and as many for each"
+        )
     width, kv = config.heads * config.head_dim, config.kv_heads * config.head_dim
     shapes = {"model.embed_tokens.weight": (config.vocab, config.hidden), "model.norm.weight": (config.hidden,)}
     for i in range(config.layers):

@@ -107,6 +107,28 @@ def test_logits_and_what_is_kept_equal_those_of_torch(models, shape, parts, leng
     torch.testing.assert_close(store.values, kept.values, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize("wanted", [[], [3, 0, 4, 1, 2], [4, 4]])
+def test_wanted_rows_in_any_order_or_none_and_tables_that_go_on(models, wanted):
+    """Two sequences that begin with the same block, of which the first ends at a block's end."""
+    model = models[0]
+    first, second = torch.tensor([2, 0, 5]), torch.tensor([2, 4, 1])
+    segments = (Segment(0, 3, 8, first), Segment(3, 5, 7, second))
+    positions = torch.tensor([5, 6, 7, 5, 6])
+    slots = torch.tensor([1, 2, 3, 17, 18])
+    batch = Batch(torch.tensor([3, 1, 4, 1, 5]), positions, slots, segments, torch.tensor(wanted, dtype=torch.int64))
+    own, found = model.decoder, []
+    try:
+        for decoder in (own, None):
+            model.decoder = decoder
+            _, store = batch_of([(23, 1)], 4, model.config, 5)
+            found.append((model.forward(batch, store), store.keys, store.values))
+    finally:
+        model.decoder = own
+    assert found[0][0].shape == (len(wanted), model.config.vocab)
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-3, atol=2e-3)
+
+
 def test_larger_batches_are_computed_by_torch(models, monkeypatch):
     model, seen = models[0], []
     most = model.decoder.most_rows

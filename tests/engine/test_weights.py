@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import struct
 
+import attrs
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from mtpo.engine.config import ModelConfig  # noqa: E402
 from mtpo.engine.engine import Engine  # noqa: E402
 from mtpo.engine.errors import EngineError  # noqa: E402
 from mtpo.engine.gguf_file import read_gguf  # noqa: E402
@@ -165,6 +167,14 @@ def test_folders_that_lack_something(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "mamba"}))
     with pytest.raises(EngineError, match="supported: llama"):
         load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [{"heads": 4, "kv_heads": 3}, {"kv_heads": 0}, {"head_dim": 15}])
+def test_heads_that_do_not_fit_together(tmp_path, monkeypatch, shape):
+    monkeypatch.setattr(ModelConfig, "from_folder", lambda folder: attrs.evolve(TINY, **shape))
+    with pytest.raises(EngineError, match="expected an even size, and as many for each") as error:
+        load_folder(tmp_path)
+    one_line(error)
 
 
 def test_a_tokenizer_of_another_kind():
