@@ -116,9 +116,7 @@ class Compiler:
         every = {index.name: index for index in self.catalogue.indexes.values()}
         written = [*out, *self.catalogue.source, *(line for lines in changes.values() for line in lines)]
         # some indexes were only considered
-        moving = tuple(
-            every[name] for name in mentioned(written, every) if not every[name].rigid
-        )  # some only considered
+        moving = tuple(every[name] for name in mentioned(written, every) if not every[name].rigid)
         inverses = {
             pair: name for pair, name in self.catalogue.inverses.items() if name in mentioned(written, {name: None})
         }
