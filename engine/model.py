@@ -34,7 +34,8 @@ class Segment:
 
 @attrs.frozen(eq=False)
 class Batch:
-    """``tokens``, ``positions``, ``slots`` of shape (rows,); ``wanted`` the rows whose logits are needed, in order."""
+    """``tokens``, ``positions``, ``slots`` of shape (rows,); ``wanted`` the rows whose logits are needed, in the order
+    in which they are to come."""
 
     tokens: torch.Tensor
     positions: torch.Tensor
@@ -109,11 +110,12 @@ class Llama:
                 )
             )
         self._cos, self._sin = self._rotary()
-        self.decoder = self._decoder(files) if (device, dtype) == ("cpu", torch.float32) else None
+        small = bool(files.groups) and (device, dtype) == ("cpu", torch.float32)
+        self.decoder = self._decoder(files) if small else None
         """What computes small batches, where the weights were read in small integers."""
 
     def _decoder(self, files: ModelFiles) -> Decoder | None:
-        from mtpo.engine.decoder import decoder  # loads a compiler, which other machines have no need of
+        from mtpo.engine.decoder import decoder  # loads a compiler, which other models have no need of
 
         norms = {f"model.layers.{i}.input_layernorm": layer.norm_in for i, layer in enumerate(self.layers)}
         norms |= {f"model.layers.{i}.post_attention_layernorm": layer.norm_mid for i, layer in enumerate(self.layers)}
