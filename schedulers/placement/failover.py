@@ -48,17 +48,21 @@ class Failover:
         """See :class:`~mtpo.schedulers.types.PlacementPolicy`."""
         if observation.prefilled:
             return self._bind(observation)
-        bound, there = observation.bound, {worker.id for worker in observation.workers}
-        if bound in there:
-            need = max(observation.reserved, need_of(observation))
-            to = self._elsewhere(observation, need) if self.move is not None else bound
-            return PlacementDecision(to, to, bind=True, reserve=need, fetch=to != bound)
+        home = next((worker for worker in observation.workers if worker.id == observation.bound), None)
+        need = max(observation.reserved, need_of(observation))
+        # What was on its way to a decoder that was lost meanwhile has nothing reserved where it is bound.
+        if home is not None and (observation.reserved or self._vacant(observation, home, need)):
+            to = home.id if self.move is None else self._elsewhere(observation, home, need)
+            return PlacementDecision(to, to, bind=True, reserve=need, fetch=to != home.id)
         return self._begin(observation)
 
-    def _elsewhere(self, observation: PlacementObservation, need: int) -> int | None:
+    def _vacant(self, observation: PlacementObservation, worker: WorkerView, need: int) -> bool:
+        """Whether there is room on a worker, for which nobody waits."""
+        return not (observation.line or observation.ahead) and self.room(worker) >= need
+
+    def _elsewhere(self, observation: PlacementObservation, home: WorkerView, need: int) -> int:
         """Where the next turn of a conversation that is bound is to run: mostly where it is bound."""
         assert self.move is not None
-        (home,) = (worker for worker in observation.workers if worker.id == observation.bound)
         if observation.line or observation.ahead:
             return home.id
 

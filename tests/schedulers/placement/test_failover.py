@@ -14,6 +14,7 @@ from mtpo.schedulers.placement.conserve import ConServe
 from mtpo.schedulers.placement.failover import Failover
 from mtpo.schedulers.simulator.cluster import Setup, Simulation, WorkerSetup, simulate
 from mtpo.schedulers.simulator.loss import Loss
+from mtpo.schedulers.simulator.router import Router
 from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, Transfer
 from mtpo.schedulers.simulator.worker import Caps
 from mtpo.schedulers.step.sarathi import Sarathi
@@ -443,12 +444,12 @@ def test_a_cache_that_moves_is_in_one_place_and_none_is_lost_with_a_worker(shape
             assert site.worker.kv.used == 0 and not site.worker.busy
 
 
-def move_of(losses=()):
+def move_of(losses=(), others=()):
     """A second turn, a second after the first, that moves to worker 1 with 320 of its tokens."""
     slow = attrs.evolve(A40_QWEN_06B, transfer=Transfer(0.5, 0, 0.5, 0.0))
     workers = (WorkerSetup(slow, CAPS),) * 2
     world = Watched(
-        talks([(0.0, [(300, 20, 0.0), (20, 5, 1.0)])]),
+        talks([(0.0, [(300, 20, 0.0), (20, 5, 1.0)]), *others]),
         Setup(Sarathi(512), workers, placement=Restless(), losses=losses),
     )
     return world, world.run()
@@ -470,6 +471,23 @@ def test_a_move_to_a_worker_that_is_lost_has_not_happened():
     # And one whose old worker is lost is computed anew where it goes.
     world, outcome = move_of((Loss(0, begins + 0.2),))
     assert (outcome.turns[1].worker, outcome.turns[1].hits) == (1, 0)
+
+
+@pytest.mark.parametrize("prompt", [1600, 1900])
+def test_room_that_was_left_is_promised_to_somebody_else_and_not_twice(monkeypatch, prompt):
+    """Where it was bound, who comes while it moves gets the room; then the worker that it goes to is lost."""
+    begins, most = move_of()[1].turns[1].submitted, dict[int, int]()
+    reserve = Router._reserve
+
+    def reserved(self, *given):
+        reserve(self, *given)
+        most.update({site.worker.id: max(site.held, most.get(site.worker.id, 0)) for site in self.sites})
+
+    monkeypatch.setattr(Router, "_reserve", reserved)
+    _, outcome = move_of((Loss(1, begins + 0.2),), [(begins + 0.1, [(prompt, 40, 0.0)])])
+    assert outcome.replaced == 1 and [turn.worker for turn in outcome.turns] == [0, 0, 0]
+    # It goes back at once if there is room for both, and else has to wait.
+    assert most == {0: prompt + 40 + (345 if prompt == 1600 else 0), 1: 345}
 
 
 def test_only_who_would_wait_for_longer_than_that_moves():
