@@ -76,7 +76,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "locks",
         "nobody acts on what an open repair has in hand",
-        "ours, F3",
+        "ours, F24, F29",
         ("read.settled", "call.unlocked", "retract.unlocked", "deliver.settled"),
     ),
     # No clause can be dropped for this one: without the order there is no value at a position to be told. What it is

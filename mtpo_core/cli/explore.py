@@ -71,7 +71,7 @@ def explore_command(
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, help="stop at this many states, but finish the level under way")
+        int, typer.Option(min=1, help="stop at this many states, but finish the level under way (python: the state)")
     ] = 5_000_000,
     engine: Annotated[
         str | None,
