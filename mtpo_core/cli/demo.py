@@ -1,6 +1,6 @@
 """The main job, end to end: check the spec, start the engine, run contended cases in three modes, judge them.
 
-Takes a few minutes on two cores. Nothing about the outcome is fixed in advance: the final state of each run is
+Takes about three minutes on two cores. Nothing about the outcome is fixed in advance: the final state of each run is
 compared with those of all serial orders, found by running them, and the MTPO run's log is judged by a checker that
 reads only the log. Exit code 0 when naive comes out wrong, MTPO right, and in about naive's time; else 1.
 """
