@@ -126,9 +126,8 @@ class Small:
         return found
 
 
-@pytest.mark.parametrize(("spill", "backlog"), [(None, 0), (0.0, 1000), (1.0, 15)])
-def test_in_every_state_of_a_small_cluster_it_decides_as_the_spec_allows(spill, backlog):
-    world = Small((2, 1), (2, 1), Failover(spill), backlog)
+def every_state(world):
+    """All states that can be reached, and the actions taken on the way."""
     seen, line, taken = {world.first}, [world.first], set()
     while line:
         state = line.pop()
@@ -138,6 +137,13 @@ def test_in_every_state_of_a_small_cluster_it_decides_as_the_spec_allows(spill, 
             if found not in seen:
                 seen.add(found)
                 line.append(found)
+    return seen, taken
+
+
+@pytest.mark.parametrize(("spill", "backlog"), [(None, 0), (0.0, 1000), (1.0, 15)])
+def test_in_every_state_of_a_small_cluster_it_decides_as_the_spec_allows(spill, backlog):
+    world = Small((2, 1), (2, 1), Failover(spill), backlog)
+    seen, taken = every_state(world)
     assert taken >= {"bind", "crash", "finish", "spoil", "transfer"}
     assert ("bind_local" in taken) == (spill is not None)
     assert len(seen) > 300
@@ -232,15 +238,7 @@ class Crowded(Small):
 
 def test_in_every_state_it_moves_as_the_spec_with_moves_allows():
     world = Crowded((2, 1), (2, 1), Failover(1.0, move=20), 15)
-    seen, line, taken = {world.first}, [world.first], set()
-    while line:
-        state = line.pop()
-        for step in world.steps(state):
-            taken.add(step.action)
-            found = world.after(state, step)
-            if found not in seen:
-                seen.add(found)
-                line.append(found)
+    _, taken = every_state(world)
     assert taken >= {"bind", "move", "crash", "finish"}
 
 
