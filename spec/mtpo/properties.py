@@ -25,10 +25,12 @@ from mtpo.spec.mtpo.model import (
     kept,
     landed,
     launched,
+    lies_below,
     live,
     live_write,
     locked,
     member,
+    met,
     mtpo,
     note,
     opened,
@@ -41,8 +43,12 @@ from mtpo.spec.mtpo.model import (
     saw,
     sighted,
     source,
-    tellable,
+    to_deliver,
+    to_issue,
+    to_read,
+    to_reopen,
     top,
+    tops,
     touches,
     undoer,
     unlike,
@@ -228,19 +234,41 @@ def locks_needed() -> Bool:
     )
 
 
+@mtpo.invariant("mtpo.position-defined")
+def position_defined() -> Bool:
+    "Below every call there is a greatest live write on each object: a read is always of something."
+    return forall(
+        Call,
+        Object,
+        lambda c, o: implies(c != origin(), exists(Call, lambda w: lies_below(w, c, o) & tops(w, c, o))),
+    )
+
+
 @mtpo.invariant("mtpo.no-wait-for-successors")
 def no_wait_for_successors() -> Bool:
-    "To be told what there is to be told an agent waits for no repair but a lower-ranked one, or its own retraction."
-    return forall(
-        Agent,
-        lambda a: implies(
-            forall(
-                Call,
-                lambda c: implies(opened(c), (a < author(c)) | ((author(c) == a) & ~retracting(c))),
+    "To read what was kept and to be told an agent waits for no repair but a lower-ranked one, or its own: else it can."
+
+    # Of its own repairs a note waits for a retraction alone: what it puts in lies above all that it is told of.
+    def reads_now(c: Call) -> Bool:
+        asked = met(to_issue(c)) & forall(Object, lambda o: ~writes(c, o))
+        held_above = forall(Object, lambda o: implies(reads(c, o) & locked(o), author(c) < author(holder(o))))
+        served = forall(
+            Object, lambda o: implies(reads(c, o), exists(Call, lambda w: lies_below(w, c, o) & tops(w, c, o)))
+        )
+        return implies(asked & held_above, met(to_read(c)) & served)
+
+    def told_now(a: Agent) -> Bool:
+        held_above = forall(
+            Call,
+            Object,
+            lambda c, o: implies(
+                by(c, a) & touches(c, o) & locked(o),
+                (a < author(holder(o))) | ((author(holder(o)) == a) & ~retracting(holder(o))),
             ),
-            tellable(a),
-        ),
-    )
+        )
+        return implies(~quiet(a) & held_above, met(to_reopen(a)) | met(to_deliver(a)))
+
+    return forall(Call, reads_now) & forall(Agent, told_now)
 
 
 @mtpo.invariant("mtpo.undo-enabled")

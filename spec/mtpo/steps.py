@@ -169,6 +169,7 @@ def told_when_settled() -> Bool:
                 Object,
                 lambda o: (
                     (holder.next(o) == origin())
+                    & sighted(p)
                     & reads(p, o)
                     & unlike(p, o, saw(p, o), value.next(source.next(p, o), o))
                 ),

@@ -21,7 +21,8 @@ MTPO: Final = (
         "read",
         "SCCP 3, wr",
         "A read gets the value at its position; higher-ranked writes are screened out although they are live.",
-        "read read.is-below read.is-greatest filtered-read read-levels reach-stale-reader reach-read-by-undo",
+        "read read.is-below read.is-greatest filtered-read read-levels position-defined reach-stale-reader "
+        "reach-read-by-undo",
         "Two of the three ways to serve a read are here, by values kept and by undoing; cached results are in the spec "
         "levels.",
     ),
