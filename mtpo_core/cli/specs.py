@@ -29,6 +29,7 @@ BUILT_IN = {
     "shadows": "mtpo.spec.shadows:shadows",
     "names": "mtpo.spec.names:names",
     "levels": "mtpo.spec.levels:levels",
+    "locks": "mtpo.spec.locks:locks",
 }
 
 SPEC_HELP = f"{', '.join(BUILT_IN)} or FILE.py"

@@ -29,6 +29,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *beside.SHADOWS,
     *beside.NAMES,
     *beside.LEVELS,
+    *beside.LOCKS,
     *ours.GAP,
     *ours.FAILOVER,
     *ours.FOOTPRINT,

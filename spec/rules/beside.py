@@ -1,4 +1,4 @@
-"""Beside the protocol: shadows, names, and the levels of a read."""
+"""Beside the protocol: shadows, names, the levels of a read, and the line for locks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mtpo.spec.rules.rule import rules_of
 _shadows = rules_of("shadows")
 _names = rules_of("names")
 _levels = rules_of("levels")
+_locks = rules_of("locks")
 
 SHADOWS: Final = (
     _shadows(
@@ -114,4 +115,27 @@ LEVELS: Final = (
         "undo-ends reach-beneath",
     ),
     _levels("invariants-of-proof", "ours", "What the others need to be inductive.", "made-of first"),
+)
+
+LOCKS: Final = (
+    _locks(
+        "line",
+        "ours, F32",
+        "A write that waits for locks has reserved what it will need; no later call begins a repair that locks any.",
+        "ask begin begin.in-line no-bypass keeps-its-place need-stays reach-held-up reach-behind reach-beside",
+        "An earlier agent may still go first, as often as it writes. That a repair ends is mtpo.repair-ends.",
+    ),
+    _locks(
+        "turn",
+        "ours, F32",
+        "Once nobody has what it reserved a waiting call can begin; it may give up before.",
+        "gets-its-turn line-moves give_up",
+    ),
+    _locks(
+        "repair",
+        "ours, F24",
+        "A repair takes its locks when it opens, all at once, and keeps them to its end.",
+        "settle exclusive all-at-once one-stage leave leaves",
+        "What it does with them is in the spec mtpo, which has no line.",
+    ),
 )
