@@ -12,6 +12,7 @@ A call is a write or a retraction; it may leave the line: its author was notifie
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from mtpo.spec.language import (
@@ -64,7 +65,7 @@ Guard: TypeAlias = tuple[tuple[str, Bool], ...]
 """Clauses with their names."""
 
 
-def to_begin(c: Call, taken: Function[Bool]) -> Guard:
+def to_begin(c: Call, taken: Callable[[Object], Bool]) -> Guard:
     """What the repair of c waits for, if it is to lock what is taken."""
     return (
         ("asked", waits(c)),
