@@ -170,7 +170,7 @@ def tidy(lines: Iterable[str]) -> list[str]:
     for line in (*lines, "def"):
         if not line.startswith(TAB):
             changes = bool(out) and out[-1].startswith(("def set_", "def update_"))
-            looks = bool(out) and out[-1].startswith(("def check_", "def guard_", "def q", "def still"))
+            looks = bool(out) and out[-1].startswith(("def check_", "def more_", "def guard_", "def q", "def still"))
             out += propagated(body) if changes else shared(body) if looks else body
             out.append(line)
             body = []
@@ -189,7 +189,7 @@ def bound(lines: Iterable[str], names: Set[str]) -> tuple[str, str]:
         functions[-1].append(line)
     parts: tuple[list[str], list[str]] = ([], [])
     for head, *body in functions[1:]:
-        found = re.fullmatch(r"(def (?:guard|update|check)_\w+\()(.*)(\):)", head)
+        found = re.fullmatch(r"(def (?:guard|update|check|more)_\w+\()(.*)(\):)", head)
         if found is None:
             parts[0].extend((head, *body))
             continue
@@ -200,7 +200,7 @@ def bound(lines: Iterable[str], names: Set[str]) -> tuple[str, str]:
     return "\n".join((*parts[0], "")), "\n".join((*parts[1], ""))
 
 
-_STATE: Final = re.compile(r"[ijw]\d+|broken|wrong|E|bisect_left|insort")
+_STATE: Final = re.compile(r"[ijw]\d+|broken|wrong|flawed|E|bisect_left|insort")
 
 
 def mentioned(lines: Sequence[str], names: Mapping[str, object]) -> list[str]:

@@ -28,6 +28,7 @@ from mtpo.proofs.disjuncts import (
     names_in,
     symbol_of,
 )
+from mtpo.proofs.implied import simplified
 from mtpo.proofs.joins import Search, whether
 from mtpo.spec.language import TRUE, Action, Property, Spec, Term, Update, Variable, show
 from mtpo.spec.terms import Bool, Int, walk
@@ -158,7 +159,7 @@ class Compiler:
     def cases(self, term: Term, positive: bool, *more: tuple[Term, bool]) -> list[Disjunct]:
         """The ways in which a formula is true (or false) with the constants that are known."""
         found = map(self.catalogue.given, disjuncts(term, positive, *more))
-        return [disjunct for disjunct in found if disjunct is not None]
+        return [simpler for each in found if each is not None and (simpler := simplified(each)) is not None]
 
     def expression(self, term: Term, names: dict[str, str]) -> str:
         """A term as code; ``names`` are variables to be called otherwise."""
@@ -230,11 +231,16 @@ class Compiler:
         needs: Iterable[str] = (),
         moved: Moved = STILL,
         static: bool = False,
+        filled: bool = False,
+        of: Atom | None = None,
     ) -> list[str]:
-        """The code of a search, not indented."""
+        """The code of a search, not indented; what is so of every cell of the atom is not asked of its elements."""
         needs = list(needs)
         prepared = self.catalogue.prepared(disjunct, {*needs, *known})
-        return Search(self.catalogue, prepared, known, needs, moved=moved, static=static).lines(heart, 0)
+        if of is not None:
+            prepared = attrs.evolve(prepared, literals=self.kept(of, prepared.literals))
+        search = Search(self.catalogue, prepared, known, needs, moved=moved, static=static, filled=filled)
+        return search.lines(heart, 0)
 
     def _guard(self, action: Action) -> list[str]:
         """The place of the first clause that is false, or -1."""

@@ -29,6 +29,7 @@ from mtpo.proofs.disjuncts import (
     name_of,
     names_in,
 )
+from mtpo.proofs.implied import follows
 from mtpo.proofs.joins import Search
 from mtpo.spec.language import Action
 from mtpo.spec.terms import Bool
@@ -53,6 +54,8 @@ class _Trigger:
     """Symbols that must have changed too."""
     whether: bool = False
     """It says nothing of cells that have not changed: it is one of a step property."""
+    later: bool = False
+    """It need not be asked while no invariant has been wrong: another one says more."""
 
 
 class Deltas:
@@ -66,9 +69,12 @@ class Deltas:
         self._always: list[tuple[Disjunct, list[str]]] = []
         self._whole: list[tuple[Disjunct, list[str]]] = []
         """What is said of no elements."""
-        self._waiting: dict[Disjunct, list[tuple[int, int, frozenset[str]]]] = {}
+        self._later = False
+        """The one being prepared says less than another invariant."""
+        self._waiting: dict[Disjunct, list[tuple[int, int, frozenset[str], bool]]] = {}
         """By what is said of the state as a whole: the instances that wait for it, as numbers in ``w1``, ``w2``, ..."""
-        self._began: list[list[str]] = []
+        self._began: dict[bool, list[list[str]]] = {False: [], True: []}
+        """What is asked of the first state; of what says less than another apart."""
         self._made: dict[tuple[int, Moved], list[str]] = {}
         for property in (*self.steps, *self.invariants):
             for found in compiler.cases(property.formula, False):
@@ -77,9 +83,11 @@ class Deltas:
             for found in compiler.cases(property.formula, False):
                 for part in _split(found):
                     self._step(place, part)
-        for place, property in enumerate(self.invariants):
-            for found in compiler.cases(property.formula, False):
-                self._invariant(place, self.catalogue.prepared(found))
+        cases = [(n, found) for n, p in enumerate(self.invariants) for found in compiler.cases(p.formula, False)]
+        less = _less([found for _, found in cases])
+        for number, (place, found) in enumerate(cases):
+            self._later = number in less
+            self._invariant(place, self.catalogue.prepared(found))
 
     def _prepare(self, found: Disjunct) -> frozenset[str]:
         """The symbols that the search reads, derived relations among them, which all must be known beforehand."""
@@ -106,8 +114,7 @@ class Deltas:
 
         def lines(moved: Moved) -> list[str]:
             lines, tests, known = self.compiler.bind(attrs.evolve(atom, value=None), "k")
-            kept = attrs.evolve(rest, literals=self.compiler.kept(atom, rest.literals))
-            inner = self.compiler.search(kept, known, lambda: heart, moved=moved)
+            inner = self.compiler.search(rest, known, lambda: heart, moved=moved, of=atom)
             self.catalogue.places = {}
             return [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]
 
@@ -123,24 +130,26 @@ class Deltas:
         if not elements:
             self._whole.append((found, bad))
             return
-        heart = bad
+        heart, needs = bad, list[str]()  # of what is false now one instance is enough
         if closed.literals:
+            needs = elements
             waiting = self._waiting.setdefault(closed, [])
             number, kept = sum(map(len, self._waiting.values())), [*self._waiting].index(closed) + 1
-            waiting.append((number, place, symbols(opened)))
+            waiting.append((number, place, symbols(opened), self._later))
             heart = [f"w{kept}.add(({number}, {', '.join(elements)}))"]
             still = self.compiler.search(opened, elements, lambda: ["return True"])
             self.functions += [f"def still{number}({', '.join(elements)}):", *indented(still), f"{TAB}return False"]
-        first = self.compiler.search(opened, (), functools.partial(list[str], heart), elements, static=True)
-        self._began.append(first)
+        start = functools.partial(list[str], heart)
+        self._began[self._later].append(self.compiler.search(opened, (), start, needs, static=True, filled=True))
         for literal in opened.literals:
             if isinstance(literal, Atom) and not literal.rigid and not self._follows(literal, opened):
-                self._trigger(opened, literal, heart, elements)
+                self._trigger(opened, literal, heart, needs)
             elif isinstance(literal, Never):
                 deep = any(isinstance(x, Never) for d in literal.disjuncts for x in d.literals)
-                for atom, ties in inner_atoms(literal):
+                for atom, ties, beside in inner_atoms(literal):
                     sign = None if deep or atom.value is not None else not atom.positive
-                    self._inner_trigger(opened, atom, sign, ties, heart, elements)
+                    was = () if beside is None else _was(atom, beside)
+                    self._inner_trigger(opened, atom, sign, (*ties, *was), heart, needs)
 
     def _under(self, symbol: str) -> frozenset[str]:
         """What a derived relation reads."""
@@ -189,7 +198,7 @@ class Deltas:
     ) -> None:
         """The search after a change inside an inner quantifier, for the elements that are tied to those in there."""
         lines, tests, known = self.compiler.bind(atom, "k")
-        names = known | found.names | {name for x in found.literals for name in free(x)}
+        names = known | found.names | {"old"} | {name for x in found.literals for name in free(x)}
         literals, grown = list(found.literals), True
         while grown:
             new = [x for x in ties if x not in literals and _arguments(x) <= names]
@@ -214,7 +223,7 @@ class Deltas:
         inner = Search(self.catalogue, kept, known | {"old"}, needs).lines(lambda: heart, 0)
         self.catalogue.places = {}
         made = [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]
-        self._triggers.append(_Trigger(atom.symbol, sign, lambda moved: made, frozenset()))
+        self._triggers.append(_Trigger(atom.symbol, sign, lambda moved: made, frozenset(), later=self._later))
 
     # -- code --------------------------------------------------------------------------------------------------
 
@@ -226,46 +235,43 @@ class Deltas:
 
     def after(self, action: Action) -> list[str]:
         """``check_ACTION(parameters)``: looks at what a step by the action can have made false."""
-        moved = frozenset(f"s_{name}" for name in self.moved(action))
         params = self.catalogue.parameters(action)
+        moved = frozenset(f"s_{name}" for name in self.moved(action))
+        now, later = ([*self._code(action, moved, params, less), *self._closing(moved, less)] for less in (False, True))
+        given = ", ".join(params)
+        if later:
+            self.functions += [f"def more_{action.name}({given}):", f"{TAB}flawed.add(0)", *indented(later)]
+            now += ["if wrong or flawed:", f"{TAB}more_{action.name}({given})"]
+        return [f"def check_{action.name}({given}):", *indented(now or ["pass"])]
+
+    def _code(self, action: Action, moved: frozenset[str], params: Sequence[str], later: bool) -> list[str]:
+        """The searches of what an action can have made false, ``later`` of what need mostly not be asked."""
         signs, cells = self._signs(action), self._cells(action)
         to = frozenset((symbol, sign) for symbol in moved for sign in signs.get(symbol, {True, False}))
-        changed: dict[str, list[tuple[Sign, list[str]]]] = {}
-        known: dict[str, list[list[str]]] = {}
+        blocks: list[list[str]] = []
         for number, trigger in enumerate(self._triggers):
             symbol, sign = trigger.symbol, trigger.sign
             may = sign is None or sign in signs.get(symbol, {True, False})
-            if not may or not trigger.needs | {symbol} <= moved:
+            if not may or trigger.later != later or not trigger.needs | {symbol} <= moved:
                 continue
             key = (number, within(to, trigger.reads))
             if key not in self._made:
                 self._made[key] = trigger.lines(key[1])
-            if symbol in cells and not trigger.whether:
-                known.setdefault(cells[symbol], []).append(self._made[key])
-            else:
-                changed.setdefault(symbol, []).append((sign, self._made[key]))
-        out: list[str] = []
-        for found, heart in self._always:
-            out += self.compiler.search(found, (), functools.partial(list[str], heart), moved=to)
-        for symbol, parts in changed.items():
-            if symbol in cells:
-                blocks = [lines for _, lines in parts]
-                out += [f"if h_{symbol[2:]}:", *indented(merged(self._at(blocks, cells[symbol])))]
-            else:
+            lines = self._made[key]
+            if symbol not in cells:
                 once = sum(f"s_{update.variable.name}" == symbol for update in action.updates) == 1
-                out += self._loop(symbol, parts, signs.get(symbol, {True, False}), once)
-        for cell, lines in known.items():
-            out += merged(self._at(lines, cell))
-        for found, heart in self._whole:
-            if symbols(found) & moved:
-                out += self.compiler.search(found, (), functools.partial(list[str], heart))
-        out += self._closing(moved)
-        out = decided(propagated(out), self._facts(action)) or ["pass"]
-        return [f"def check_{action.name}({', '.join(params)}):", *indented(out)]
-
-    def _at(self, blocks: Sequence[Sequence[str]], cell: str) -> list[str]:
-        """The blocks for one cell, which has changed or will do no harm."""
-        return [re.sub(r"\bk\b", cell, line) for line in self.catalogue.apart(blocks)]
+                blocks.append(self._loop(symbol, sign, lines, signs.get(symbol, {True, False}), once))
+            else:  # the cell has changed, or it will do no harm
+                at = [re.sub(r"\bk\b", cells[symbol], line) for line in lines]
+                blocks.append([f"if h_{symbol[2:]}:", *indented(at)] if trigger.whether else at)
+        if not later:
+            for found, heart in self._always:
+                blocks.append(self.compiler.search(found, (), functools.partial(list[str], heart), moved=to))
+            for found, heart in self._whole:
+                if symbols(found) & moved:
+                    blocks.append(self.compiler.search(found, (), functools.partial(list[str], heart)))
+        facts = self._facts(action)
+        return merged(self.catalogue.apart([decided(propagated(block), facts) for block in blocks], params))
 
     def _cells(self, action: Action) -> dict[str, str]:
         """The relations of one argument of which an action changes one cell, a parameter, always to the same value."""
@@ -296,29 +302,26 @@ class Deltas:
             found.setdefault(f"s_{update.variable.name}", set()).update(signs)
         return found
 
-    def _loop(self, symbol: str, parts: list[tuple[Sign, list[str]]], signs: set[bool], once: bool) -> list[str]:
-        """Each block for every changed cell of its symbol, its place in ``k``, with ``old`` and ``new``.
+    def _loop(self, symbol: str, sign: Sign, lines: Sequence[str], signs: set[bool], once: bool) -> list[str]:
+        """A block for every changed cell of its symbol, its place in ``k``, with ``old`` and ``new``.
 
         ``once``: no cell is changed back.
         """
         signature, name = self.catalogue.signatures[symbol], symbol[2:]
-        blocks = []
-        for sign, lines in parts:
-            test = "" if sign is None or signs == {sign} else "if new:" if sign else "if old:"
-            blocks.append([test, *indented(lines)] if test else lines)
-        body = merged(self.catalogue.apart(blocks))
-        now = f"k in {symbol}" if signature.relation and len(signature.domain) > 1 else f"{symbol}[k]"
+        test = "" if sign is None or signs == {sign} else "if new:" if sign else "if old:"
+        body = [test, *indented(lines)] if test else list(lines)
         if not once:
             body = ["if new != old:", *indented(body)]
+        now = f"k in {symbol}" if signature.relation and len(signature.domain) > 1 else f"{symbol}[k]"
         read = [f"new = {now}"] if any(re.search(r"\bnew\b", line) for line in body) else []
         return [f"for k, old in h_{name}.items():", *indented([*read, *body])]
 
-    def _closing(self, moved: frozenset[str] | None) -> list[str]:
+    def _closing(self, moved: frozenset[str] | None, later: bool = False) -> list[str]:
         """What is kept until something holds of the whole state: of all, or if the step can have mattered to it."""
         out = []
         for kept, (closed, waiting) in enumerate(self._waiting.items(), 1):
-            reads = symbols(closed).union(*(own for _, _, own in waiting))
-            if moved is None or moved & reads:
+            own = [reads for _, _, reads, less in waiting if less == later or moved is None]
+            if moved is None or (own and moved & symbols(closed).union(*own)):
                 inner = self.compiler.search(closed, (), lambda kept=kept: [f"closed{kept}()"])  # type: ignore[misc]
                 out += [f"if w{kept}:", *indented(inner)]
         return out
@@ -327,8 +330,8 @@ class Deltas:
         """Functions for when that holds: what is still false is reported, and all else forgotten."""
         out = []
         for kept, waiting in enumerate(self._waiting.values(), 1):
-            still = ", ".join(f"{number}: still{number}" for number, _, _ in waiting)
-            places = ", ".join(f"{number}: {place}" for number, place, _ in waiting)
+            still = ", ".join(f"{number}: still{number}" for number, *_ in waiting)
+            places = ", ".join(f"{number}: {place}" for number, place, *_ in waiting)
             out += [
                 f"still_of{kept} = {{{still}}}",
                 f"place_of{kept} = {{{places}}}",
@@ -342,11 +345,10 @@ class Deltas:
     def began(self) -> list[str]:
         """``began()``: looks at the invariants in the first state."""
         whole = [line for found, heart in self._whole for line in self.compiler.search(found, (), lambda h=heart: h)]  # type: ignore[misc]
-        return [
-            "def began():",
-            f"{TAB}pass",
-            *indented([*merged(self.catalogue.apart(self._began)), *whole, *self._closing(None)]),
-        ]
+        now, later = (merged(self.catalogue.apart(self._began[less])) for less in (False, True))
+        first = [*now, *whole, *self._closing(None)]
+        more = ["if wrong:", f"{TAB}flawed.add(0)", *indented([*later, *self._closing(None)])]
+        return ["def began():", *indented([*first, *more])]
 
 
 def _arguments(literal: Literal) -> frozenset[str]:
@@ -354,6 +356,31 @@ def _arguments(literal: Literal) -> frozenset[str]:
     if isinstance(literal, Atom) and literal.value is not None:
         return frozenset(name for arg in literal.args for name in names_in(arg))
     return free(literal)
+
+
+def _was(atom: Atom, beside: Disjunct) -> list[Literal]:
+    """What is said of an application's value beside it that cannot have changed, of its value before."""
+    values = {x.value for x in beside.literals if isinstance(x, Atom) and not x.rigid and x.value is not None}
+    if not isinstance(atom.value, str):
+        return []
+    said = [x for x in beside.literals if not isinstance(x, Never) and atom.value in free(x) and x != atom]
+    fixed = [x for x in said if isinstance(x, Compare) or (isinstance(x, Atom) and x.rigid)]
+    return [rename(x, {atom.value: "old"}) for x in fixed if not free(x) & values - {atom.value}]
+
+
+def _less(cases: Sequence[Disjunct]) -> set[int]:
+    """Those that hold, but for what they say of the whole state, only where another one does, which is not of these."""
+    opened = [_parted(found)[1] for found in cases]
+    read = [symbols(found) for found in cases]
+    less: set[int] = set()
+    for n, special in enumerate(opened):
+        for m, general in enumerate(cases):
+            if m == n or m in less or not general.variables or not read[m] <= symbols(special):
+                continue
+            if follows(special, general) and (m < n or not follows(opened[m], cases[n])):
+                less.add(n)
+                break
+    return less
 
 
 def _pairs(found: Disjunct) -> list[tuple[Atom, list[Literal], bool | None]]:

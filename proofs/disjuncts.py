@@ -294,8 +294,9 @@ def is_element(sort: type[Term]) -> bool:
     return sort is Bool or issubclass(sort, Sort)
 
 
-def inner_atoms(never: Never) -> Iterator[tuple[Atom, tuple[Literal, ...]]]:
-    """The atoms inside, each with the rigid literals beside it, by which its elements are tied to those outside."""
+def inner_atoms(never: Never) -> Iterator[tuple[Atom, tuple[Literal, ...], Disjunct | None]]:
+    """The atoms inside, each with the rigid literals beside it, by which its elements are tied to those outside, and
+    with all that is beside it, if that is not inside another quantifier."""
     for disjunct in never.disjuncts:
         moving = {a.value for a in disjunct.literals if isinstance(a, Atom) and not a.rigid and a.value is not None}
         ties = tuple(
@@ -307,6 +308,6 @@ def inner_atoms(never: Never) -> Iterator[tuple[Atom, tuple[Literal, ...]]]:
         )
         for literal in disjunct.literals:
             if isinstance(literal, Never):
-                yield from ((atom, (*ties, *more)) for atom, more in inner_atoms(literal))
+                yield from ((atom, (*ties, *more), None) for atom, more, _ in inner_atoms(literal))
             elif isinstance(literal, Atom) and not literal.rigid:
-                yield literal, ties
+                yield literal, ties, disjunct

@@ -52,7 +52,7 @@ class Incremental:
         ways = (tuple((given or {}).items()) for given in (sliced, narrow))
         self.program: Program = program_of(spec, *ways, _fixed(spec, constants, fixed))
         scope: dict[str, Any] = {"E": (), "bisect_left": bisect_left, "insort": insort}
-        scope |= {"broken": set[int](), "wrong": set[int]()}
+        scope |= {"broken": set[int](), "wrong": set[int](), "flawed": set[int]()}
         self._scope = scope
         for sort, size in self.sizes.items():
             scope[f"n_{sort.__name__}"] = size

@@ -46,7 +46,7 @@ class Search:
 
     ``moved``: just after a step, the symbols that it can have changed, each with what to (of relations; of others
     both): of these, atoms that are not primed are read from before it. ``static``: indexes that change are not to be
-    used.
+    used, but for what is least in one, if they are ``filled``.
     """
 
     def __init__(
@@ -58,8 +58,10 @@ class Search:
         *,
         moved: Moved = STILL,
         static: bool = False,
+        filled: bool = False,
     ) -> None:
         self.catalogue, self.disjunct, self.moved, self.static = catalogue, disjunct, moved, static
+        self.filled = filled or not static
         self.sorts = dict(disjunct.variables)
         self.known, self.needs = set(known), list(needs)
         self.gone: set[str] = set()
@@ -196,11 +198,16 @@ class Search:
         low, high, bounds = self._bounds(subject, todo, known)
         if few and not scarce:
             low, high, bounds = "", "", ()
+        settled: tuple[Literal, ...]
         size = size_name(self.sorts[subject])
         if not chosen:
-            cut = f"{low or 0}, " if low else ""
+            cut, never = f"{low or 0}, " if low else "", None
+            if not high:
+                high, never = self._least(subject, todo, known)
             end = f"min({high}, {size})" if high else size
-            return _Way(10, [f"for {subject} in range({cut}{end}):"], bounds, (subject,))
+            later = never is None and any(isinstance(x, Never) and subject in free(x) for x in todo)
+            settled = bounds if never is None else (*bounds, never)
+            return _Way(10.5 if later else 10, [f"for {subject} in range({cut}{end}):"], settled, (subject,))
         relations = [a for a in chosen if a.positive and len(a.args) > 1]
         if len(relations) > 1 and all(a.rigid for a in chosen):  # the shortest, whichever it is then
             lists = [self._index(subject, [a])[0] for a in relations]
@@ -214,8 +221,8 @@ class Search:
         if few:
             cost -= 0.75
         elif not keyed and any(a.positive and self.catalogue.few(a.symbol) for a in chosen):
-            cost = 1.6
-        settled: tuple[Literal, ...] = (*chosen, *bounds)
+            cost = 1.2
+        settled = (*chosen, *bounds)
         if bounds:
             if found.startswith("i"):
                 self.catalogue.ordered.add(re.split(r"\W", found, maxsplit=1)[0])
@@ -271,11 +278,31 @@ class Search:
                 used.append(x)
         return low, high, tuple(used)
 
+    def _least(self, subject: str, todo: Sequence[Literal], known: set[str]) -> tuple[str, Never | None]:
+        """The end of what an inner quantifier leaves, which says that there is nothing of a kind below the subject."""
+        for x in todo:
+            if not self.filled or not isinstance(x, Never) or len(x.disjuncts) != 1:
+                continue
+            inner = x.disjuncts[0]
+            below = [y for y in inner.literals if isinstance(y, Compare)]
+            atoms = [y for y in inner.literals if isinstance(y, Atom)]
+            if len(inner.variables) != 1 or len(below) != 1 or len(atoms) + 1 != len(inner.literals):
+                continue
+            name, order = inner.variables[0][0], below[0]
+            plain = all(a.value is None and not self._old(a) and not a.symbol.startswith("p_") for a in atoms)
+            if not plain or order.op not in ("lt", "le") or (order.left, order.right) != (name, subject):
+                continue
+            if any(a.positive for a in atoms) and all(self._indexable(a, name, known) for a in atoms):
+                index, keys = self.catalogue.index(name, atoms)
+                self.catalogue.ordered.add(index.name)
+                least = f"m[0]{' + 1' if order.op == 'lt' else ''}"
+                size = size_name(self.sorts[subject])
+                return f"({least} if (m := {index.get([code(k) for k in keys])}) else {size})", x
+        return "", None
+
     def _inverse(self, literal: Literal, todo: Sequence[Literal], known: set[str]) -> _Way | None:
         """All arguments for which a function has a value that is known."""
         if not isinstance(literal, Atom) or literal.rigid or literal.value is None or literal.value not in known:
-            return None
-        if self._old(literal):
             return None
         signature = self.catalogue.signatures[literal.symbol]
         names = [arg for arg in literal.args if arg in self.sorts and arg not in known]
@@ -292,10 +319,14 @@ class Search:
                 found = list(zip(literal.args, self.catalogue.unplace(literal.symbol, "kk"), strict=True))
                 listed = signature.range is not Int
                 given_value = f"[{code(literal.value)}]" if listed else f".get({code(literal.value)}, E)"
-                head = [f"for kk in {name}{given_value}:"]
+                places, settles = f"{name}{given_value}", (literal, x)
+                if self._old(literal):  # it is that of now; what has left it was in it
+                    changed = f"h{literal.symbol[1:]}"
+                    places, settles = f"{{*{places}, *{changed}}} if {changed} else {places}", ()
+                head = [f"for kk in {places}:"]
                 head += [f"{n} = {c}" for n, c in found if n in names]
                 tests = tuple(f"{c} == {code(n)}" for n, c in found if n not in names)
-                return _Way(1 if narrow else 3, head, (literal, x), tuple(map(str, names)), tests)
+                return _Way(1 if narrow else 3, head, settles, tuple(map(str, names)), tests)
         return None
 
     def _scan(self, literal: Literal, known: set[str]) -> _Way | None:
