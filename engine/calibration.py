@@ -60,6 +60,9 @@ QUICK: Final = (
     Scene(4, 120, 128),
     Scene(8, 60, 512),
     Scene(16, 24, 128),
+    Scene(1, 60, 20, 2),
+    Scene(1, 96, 32, 2),
+    Scene(6, 60, 48, 12),
 )
 FULL: Final = (
     *QUICK,
@@ -71,8 +74,16 @@ FULL: Final = (
     Scene(8, 16, 128),
     Scene(16, 90, 512),
     Scene(32, 40, 256),
+    Scene(1, 36, 12, 2),
+    Scene(1, 72, 24, 2),
+    Scene(1, 120, 40, 2),
+    Scene(1, 240, 80, 2),
+    Scene(3, 200, 96, 12),
+    Scene(12, 50, 64, 16),
 )
-"""Contexts and batches whose cost the three coefficients have to tell apart; some thousand tokens in all."""
+"""Contexts and batches whose cost the coefficients have to tell apart; some thousand tokens in all. Small chunks show
+where an engine begins to compute batches another way, and prompts that are computed while others decode, of which most
+steps of a busy engine are, what each of the two costs beside the other."""
 
 
 @attrs.frozen

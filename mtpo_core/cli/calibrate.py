@@ -4,9 +4,11 @@ Steps of many kinds are run on the real engine (decodes of small and large batch
 in another order each round, and the medians of their times are fitted by max(floor, a + b * new + c * context):
 seconds of a step that computes so many new tokens, of requests that have so many tokens of context together. A few
 disturbed steps don't bend the fit, and steps in which the processor was taken away are left out; but a machine that is
-busy all the time does bend it: measure on a quiet one. A fourth term, d * pairs, for the
-attention within long prompts, is fitted with --terms 4. A term e * requests, of each request of the batch, is in the
-model where steps that were held out of the fit are predicted clearly better with it, which is said.
+busy all the time does bend it: measure on a quiet one.
+
+Three things may be added: d * pairs, for the attention within long prompts; e * requests, of each request of the batch;
+and coefficients of their own for small batches, up to a number of new tokens that the measurements show. What is added
+is what predicts steps clearly better that were held out of the fit, which is said. --terms 3 leaves d out, 4 has it.
 
 The model is SmolLM2-135M-Instruct, or --model FOLDER (config.json and safetensors of a Llama); --device cuda measures a
 GPU. With --check a workload is then served by the engine and by the simulator, and it is said how far the two are
@@ -32,11 +34,11 @@ import typer
 from mtpo_core.cli.common import err, out, print_json, progress, usage, verb, writable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mtpo.engine.calibration import Measurement
-    from mtpo.schedulers.simulator.fit import Choice
     from mtpo.schedulers.simulator.measured import Measured
+    from mtpo.schedulers.simulator.regimes import Choice
     from mtpo.schedulers.simulator.validity import Validity
 
 UNSTEADY, TAKEN = 0.15, 0.4
@@ -53,7 +55,9 @@ def calibrate_command(
     threads: Annotated[int | None, typer.Option(min=1, help="of the CPU; the fastest if not given")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="fewer kinds of steps, a minute or two")] = False,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="at least; more while unsteady")] = 3,
-    terms: Annotated[int, typer.Option(min=3, max=4, help="3: a, b, c and floor; 4: with d")] = 3,
+    terms: Annotated[
+        int | None, typer.Option(min=3, max=4, help="3: without d; 4: with it; else what predicts better")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="serve a workload, compare with the simulator")] = False,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
@@ -82,19 +86,16 @@ def calibrate_command(
         err.print(f"measuring steps: {'a minute or two' if quick else 'some minutes; --quick is shorter'}")
     with progress("measuring steps", json) as tell:
         measured, found, choice = _measure(loaded, name, quick, rounds, terms, tell)
+    data = measured.as_json() | {"rounds": found.rounds, "noise": found.noise}
+    data |= {"disturbed": found.disturbed, "load": before, "held_out": _held_out(choice)}
+    # Before anything else may go wrong, or be interrupted.
+    _write(output, data)
     validity = None
     if check:
         with progress("serving a workload", json) as tell:
             validity = _check(loaded, measured, tell)
-    data = measured.as_json() | {"rounds": found.rounds, "noise": found.noise}
-    data |= {"disturbed": found.disturbed, "load": before}
-    data |= {"held_out": {"without_e": choice.without, "with_e": choice.with_it, "kept": choice.kept}}
-    if validity is not None:
         data["check"] = validity.as_json()
-    if output is not None:
-        import json as module
-
-        output.write_text(module.dumps(data, indent=1) + "\n", encoding="utf-8")
+        _write(output, data)
     if json:
         print_json(data)
     else:
@@ -143,13 +144,14 @@ def _machine(device: str) -> str:
 
 
 def _measure(
-    model: Any, name: str, quick: bool, rounds: int, terms: int, tell: Callable[[str], None]
+    model: Any, name: str, quick: bool, rounds: int, terms: int | None, tell: Callable[[str], None]
 ) -> tuple[Measured, Measurement, Choice]:
     from mtpo.engine.calibration import FULL, QUICK, measure
-    from mtpo.schedulers.simulator.fit import choose
     from mtpo.schedulers.simulator.measured import Measured
+    from mtpo.schedulers.simulator.regimes import choose
 
     found = measure(model, QUICK if quick else FULL, rounds, rounds + 2, tell)
+    tell("fitting")
     choice = choose(found.points, _terms(terms))
     fitted = choice.fit
     measured = Measured(
@@ -169,8 +171,23 @@ def _unsteady(found: Measurement) -> bool:
     return found.noise > UNSTEADY or found.disturbed > TAKEN
 
 
-def _terms(terms: int) -> Literal[3, 4]:
-    return 4 if terms == 4 else 3
+def _terms(terms: int | None) -> Literal[3, 4] | None:
+    return None if terms is None else 4 if terms == 4 else 3
+
+
+def _write(path: Path | None, data: dict[str, Any]) -> None:
+    if path is not None:
+        import json
+
+        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def _held_out(choice: Choice) -> list[dict[str, Any]]:
+    """Of each model what it has beside a, b and c, its error on steps that it was not fitted to, and whether it is the
+    one that was kept."""
+    return [
+        {"more": list(one.model.more), "error": one.error, "kept": one.model == choice.model} for one in choice.tried
+    ]
 
 
 KV = 16_384
@@ -183,6 +200,33 @@ def _check(model: Any, measured: Measured, tell: Callable[[str], None]) -> Valid
     return compare_on(model, measured.step, lambda done, total: tell(f"{done} of {total} turns"))
 
 
+def _tried(choice: Choice) -> Iterable[str]:
+    """What the model has beside a, b and c, and what that is good for."""
+    least = choice.tried[0]
+    error = choice.error(choice.model)
+    if error is None or least.error is None:
+        return
+    if choice.model != least.model:
+        names = ", ".join(_ADDED[name] for name in choice.model.more)
+        before = f"{100 * least.error:.1f} % with {_named(least.model.more)} alone"
+        yield f"  added: {names}; mean absolute error on steps held out of the fit {100 * error:.1f} %, {before}"
+        return
+    others = [(one.error, one.model) for one in choice.tried[1:] if one.error is not None]
+    if others:
+        best, model = min(others, key=lambda one: one[0])
+        yield (
+            f"  nothing added, it does not pay; mean absolute error on steps held out of the fit {100 * error:.1f} %, "
+            f"at best {100 * best:.1f} % with {_named(model.more)}"
+        )
+
+
+_ADDED = {"d": "d", "e": "e", "few": "a part of its own for small batches"}
+
+
+def _named(more: tuple[str, ...]) -> str:
+    return ", ".join(("a", "b", "c", *(_ADDED[name] for name in more)))
+
+
 def _show(
     measured: Measured, found: Measurement, choice: Choice, validity: Validity | None, output: Path | None
 ) -> None:
@@ -191,12 +235,8 @@ def _show(
 
     for line in lines(measured):
         out.print(line)
-    if choice.with_it is not None:
-        kept = "kept" if choice.kept else "left out, it does not pay"
-        out.print(
-            f"  a term per request, e: {kept}; mean absolute error on steps held out of the fit "
-            f"{100 * choice.with_it:.1f} % with it, {100 * choice.without:.1f} % without"
-        )
+    for line in _tried(choice):
+        out.print(line)
     steady = "" if not _unsteady(found) else ": NOT STEADY, the machine is busy; measure again"
     out.print(
         f"  {found.rounds} rounds, {100 * found.disturbed:.0f} % of the steps disturbed; half of the others within "

@@ -149,7 +149,7 @@ class Simulation:
         self._asked: tuple[AdmissionObservation, AdmissionDecision] | None = None
         """What the admission policy was last shown, its time aside, and decided."""
         self.now = 0.0
-        quickest = min(one.hardware.step.seconds(1, 1, 0.0, 1) for one in setup.workers)
+        quickest = min(one.hardware.step.shortest for one in setup.workers)
         self.horizon = horizon(quickest, setup.window)
         self.order = itertools.count()
         self.events: list[tuple[float, int, int, Talk | Worker | None]] = [

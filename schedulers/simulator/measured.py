@@ -3,29 +3,31 @@
 ::
 
     {"mtpo": "steptime", "version": 1, "name": "...", "machine": "...", "model": "...", "device": "cpu",
-     "step": {"a": s, "b": s/token, "c": s/token, "d": s/pair, "floor": s,
-     "e": s/request}, "kv_tokens": tokens,
+     "step": {"a": s, "b": s/token, "c": s/token, "d": s/pair, "floor": s, "e": s/request,
+              "few": {"most": tokens, "a": s, "b": ..., ...} or null}, "kv_tokens": tokens,
      "fit": {"n": ..., "mape": ..., "bias": ..., "p95": ..., "r2": ...}, "points": [...]}
 
-Only ``mtpo``, ``version``, ``name`` and ``step.a``, ``step.b`` are needed; the rest says where the figures are from.
+Only ``mtpo``, ``version``, ``name``, ``step.a`` and ``step.b`` are needed; ``few``, if there, needs ``most`` and its
+own ``a`` and ``b``. The rest says where the figures are from.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from mtpo.schedulers.simulator.fit import Errors, Point
-from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime
+from mtpo.schedulers.simulator.steptime import Few, Hardware, Line, Power, StepTime
 
 KIND: Final = "steptime"
 VERSION: Final = 1
-_STEP: Final = ("a", "b", "c", "d", "floor", "e")
+_LINE: Final = ("a", "b", "c", "d", "floor", "e")
+_MOST: Final = sys.float_info.max
 KV_TOKENS: Final = 65_536
 """Of a worker whose file does not say how much its KV cache holds."""
 
@@ -74,10 +76,6 @@ def read_hardware(path: Path) -> Hardware:
     name, step, kv = data.get("name"), data.get("step"), data.get("kv_tokens", KV_TOKENS)
     if not isinstance(name, str) or not name:
         raise SteptimeError(f"{path}: name is {name!r}, expected a text")
-    if not isinstance(step, dict):
-        raise SteptimeError(f"{path}: step is {step!r}, expected an object with a, b, c, d, floor, e")
-    if unknown := [key for key in step if key not in _STEP]:
-        raise SteptimeError(f"{path}: step.{unknown[0]} is not known; known: {', '.join(_STEP)}")
     if type(kv) is not int or kv < 16:
         raise SteptimeError(f"{path}: kv_tokens is {kv!r}, expected a whole number of at least 16")
     machine = data.get("machine")
@@ -85,17 +83,37 @@ def read_hardware(path: Path) -> Hardware:
     return Hardware(name, _step_of(path, step), kv, Power(0.0, 0.0), source=source)
 
 
-def _step_of(path: Path, step: Mapping[str, Any]) -> StepTime:
+def _step_of(path: Path, found: Any) -> StepTime:
+    step = _object(path, "step", found, (*_LINE, "few"))
+    line, few = _line(path, "step", step), None
+    if step.get("few") is not None:
+        part = _object(path, "step.few", step["few"], ("most", *_LINE))
+        most = part.get("most")
+        if type(most) is not int or most < 1:
+            raise SteptimeError(f"{path}: step.few.most is {most!r}, expected a whole number of tokens, at least 1")
+        few = Few(**attrs.asdict(_line(path, "step.few", part)), most=most)
+    return StepTime(**attrs.asdict(line), few=few)
+
+
+def _object(path: Path, name: str, found: Any, known: Sequence[str]) -> Mapping[str, Any]:
+    if not isinstance(found, dict):
+        raise SteptimeError(f"{path}: {name} is {found!r}, expected an object with {', '.join(known)}")
+    if unknown := [key for key in found if key not in known]:
+        raise SteptimeError(f"{path}: {name}.{unknown[0]} is not known; known: {', '.join(known)}")
+    return found
+
+
+def _line(path: Path, name: str, found: Mapping[str, Any]) -> Line:
     values = {}
-    for key in _STEP:
-        value = step.get(key, None if key in "ab" else 0.0)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            raise SteptimeError(f"{path}: step.{key} is {value!r}, expected seconds of at least 0")
+    for key in _LINE:
+        value = found.get(key, None if key in "ab" else 0.0)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
+            raise SteptimeError(f"{path}: {name}.{key} is {value!r}, expected seconds of at least 0")
         values[key] = float(value)
-    made = StepTime(**values)
+    made = Line(**values)
     # A step without any duration would be repeated at one instant for ever.
     if max(made.a + made.b, made.floor) <= 0:
-        raise SteptimeError(f"{path}: step.a, step.b and step.floor are all 0; a step takes time")
+        raise SteptimeError(f"{path}: {name}.a, {name}.b and {name}.floor are all 0; a step takes time")
     return made
 
 
@@ -103,15 +121,23 @@ def lines(measured: Measured) -> Iterable[str]:
     """For who reads: coefficients with their units, the fit, the machine."""
     step, found = measured.step, measured.errors
     yield f"{measured.model} on {measured.machine} ({measured.device})"
-    yield f"  a      {1e3 * step.a:10.4f} ms           a step without tokens"
-    yield f"  b      {1e3 * step.b:10.4f} ms/token     of new tokens"
-    yield f"  c      {1e6 * step.c:10.4f} us/token     of context"
-    if step.d:
-        yield f"  d      {1e9 * step.d:10.4f} ns/pair      of attention within prompts"
-    if step.e:
-        yield f"  e      {1e3 * step.e:10.4f} ms/request   of each request of the batch"
-    yield f"  floor  {1e3 * step.floor:10.4f} ms" + ("           no step is shorter" if step.floor else "")
+    if step.few is not None:
+        yield f" steps of at most {step.few.most} new tokens:"
+        yield from _coefficients(step.few)
+        yield " larger ones:"
+    yield from _coefficients(step)
     yield (
         f"  {found.n} kinds of steps: R2 {found.r2:.4f}, mean absolute error {100 * found.mape:.1f} %, "
         f"95 % within {100 * found.p95:.1f} %, bias {100 * found.bias:+.1f} %"
     )
+
+
+def _coefficients(line: Line) -> Iterable[str]:
+    yield f"  a      {1e3 * line.a:10.4f} ms           a step without tokens"
+    yield f"  b      {1e3 * line.b:10.4f} ms/token     of new tokens"
+    yield f"  c      {1e6 * line.c:10.4f} us/token     of context"
+    if line.d:
+        yield f"  d      {1e9 * line.d:10.4f} ns/pair      of attention within prompts"
+    if line.e:
+        yield f"  e      {1e3 * line.e:10.4f} ms/request   of each request of the batch"
+    yield f"  floor  {1e3 * line.floor:10.4f} ms" + ("           no step is shorter" if line.floor else "")

@@ -18,7 +18,7 @@ _not_negative = attrs.validators.ge(0.0)
 
 
 @attrs.frozen
-class StepTime:
+class Line:
     """Seconds of one step: ``max(floor, a + b * new + c * context + d * pairs + e * requests)``.
 
     ``new`` tokens are computed in the step; ``context`` is the sum, over the requests of the batch, of their tokens
@@ -43,9 +43,42 @@ class StepTime:
         """Seconds of a step that its new tokens take: the part that is bound by arithmetic, not by memory."""
         return self.b * new + self.d * pairs
 
+
+@attrs.frozen
+class Few(Line):
+    """Steps of at most ``most`` new tokens, where those are computed another way than larger ones."""
+
+    most: int = attrs.field(kw_only=True, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])
+
+
+@attrs.frozen
+class StepTime(Line):
+    """Seconds of one step, see :class:`Line`; where there is ``few``, that says it for the steps it is for, and the
+    rest is of larger ones. Then a step may take longer than one with more tokens."""
+
+    few: Few | None = None
+
+    def seconds(self, new: int, context: int, pairs: float = 0.0, requests: int = 0) -> float:
+        """How long a step takes."""
+        few = self.few
+        line = self if few is None or new > few.most else few
+        return max(line.floor, line.a + line.b * new + line.c * context + line.d * pairs + line.e * requests)
+
+    def arithmetic(self, new: int, pairs: float) -> float:
+        """Seconds of a step that its new tokens take: the part that is bound by arithmetic, not by memory."""
+        few = self.few
+        line = self if few is None or new > few.most else few
+        return line.b * new + line.d * pairs
+
+    @property
+    def shortest(self) -> float:
+        """No step that computes anything is shorter."""
+        beyond = 1 if self.few is None else self.few.most + 1
+        return min(self.seconds(1, 1, 0.0, 1), self.seconds(beyond, beyond, 0.0, 1))
+
     @property
     def model(self) -> StepModel:
-        """Its linear part, as a policy may know it."""
+        """The published three terms of its larger steps, as a policy may know it."""
         return StepModel(self.a, self.b, self.c, self.floor)
 
     def prefill_seconds(self, tokens: int, chunk: int) -> float:

@@ -177,7 +177,7 @@ def _validity(tell: Callable[[str], None]) -> list[Figure]:
         # isort: split
         from mtpo.engine.calibration import QUICK, compare_on, measure
         from mtpo.engine.errors import EngineError
-        from mtpo.schedulers.simulator.fit import fit
+        from mtpo.schedulers.simulator.regimes import choose
         from mtpo_core.engine_inference import load_model
     except ModuleNotFoundError:
         return []
@@ -187,7 +187,7 @@ def _validity(tell: Callable[[str], None]) -> list[Figure]:
         return []
     tell("calibrating")
     measured = measure(model, QUICK, 3, 5, lambda text: tell(f"calibrating: {text}"))
-    fitted = fit(measured.points)
+    fitted = choose(measured.points).fit
     found = compare_on(model, fitted.step, lambda done, total: tell(f"serving: {done} of {total} turns"))
     # What else runs here shows in every one of them.
     who = f"SmolLM2-135M on this machine, {100 * measured.disturbed:.0f} % of the steps disturbed by others"

@@ -15,7 +15,7 @@ from mtpo.engine.trial import play, tokens_of
 from mtpo.schedulers.load import load_policy
 from mtpo.schedulers.simulator.cluster import Setup, WorkerSetup, simulate
 from mtpo.schedulers.simulator.fit import fit
-from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime
+from mtpo.schedulers.simulator.steptime import Few, Hardware, Power, StepTime
 from mtpo.schedulers.simulator.validity import lines, validate
 from mtpo.schedulers.simulator.worker import Caps
 from mtpo.schedulers.traces.load import load_workload
@@ -42,7 +42,7 @@ class Timed:
             k = one.stop - one.start
             new, context = new + k, context + one.context
             pairs += (k - 1) * (one.context - k + k / 2)
-        self.now += self.step.seconds(new, context, pairs)
+        self.now += self.step.seconds(new, context, pairs, len(batch.segments))
         return self.model.forward(batch, store)
 
     def clock(self) -> float:
@@ -116,19 +116,23 @@ def test_a_context_too_short_for_anything_is_refused(tiny: Llama) -> None:
         measure(tiny, long)
 
 
+@pytest.mark.parametrize("few", [None, Few(1e-3, 4e-4, 2e-5, e=1e-4, most=5)])
 @pytest.mark.parametrize("policy", ["sarathi:24", "vllm_v1", "fairbatching:learns=no"])
 @pytest.mark.parametrize("text", ["poisson:rate=12,n=20,prompt=40..120,output=6..30", "agents:n=5,turns=3,tool=0.2"])
-def test_engine_and_simulator_agree_where_the_step_model_is_exact(tiny: Llama, policy: str, text: str) -> None:
+def test_engine_and_simulator_agree_where_the_step_model_is_exact(
+    tiny: Llama, policy: str, text: str, few: Few | None
+) -> None:
     """With the same clock, they schedule the same steps: all the error there is comes from the model."""
     if text.startswith("agents"):
         text += ",first=30,append=10..25,output=8,system=20"
-    workload, timed = load_workload(text), Timed(tiny)
+    step = attrs.evolve(STEP, few=few)
+    workload, timed = load_workload(text), Timed(tiny, step)
     engine = Engine(timed, load_policy(policy), blocks=80, block_size=8, max_tokens=64, clock=timed.clock)  # type: ignore[arg-type]
     trial = play(engine, workload, timed.sleep)
     assert not engine.busy and type(engine.policy) is type(load_policy(policy))
-    hardware = Hardware("exact", STEP, 640, Power(0.0, 0.0))
+    hardware = Hardware("exact", step, 640, Power(0.0, 0.0))
     setup = Setup(load_policy(policy), (WorkerSetup(hardware, Caps(80, 8, 64, 64)),), ttft_slo=None, tpot_slo=None)
-    found = validate(trial, simulate(workload, setup), STEP)
+    found = validate(trial, simulate(workload, setup), step)
     assert found.steps[0] == found.steps[1] > 40
     assert found.step.mape < 1e-9 and found.ttft.errors.mape < 1e-6
     assert found.tpot.errors.mape < 1e-6 and found.turn.errors.mape < 1e-6

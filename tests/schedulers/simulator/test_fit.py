@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtpo.schedulers.simulator.fit import FitError, Point, choose, errors, fit, point
+from mtpo.schedulers.simulator.fit import FitError, Point, errors, fit, point
 from mtpo.schedulers.simulator.measured import Measured, SteptimeError, lines, read_hardware
-from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, StepTime
+from mtpo.schedulers.simulator.steptime import A40_QWEN_06B, Few, StepTime
 
 
 def steps() -> list[tuple[int, int, float]]:
@@ -92,6 +92,21 @@ def test_a_file_of_step_times_says_all_and_is_read_back(tmp_path: Path) -> None:
     assert "a          5.0000 ms" in said and "c          0.1000 us/token" in said and "R2 1.0000" in said
 
 
+def test_a_part_for_small_batches_is_written_shown_and_read_back(tmp_path: Path) -> None:
+    points = tuple(made_with(StepTime(5e-3, 1e-4, 1e-7)))
+    step = StepTime(5e-3, 1e-4, 1e-7, few=Few(2e-3, 3e-4, 2e-7, 0.0, 1e-3, 1e-5, most=12))
+    measured = Measured("mine", "a machine", "a model", "cpu", step, 8192, fit(points).errors, points)
+    path = tmp_path / "steptime.json"
+    path.write_text(json.dumps(measured.as_json()))
+    assert read_hardware(path).step == step
+    said = list(lines(measured))
+    assert said[1] == " steps of at most 12 new tokens:" and said[7] == " larger ones:"
+    assert "a          2.0000 ms" in said[2] and "a          5.0000 ms" in said[8]
+
+
+BEGIN = '{"mtpo": "steptime", "version": 1, "name": "x", "step": {"a": 1, "b": 1, '
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -106,6 +121,15 @@ def test_a_file_of_step_times_says_all_and_is_read_back(tmp_path: Path) -> None:
         ('{"mtpo": "steptime", "version": 1, "name": "x", "step": {"a": 0, "b": 0}}', "a step takes time"),
         ('{"mtpo": "steptime", "version": 1, "name": "x", "step": {"a": 1, "b": 1, "z": 1}}', "step.z is not known"),
         ('{"mtpo": "steptime", "version": 1, "name": "x", "step": {"a": 1, "b": 1}, "kv_tokens": 3}', "kv_tokens is 3"),
+        (BEGIN + '"c": 1' + 400 * "0" + "}}", "expected seconds of at least 0"),
+        (BEGIN + '"few": 3}}', "step.few is 3, expected an object with most, a, b"),
+        (BEGIN + '"few": {"a": 1, "b": 1}}}', "step.few.most is None, expected a whole number of tokens"),
+        (BEGIN + '"few": {"most": true, "a": 1, "b": 1}}}', "step.few.most is True"),
+        (BEGIN + '"few": {"most": 0, "a": 1, "b": 1}}}', "step.few.most is 0"),
+        (BEGIN + '"few": {"most": 8, "a": 1}}}', "step.few.b is None"),
+        (BEGIN + '"few": {"most": 8, "a": 1, "b": Infinity}}}', "step.few.b is inf"),
+        (BEGIN + '"few": {"most": 8, "a": 0, "b": 0}}}', "step.few.a, step.few.b and step.few.floor are all 0"),
+        (BEGIN + '"few": {"most": 8, "a": 1, "b": 1, "few": null}}}', "step.few.few is not known"),
     ],
 )
 def test_a_file_that_is_none_is_named(tmp_path: Path, text: str, why: str) -> None:
@@ -114,30 +138,3 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, text: str, why: str) -> No
     with pytest.raises(SteptimeError) as caught:
         read_hardware(path)
     assert str(caught.value).startswith(f"{path}: ") and why in str(caught.value)
-
-
-def in_batches(model: StepTime, noise: float = 0.0) -> list[Point]:
-    """The same kinds of steps, and how many requests are in each."""
-    found = []
-    draw = random.Random(1)
-    for n, context, pairs in [*steps(), *((n, n * 900, 0.0) for n in (3, 8, 24, 48))]:
-        requests = 1 if pairs else n
-        seconds = model.seconds(n, context, pairs, requests) * (1 + noise * draw.uniform(-1, 1))
-        found.append(Point(n, context, pairs, seconds, requests=requests))
-    return found
-
-
-def test_a_term_per_request_is_kept_where_it_predicts_what_was_held_out() -> None:
-    model = StepTime(5e-3, 1e-4, 1e-7, e=2e-3)
-    found = choose(in_batches(model, 0.02))
-    assert found.kept and found.with_it is not None and found.with_it < 0.03 < 0.1 < found.without
-    assert found.fit.step.e == pytest.approx(model.e, rel=0.1) and found.fit.errors.mape < 0.02
-    plain = choose(in_batches(StepTime(5e-3, 1e-4, 1e-7), 0.05))
-    assert not plain.kept and plain.fit.step.e == 0.0 and plain.with_it is not None
-    assert plain.fit == fit(in_batches(StepTime(5e-3, 1e-4, 1e-7), 0.05))
-
-
-def test_without_batches_of_several_the_term_can_not_be_told() -> None:
-    assert choose(made_with(StepTime(5e-3, 1e-4, 1e-7))).with_it is None
-    with pytest.raises(FitError, match="do not tell a, b and c and e apart"):
-        fit(made_with(StepTime(5e-3, 1e-4, 1e-7)), requests=True)

@@ -11,7 +11,7 @@ from mtpo.schedulers.admission.concur import Concur
 from mtpo.schedulers.load import load_policy
 from mtpo.schedulers.simulator.cluster import Outcome, Setup, WorkerSetup, simulate
 from mtpo.schedulers.simulator.loss import Loss
-from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime, Transfer
+from mtpo.schedulers.simulator.steptime import Few, Hardware, Power, StepTime, Transfer
 from mtpo.schedulers.simulator.worker import Caps, SimulationError, Worker
 from mtpo.schedulers.step.promise import Digest, Promise
 from mtpo.schedulers.traces.load import load_workload
@@ -19,6 +19,8 @@ from mtpo.schedulers.traces.workload import Conversation, Piece, Turn, Workload,
 from mtpo.schedulers.types import LearningPolicy, StepDecision, StepMeasured, StepObservation, StepPolicy, Work
 
 HARDWARE = Hardware("test", StepTime(0.01, 1e-4, 1e-6, 1e-8), 0, Power(100.0, 10.0), Transfer(0.05, 100, 0.1, 1e-3))
+IN_TWO = attrs.evolve(HARDWARE, step=attrs.evolve(HARDWARE.step, few=Few(0.002, 3e-3, 2e-6, most=5)))
+"""Small batches go by a line of their own: a step may be shorter than one with fewer tokens."""
 STEPS = (
     "sarathi:40",
     "sarathi:200",
@@ -73,12 +75,20 @@ def workloads(draw: st.DrawFn) -> Workload:
     return Workload("drawn", tuple(found))
 
 
-@given(workloads(), st.sampled_from(STEPS), st.sampled_from([150, 220, 2000]), st.sampled_from([4, 64]))
+@given(
+    workloads(),
+    st.sampled_from(STEPS),
+    st.sampled_from([150, 220, 2000]),
+    st.sampled_from([4, 64]),
+    st.sampled_from([HARDWARE, IN_TWO]),
+)
 @settings(max_examples=120, deadline=None)
-def test_one_worker_gives_the_same(workload: Workload, step: str, blocks: int, requests: int) -> None:
+def test_one_worker_gives_the_same(
+    workload: Workload, step: str, blocks: int, requests: int, hardware: Hardware
+) -> None:
     try:
         one, other = both(
-            workload, Setup(load_policy(step), (WorkerSetup(HARDWARE, Caps(blocks, 4, 256, requests)),), window=0.5)
+            workload, Setup(load_policy(step), (WorkerSetup(hardware, Caps(blocks, 4, 256, requests)),), window=0.5)
         )
     except SimulationError:
         # A conversation that is too long for the cache.
@@ -92,14 +102,15 @@ def test_one_worker_gives_the_same(workload: Workload, step: str, blocks: int, r
     st.sampled_from(STEPS),
     st.sampled_from(["collocated", "conserve", "failover:1", "pab:route", "full_disaggregation"]),
     st.booleans(),
+    st.sampled_from([HARDWARE, IN_TWO]),
 )
 @settings(max_examples=60, deadline=None)
 def test_clusters_give_the_same_with_transfers_and_losses(
-    workload: Workload, step: str, placement: str, lost: bool
+    workload: Workload, step: str, placement: str, lost: bool, hardware: Hardware
 ) -> None:
     caps = Caps(400, 4, 256)
     split = placement in ("conserve", "full_disaggregation")
-    workers = (WorkerSetup(HARDWARE, caps, True, not split), *(WorkerSetup(HARDWARE, caps, not split),) * 2)
+    workers = (WorkerSetup(hardware, caps, True, not split), *(WorkerSetup(hardware, caps, not split),) * 2)
     losses = (Loss(2, 0.6),) if lost and placement == "failover:1" else ()
     setup = Setup(
         load_policy(step),
