@@ -62,7 +62,7 @@ QUICK: Final = (
     Scene(16, 24, 128),
     Scene(1, 60, 20, 2),
     Scene(1, 96, 32, 2),
-    Scene(6, 60, 48, 12),
+    Scene(3, 300, 128, 12),
 )
 FULL: Final = (
     *QUICK,
@@ -78,7 +78,7 @@ FULL: Final = (
     Scene(1, 72, 24, 2),
     Scene(1, 120, 40, 2),
     Scene(1, 240, 80, 2),
-    Scene(3, 200, 96, 12),
+    Scene(4, 500, 128, 24),
     Scene(12, 50, 64, 16),
 )
 """Contexts and batches whose cost the coefficients have to tell apart; some thousand tokens in all. Small chunks show

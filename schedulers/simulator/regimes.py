@@ -4,7 +4,8 @@ for small batches.
 An engine may compute small batches another way than large ones (compiled kernels for decodes, another algorithm for
 thin products), and one line through both is off for both. Where the change is, nobody has to say: it is where two lines
 describe the measurements best. More terms always describe better what they were fitted to, so what counts is how
-steps are predicted that were held out.
+steps are predicted that were held out: all steps of so many new tokens of so many requests together, each such kind
+counting once, since decodes differ in context by a token from step to step, and there are hundreds of them.
 """
 
 from __future__ import annotations
@@ -58,8 +59,7 @@ class Model:
 
 @attrs.frozen
 class Tried:
-    """``error``: the mean absolute error, relative, on points that a model was not fitted to; None where the points
-    can't tell its coefficients apart."""
+    """``error``: see :func:`held_out`; None where the points can't tell the coefficients of the ``model`` apart."""
 
     model: Model
     error: float | None
@@ -95,21 +95,30 @@ def choose(points: Sequence[Point], terms: Literal[3, 4] | None = None) -> Choic
 
 
 def held_out(points: Sequence[Point], model: Model) -> float | None:
-    """Each point predicted by a fit to others: the mean absolute error, relative; None where the others are too few."""
-    # Kinds that are alike lie side by side: every fifth, so that no fit lacks all of a kind.
-    ordered = sorted(points, key=lambda p: (p.new, p.context))
-    away = []
+    """Kinds of steps predicted by a fit to others: the mean over kinds of the mean absolute error, relative; None where
+    the others are too few."""
+    kinds: dict[tuple[int, int], list[Point]] = {}
+    for one in sorted(points, key=_kind):
+        kinds.setdefault(_kind(one), []).append(one)
+    found = []
     try:
         # Whether there is a floor shows in all of them together, and to look for one takes longest.
         whole = model.fit(points).step
         floor = whole.floor > 0 or (whole.few is not None and whole.few.floor > 0)
         for fold in range(FOLDS):
-            step = model.fit([p for at, p in enumerate(ordered) if at % FOLDS != fold], floor).step
-            held = ordered[fold::FOLDS]
-            away += [abs(step.seconds(p.new, p.context, p.pairs, p.requests) / p.seconds - 1) for p in held]
+            # Kinds that are alike lie side by side: every fifth.
+            held = list(kinds)[fold::FOLDS]
+            step = model.fit([one for one in points if _kind(one) not in held], floor).step
+            for kind in held:
+                away = [abs(step.seconds(p.new, p.context, p.pairs, p.requests) / p.seconds - 1) for p in kinds[kind]]
+                found.append(math.fsum(away) / len(away))
     except FitError:
         return None
-    return math.fsum(away) / len(away)
+    return math.fsum(found) / len(found)
+
+
+def _kind(one: Point) -> tuple[int, int]:
+    return one.new, one.requests
 
 
 def in_two(points: Sequence[Point], terms: Literal[3, 4] = 3, requests: bool = False, floor: bool = True) -> Fit:

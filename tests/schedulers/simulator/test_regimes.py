@@ -42,7 +42,8 @@ def test_small_batches_are_found_where_they_are_computed_another_way(most: int, 
     assert (few.a, few.b) == (pytest.approx(11e-3, rel=0.1), pytest.approx(4.7e-3, rel=0.05))
     assert (found.fit.step.a, found.fit.step.b) == (pytest.approx(60e-3, rel=0.1), pytest.approx(3.5e-3, rel=0.05))
     alone, kept = found.error(Model()), found.error(found.model)
-    assert alone is not None and kept is not None and kept < 0.02 < 0.05 < alone
+    # The kind at the boundary is held out once, too, and then predicted by the wrong side.
+    assert alone is not None and kept is not None and kept < 0.03 < 0.05 < alone
 
 
 @pytest.mark.parametrize("step", [LINE, StepTime(5e-3, 1e-4, 1e-6, floor=9e-3)])
