@@ -108,7 +108,7 @@ __all__ = [
 @attrs.define
 class CallState:
     """What the machine knows of a call. ``status``: read, acting, live, pending, failed, withdrawn, or forgotten (a
-    read of an agent that aborted)."""
+    read of an agent that aborted). ``void``: its author has aborted, and goes by nothing that it saw."""
 
     reads: frozenset[str]
     writes: frozenset[str]
@@ -118,14 +118,15 @@ class CallState:
     out: dict[str, str] = attrs.Factory(dict)
     note: str | None = None
     """None, or why the author is to be told: stale, changed, cancelled, stranded."""
+    void: bool = False
 
     @property
     def sighted(self) -> bool:
-        """The author may reason from what the call saw."""
-        return self.status in _SIGHTED
+        """The author may reason from what the call saw, also where it was taken back (F33)."""
+        return self.status in _SIGHTED and not self.void
 
 
-_SIGHTED: Final = frozenset({"read", "live", "pending", "failed"})
+_SIGHTED: Final = frozenset({"read", "live", "pending", "failed", "withdrawn"})
 
 
 @attrs.define
@@ -332,7 +333,7 @@ class Machine:
             key = Key(event.agent, seq)
             call = self.calls[key]
             call.note = None
-            if call.status in ("read", "failed"):
+            if call.status in ("read", "failed", "withdrawn"):
                 call.status = "forgotten" if call.status == "read" else "withdrawn"
                 self._forget(key)
         return [Aborted(event.agent), *self._go_on()]
@@ -414,14 +415,20 @@ class Machine:
         repair.touched |= call.writes
         if repair.retracting and event.call == repair.acting:
             call.status, repair.landed = "withdrawn", True
-            self._forget(event.call)
+            self._if_aborted(event.call)
         else:
             call.status = "pending"
             repair.redoing.append(event.call)
         return self._next()
 
+    def _if_aborted(self, key: Key) -> None:
+        """Of a call that is out: an author that acts still goes by what the call saw, one that has aborted does not."""
+        if self.agents[key.rank].aborted:
+            self._forget(key)
+
     def _forget(self, key: Key) -> None:
         """The author does not reason from what the call saw any more."""
+        self.calls[key].void = True
         for o in self.calls[key].reads:
             self.readers[o].remove(key)
 
@@ -478,7 +485,7 @@ class Machine:
 
     def _withdraw(self, key: Key, status: str) -> Resolved:
         self.calls[key].status = "withdrawn"
-        self._forget(key)
+        self._if_aborted(key)
         self._note(key, status)
         return Resolved(key, status, {}, True)
 

@@ -421,7 +421,7 @@ class Pair:
                 case m.Settled(call=by, stale=stale):
                     new = self._noted() - noted
                     self._check(new <= set(stale) <= self._noted(), "mtpo.settled-told", f"{new} noted, told {stale}")
-                    own = self._value("withdrawn", self.number[by]) and not self._value("sighted", self.number[by])
+                    own = self._value("withdrawn", self.number[by]) and self.machine.calls[by].status == "withdrawn"
                     up = all(k.rank > by.rank or (own and k.rank == by.rank and k > by) for k in stale)
                     self._check(up, "mtpo.one-way", f"{by} tells {stale}")
                     tell = [e for e in effects if isinstance(e, m.Notify)]

@@ -100,7 +100,7 @@ def retracted(walk: Walk, record: Record) -> None:
     _all_undone(walk, record)
     _restored(walk, record, operation)
     operation.phase = "retracted"
-    operation.held.clear()
+    _forget_if_aborted(walk, operation)
     _land(walk, record)
 
 
@@ -315,8 +315,14 @@ def withdrawn(walk: Walk, record: Record) -> None:
     if kind == "cancelled" and walk.policy != "cancel":
         walk.report("run.no-lost-call", record, f"withdrawn, though the policy is {walk.policy}")
     operation.phase = kind
-    operation.held.clear()
+    _forget_if_aborted(walk, operation)
     _owe(walk, operation, kind)
+
+
+def _forget_if_aborted(walk: Walk, operation: Operation) -> None:
+    """Who has aborted goes by nothing that it saw; else what a call saw counts on when the call is out (F33)."""
+    if walk.agents[operation.key[0]].aborted:
+        operation.held.clear()
 
 
 def _owe(walk: Walk, operation: Operation, status: str) -> None:

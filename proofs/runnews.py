@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from mtpo.proofs.runform import Key, key_of, name_of
-from mtpo.proofs.runstate import Agent, Operation, Phase, Repair
+from mtpo.proofs.runstate import OUT, Agent, Operation, Phase, Repair
 from mtpo.proofs.runwalk import Walk, text_of
 from mtpo.spec.records import Record
 
-_REASONED_FROM: Final[frozenset[Phase]] = frozenset({"read", "live", "failed"})
+_REASONED_FROM: Final[frozenset[Phase]] = frozenset({"read", "live", *OUT})
 """The phases of a call in which its author reasons from what it saw."""
 
 

@@ -27,6 +27,9 @@ Phase = Literal[
 
 AT_REST: frozenset[Phase] = frozenset({"read", "live", "failed", "cancelled", "stranded", "retracted"})
 
+OUT: tuple[Phase, ...] = ("failed", "cancelled", "stranded", "retracted")
+"""Out of the trajectory for good. Its author still goes by what such a call saw (F8, F33)."""
+
 Version = tuple[Key | None, str]
 """A value of an object: the write that left it (None: the initial value) and its digest."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtpo.proofs.runform import Key, key_of, name_of
-from mtpo.proofs.runstate import Agent
+from mtpo.proofs.runstate import OUT, Agent
 from mtpo.proofs.runwalk import Walk
 from mtpo.spec.records import Record
 
@@ -140,7 +140,7 @@ def abort(walk: Walk, record: Record) -> None:
     agent.owed.clear()
     agent.outcomes.clear()
     for key, operation in walk.world.operations.items():
-        if key[0] == agent.rank and operation.phase in ("read", "failed"):
+        if key[0] == agent.rank and operation.phase in ("read", *OUT):
             operation.held.clear()
 
 

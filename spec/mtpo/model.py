@@ -410,7 +410,7 @@ def retracted(c: Call) -> None:
     require("ours", ours(c))
     pull(c)
     withdrawn[c] = True
-    sighted[c] = False
+    sighted[c] = ~aborted(author(c))
     landed[c] = True
 
 
@@ -475,7 +475,7 @@ def withdraw(w: Call) -> None:
     """w leaves the trajectory and its author, if there still is one, is told."""
     pending[w] = False
     withdrawn[w] = True
-    sighted[w] = False
+    sighted[w] = ~aborted(author(w))
     note[w] = ~aborted(author(w))
 
 

@@ -116,17 +116,13 @@ def filtered_read() -> Bool:
         forall(
             Call,
             Object,
-            lambda p, o: implies(
-                sighted(p) & ~pending(p) & reads(p, o), live_write(source(p, o), o) & (source(p, o) < p)
-            ),
+            lambda p, o: implies(sighted(p) & reads(p, o), live_write(source(p, o), o) & (source(p, o) < p)),
         ),
         forall(
             Call,
             Call,
             Object,
-            lambda p, w, o: implies(
-                sighted(p) & ~pending(p) & reads(p, o) & live_write(w, o) & (w < p), w <= source(p, o)
-            ),
+            lambda p, w, o: implies(sighted(p) & reads(p, o) & live_write(w, o) & (w < p), w <= source(p, o)),
         ),
     )
 

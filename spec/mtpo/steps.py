@@ -113,10 +113,10 @@ def withdrawn_told() -> Bool:
 
 @mtpo.step_property("mtpo.failure-is-a-premise")
 def failure_is_a_premise() -> Bool:
-    "A call that fails is a sight of what made it fail; one that is withdrawn later is a sight of nothing."
+    "A call that fails, or is taken back, is still a sight of what it read: its author goes by it, as long as it acts."
     return forall(
         Call,
-        lambda w: implies(withdrawn.next(w) & ~withdrawn(w), iff(sighted.next(w), opened(w) & ~retracting(w))),
+        lambda w: implies(withdrawn.next(w) & ~withdrawn(w), iff(sighted.next(w), ~aborted(author(w)))),
     )
 
 

@@ -239,7 +239,8 @@ BAD = [
     # what is never consumed is never known, and the author must not commit
     (never_consumed, {"run.consumed-before-action", "run.commit-order", "run.premise-told", "run.serializable"}),
     (lost, {"run.no-lost-call"}),
-    (withdrawn_against_policy, {"run.no-lost-call"}),
+    # nor is it told what there is now where the withdrawn call had read
+    (withdrawn_against_policy, {"run.no-lost-call", "run.premise-told"}),
     (wrongly_restored, {"run.undo-restores"}),
     (read_inside, {"run.repair-atomic"}),
     (never_settled, {"run.repair-atomic"}),
