@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -18,11 +19,13 @@ def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
     return [f"{TAB * depth}{line}" for line in lines]
 
 
-def merged(lines: Sequence[str]) -> list[str]:
-    """The same code with equal beginnings of its blocks shared, and nothing computed twice.
+def merged(
+    lines: Sequence[str], given: Mapping[str, str] = MappingProxyType({}), true: Set[str] = frozenset()
+) -> list[str]:
+    """The same code with equal beginnings of its blocks shared, and nothing computed, or tested, twice.
 
     Blocks must be independent: they may only add to sets, or return the same, and no two may use a name for different
-    things.
+    things. ``given`` are the names that values have already, ``true`` the tests around the code.
     """
     heads: list[str] = []
     inner: dict[str, list[str]] = {}
@@ -31,15 +34,15 @@ def merged(lines: Sequence[str]) -> list[str]:
     assigned: list[str] = []
     done: dict[str, None] = {}
     loops: dict[str, str] = {}
-    place = 0
-    while place < len(lines):
-        head, end = lines[place], place + 1
-        while end < len(lines) and lines[end].startswith(TAB):
-            end += 1
-        block = [line[len(TAB) :] for line in lines[place + 1 : end]]
+    todo = list(reversed(_blocks(lines)))
+    while todo:
+        head, *block = todo.pop()
         if names:
             pattern = re.compile(rf"\b(?:{'|'.join(names)})\b")
             head, *block = (pattern.sub(lambda m: names[m[0]], line) for line in (head, *block))
+        if head in true:
+            todo += reversed(_blocks(block))
+            continue
         found = re.fullmatch(r"(\w+) = (.*)", head)
         loop = re.fullmatch(r"for (\w+) in (.*):", head)
         if loop is not None and loop[2] in loops:
@@ -55,15 +58,30 @@ def merged(lines: Sequence[str]) -> list[str]:
             done.setdefault(head)
         elif found[2].isidentifier():
             names[found[1]] = found[2]
-        elif found[2] in values:
-            names[found[1]] = values[found[2]]
+        elif found[2] in values or found[2] in given:
+            names[found[1]] = values.get(found[2]) or given[found[2]]
         else:
             values[found[2]] = found[1]
             assigned.append(head)
-        place = end
     out = [*assigned, *done]
+    known = {**given, **values}
     for head in heads:
-        out += [head, *(f"{TAB}{line}" for line in merged(inner[head]))]
+        tests = {*true, head} if head.startswith("if ") and ":=" not in head else true
+        again = set(_given(head))  # a loop gives its variables another value
+        kept = {value: name for value, name in known.items() if not again & {name, *re.findall(r"\w+", value)}}
+        tests = {test for test in tests if not again & {*re.findall(r"\w+", test)}}
+        out += [head, *(f"{TAB}{line}" for line in merged(inner[head], kept, tests))]
+    return out
+
+
+def _blocks(lines: Sequence[str]) -> list[list[str]]:
+    """The lines at no depth, each with those inside it, which are at none then."""
+    out: list[list[str]] = []
+    for line in lines:
+        if line.startswith(TAB):
+            out[-1].append(line[len(TAB) :])
+        else:
+            out.append([line])
     return out
 
 
@@ -267,10 +285,10 @@ def symbols(disjunct: Disjunct) -> frozenset[str]:
 
 
 def likely(literal: Literal) -> tuple[int, str]:
-    """Tests that mostly fail come first: of relations that hold of few; the same ones in the same order."""
+    """Tests that mostly fail come first: of order, and of relations that hold of few; the same in the same order."""
     if isinstance(literal, Atom) and literal.value is None:
         return (0 if literal.positive else 2), literal.symbol
-    return 1, ""
+    return (0 if isinstance(literal, Compare) and literal.op in ("lt", "le") else 1), ""
 
 
 def places_of(atom: Atom, subject: str) -> list[int]:

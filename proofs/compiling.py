@@ -14,7 +14,16 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.blocks import TAB, bound, in_order, indented, mentioned, merged, propagated, rename, shared, tidy
+from mtpo.proofs.blocks import (
+    TAB,
+    bound,
+    in_order,
+    indented,
+    mentioned,
+    merged,
+    rename,
+    tidy,
+)
 from mtpo.proofs.catalogue import STILL, Catalogue, Derived, Index, Moved, code, size_name
 from mtpo.proofs.deltas import Deltas
 from mtpo.proofs.disjuncts import (
@@ -30,10 +39,9 @@ from mtpo.proofs.disjuncts import (
 )
 from mtpo.proofs.implied import simplified
 from mtpo.proofs.joins import Search, whether
-from mtpo.spec.language import TRUE, Action, Property, Spec, Term, Update, Variable, show
+from mtpo.proofs.writing import Writing
+from mtpo.spec.language import Action, Property, Spec, Term, Variable
 from mtpo.spec.terms import Bool, Int, walk
-
-Conditions = tuple[tuple[Term, bool], ...]
 
 
 @attrs.frozen
@@ -96,10 +104,10 @@ class Compiler:
         out: list[str] = []
         for action in self.spec.actions.values():
             out += self._guard(action)
-        deltas = Deltas(self)
+        deltas, writing = Deltas(self), Writing(self)
         for action in self.spec.actions.values():
             check = deltas.after(action)
-            out += [*self._update(action, deltas.moved(action)), *check]
+            out += [*writing.update(action, deltas.moved(action)), *check]
         out += [*deltas.functions, *deltas.closings(), *deltas.began()]
         self.starting = True
         for variable in self.spec.variables.values():
@@ -252,57 +260,6 @@ class Compiler:
             out += indented(merged(self.catalogue.apart(blocks, params)))
         return [*out, f"{TAB}return -1"]
 
-    def _update(self, action: Action, moved: Iterable[str]) -> list[str]:
-        """Take a step, and look at what it can have violated; afterwards ``h_NAME`` are the cells that it changed."""
-        params = self.catalogue.parameters(action)
-        find, write = [f"def update_{action.name}({', '.join(params)}):"], list[str]()
-        for number, update in enumerate(action.updates):
-            name = update.variable.name
-            once = int(sum(other.variable is update.variable for other in action.updates) == 1)
-            if update.whole and update.variable.domain:
-                find += indented([f"u{number} = []", *self._differences(update, number, params)])
-                write += [f"for k, new in u{number}:", f"{TAB}@set s_{name} {once} k new"]
-            else:
-                args = [] if update.whole else [self.value(arg, {}) for arg in update.args]
-                place, value = self.catalogue.place(f"s_{name}", args), self.value(update.value, {})
-                if place not in params and not place.isdecimal():
-                    find.append(f"{TAB}z{number} = {place}")
-                    place = f"z{number}"
-                if not value.isdecimal():
-                    find.append(f"{TAB}y{number} = {value}")
-                    value = f"y{number}"
-                relation = self.catalogue.sliced.get(f"s_{name}")
-                change = f"@set s_{name} {once} {place} {value}"
-                write += [change] if relation is None else [f"if {place} in {relation}:", f"{TAB}{change}"]
-        clear = [f"h_{name}.clear()" for name in moved]
-        check = f"check_{action.name}({', '.join(params)})"
-        return [find[0], *indented(clear), *shared(propagated([*find[1:], *indented(write)])), *indented([check])]
-
-    def _differences(self, update: Update, number: int, params: Sequence[str]) -> list[str]:
-        """Code that appends (place, value) of every cell that the update changes."""
-        variable, formals = update.variable, [name_of(f) for f in update.variable.formals]
-        cell = variable(*variable.formals)
-        own = tuple((name_of(f), f.sort) for f in variable.formals)
-        place = self.catalogue.place(f"s_{variable.name}", formals)
-        cases: list[tuple[Conditions, str]] = []
-        if variable.range is Bool:
-            cases += [(((update.value, True), (cell, False)), "1"), (((update.value, False), (cell, True)), "0")]
-        else:
-            for conditions, leaf in _leaves(update.value):
-                if show(leaf) != show(cell):
-                    cases.append((((*conditions, (leaf == cell, False))), self.value(leaf, {})))
-        out: list[str] = []
-        for conditions, value in cases:
-            for found in self.cases(TRUE, True, *conditions):
-                found = attrs.evolve(found, variables=(*own, *found.variables))
-                symbol = f"s_{variable.name}"
-                if symbol in self.catalogue.sliced:
-                    mask = Atom(self.catalogue.sliced[symbol], False, tuple(formals))
-                    found = attrs.evolve(found, literals=(*found.literals, mask))
-                line = f"u{number}.append(({place}, {value}))"
-                out += self.search(found, params, functools.partial(list, (line,)), formals)
-        return out
-
     # -- changes of one cell -----------------------------------------------------------------------------------
 
     def _change(self, symbol: str) -> list[str]:
@@ -312,13 +269,22 @@ class Compiler:
     def _setting(self, symbol: str, once: bool, place: str, value: str) -> list[str]:
         """``@set``: a cell gets a value, which may be what it has; ``once``: no cell twice in a step."""
         relation = self.catalogue.signatures[symbol].relation
-        now = self._now(symbol, place)
+        now = self.now(symbol, place)
         if relation and value in ("0", "1"):
             sign = value == "1"
             body = self._changing(symbol, once, sign)
             return [f"if {'not ' if sign else ''}{now}:", f"{TAB}k = {place}", *indented(body)]
-        own = [f"k = {place}", f"new = {value}", f"old = {self._now(symbol, 'k')}"]
+        own = [f"k = {place}", f"new = {value}", f"old = {self.now(symbol, 'k')}"]
         return [*own, "if old != new:", *indented(self._changing(symbol, once, None))]
+
+    def _found(self, symbol: str, sign: str, place: str, *more: str) -> list[str]:
+        """``@change``: a cell gets a value that it has not; to what a relation changes, or ``-``, the new value and the
+        old one, which is ``-`` if it has no name; the elements."""
+        parts = more if sign != "-" else more[2:]
+        own = [f"k = {place}", *(f"e{n} = {part}" for n, part in enumerate(parts))]
+        if sign == "-":
+            own += [f"new = {more[0]}", f"old = {self.now(symbol, 'k') if more[1] == '-' else more[1]}"]
+        return [*own, *self._changing(symbol, True, None if sign == "-" else sign == "1", bool(parts))]
 
     def _flipping(self, symbol: str, place: str, parts: Sequence[str]) -> list[str]:
         """``@flip``: a derived relation becomes ``f`` for some elements, which it was not."""
@@ -332,7 +298,7 @@ class Compiler:
         head = [" = ".join((used.sub(r"\1_", left), right)) for left, _, right in (x.partition(" = ") for x in head)]
         return [*head, *(used.sub(r"\1_", line) for line in tail)]
 
-    def _now(self, symbol: str, place: str) -> str:
+    def now(self, symbol: str, place: str) -> str:
         """The value of a cell, by its place."""
         signature = self.catalogue.signatures[symbol]
         if len(signature.domain) < 2:
@@ -466,6 +432,9 @@ class Compiler:
                     once, place, value = words[2].split(" ")
                     out += indented(self._expanded(self._setting(words[1], once == "1", place, value)), depth)
                     continue
+                if words[0] == "@change":
+                    out += indented(self._expanded(self._found(words[1], *words[2].split())), depth)
+                    continue
                 if words[0] == "@flip":
                     place, *parts = words[2].split(" ")
                     out += indented(self._flipping(words[1], place, parts), depth)
@@ -555,19 +524,6 @@ def simple(variable: Variable[Any]) -> bool:
     return not any(
         t.op in ("forall", "exists") or (t.op == "apply" and t.data[0].kind == "var") for t in walk(variable.init)
     )
-
-
-def _leaves(term: Term) -> list[tuple[Conditions, Term]]:
-    """The values of a term by cases."""
-    if term.op != "ite":
-        return [((), term)]
-    condition, then, otherwise = term.args
-    parts = condition.args if condition.op == "and" else (condition,)
-    failing = [tuple((part, n < last) for n, part in enumerate(parts[: last + 1])) for last in range(len(parts))]
-    return [
-        *((((condition, True), *more), leaf) for more, leaf in _leaves(then)),
-        *(((*fails, *more), leaf) for fails in failing for more, leaf in _leaves(otherwise)),  # no two at once
-    ]
 
 
 @functools.lru_cache(maxsize=32)

@@ -29,7 +29,7 @@ from mtpo.proofs.disjuncts import (
     name_of,
     names_in,
 )
-from mtpo.proofs.implied import follows
+from mtpo.proofs.implied import comparisons, follows
 from mtpo.proofs.joins import Search
 from mtpo.spec.language import Action
 from mtpo.spec.terms import Bool
@@ -69,6 +69,8 @@ class Deltas:
         self._always: list[tuple[Disjunct, list[str]]] = []
         self._whole: list[tuple[Disjunct, list[str]]] = []
         """What is said of no elements."""
+        self._implied: list[Literal] = []
+        """Comparisons that follow from the one being prepared: to be tested, though nothing depends on them."""
         self._later = False
         """The one being prepared says less than another invariant."""
         self._waiting: dict[Disjunct, list[tuple[int, int, frozenset[str], bool]]] = {}
@@ -87,6 +89,7 @@ class Deltas:
         less = _less([found for _, found in cases])
         for number, (place, found) in enumerate(cases):
             self._later = number in less
+            self._implied = comparisons(found)
             self._invariant(place, self.catalogue.prepared(found))
 
     def _prepare(self, found: Disjunct) -> frozenset[str]:
@@ -130,6 +133,9 @@ class Deltas:
         if not elements:
             self._whole.append((found, bad))
             return
+        names = {n for x in opened.literals for n in free(x)}
+        names |= {x.value for x in self._implied if isinstance(x, Atom) and isinstance(x.value, str)}
+        self._implied = [x for x in self._implied if free(x) <= names]
         heart, needs = bad, list[str]()  # of what is false now one instance is enough
         if closed.literals:
             needs = elements
@@ -148,7 +154,7 @@ class Deltas:
                 deep = any(isinstance(x, Never) for d in literal.disjuncts for x in d.literals)
                 for atom, ties, beside in inner_atoms(literal):
                     sign = None if deep or atom.value is not None else not atom.positive
-                    was = () if beside is None else _was(atom, beside)
+                    was = () if beside is None else self._was(atom, beside, opened)
                     self._inner_trigger(opened, atom, sign, (*ties, *was), heart, needs)
 
     def _under(self, symbol: str) -> frozenset[str]:
@@ -182,16 +188,38 @@ class Deltas:
         if not any(isinstance(arg, tuple) for arg in atom.args):
             literals.remove(atom)
         if atom.value is not None:
-            readers: list[Literal] = [x for x in found.literals if x is not atom and atom.value in free(x)]
-            readers += [x for x in found.literals if isinstance(x, Atom) and atom.symbol in self._under(x.symbol)]
-            if len(readers) == 1 and isinstance(readers[0], Compare):
-                sides = (readers[0].left, readers[0].right)
-                other = sides[1] if sides[0] == atom.value else sides[0]
-                if atom.value in sides and other in dict(found.variables):
-                    # it has become true: with the old value it was false
-                    literals.append(rename(readers[0], {atom.value: "old"}).negated())
+            reader = self._once(atom, found)
+            if reader is not None:  # it has become true: with the old value it was false
+                literals.append(rename(reader, {atom.value: "old"}).negated())
         sign = atom.positive if atom.value is None else None
         self._guarded(atom, sign, lines, tests, literals, found, known, heart, needs)
+
+    def _was(self, atom: Atom, beside: Disjunct, found: Disjunct) -> list[Literal]:
+        """What is said of an application's value beside it, of its value before; of others' values only if a change of
+        these is looked at anyway."""
+        if not isinstance(atom.value, str):
+            return []
+        moving = [x for x in beside.literals if isinstance(x, Atom) and not x.rigid and isinstance(x.value, str)]
+        outer = [
+            x for x in found.literals if isinstance(x, Atom) and x.value is not None and self._once(x, found) is None
+        ]
+        names: dict[Any, Any] = {
+            x.value: y.value for x in moving for y in outer if (x.symbol, x.args) == (y.symbol, y.args)
+        } | {atom.value: "old"}
+        said = [x for x in beside.literals if not isinstance(x, Never) and atom.value in free(x) and x != atom]
+        fixed = [x for x in said if isinstance(x, Compare) or (isinstance(x, Atom) and x.rigid)]
+        left = {x.value for x in moving} - {*names}
+        return [rename(x, names) for x in fixed if not free(x) & left]
+
+    def _once(self, atom: Atom, found: Disjunct) -> Compare | None:
+        """The comparison with an element that alone reads the value of an atom."""
+        readers: list[Literal] = [x for x in found.literals if x is not atom and atom.value in free(x)]
+        readers += [x for x in found.literals if isinstance(x, Atom) and atom.symbol in self._under(x.symbol)]
+        if len(readers) != 1 or not isinstance(readers[0], Compare):
+            return None
+        sides = (readers[0].left, readers[0].right)
+        other = sides[1] if sides[0] == atom.value else sides[0]
+        return readers[0] if atom.value in sides and other in dict(found.variables) else None
 
     def _inner_trigger(
         self, found: Disjunct, atom: Atom, sign: Sign, ties: Sequence[Literal], heart: list[str], needs: list[str]
@@ -219,7 +247,7 @@ class Deltas:
         heart: list[str],
         needs: list[str],
     ) -> None:
-        kept = Disjunct(found.variables, self.compiler.kept(atom, literals))
+        kept = Disjunct(found.variables, self.compiler.kept(atom, (*literals, *self._implied)))
         inner = Search(self.catalogue, kept, known | {"old"}, needs).lines(lambda: heart, 0)
         self.catalogue.places = {}
         made = [*lines, *([f"if {' and '.join(tests)}:", *indented(inner)] if tests else inner)]
@@ -356,16 +384,6 @@ def _arguments(literal: Literal) -> frozenset[str]:
     if isinstance(literal, Atom) and literal.value is not None:
         return frozenset(name for arg in literal.args for name in names_in(arg))
     return free(literal)
-
-
-def _was(atom: Atom, beside: Disjunct) -> list[Literal]:
-    """What is said of an application's value beside it that cannot have changed, of its value before."""
-    values = {x.value for x in beside.literals if isinstance(x, Atom) and not x.rigid and x.value is not None}
-    if not isinstance(atom.value, str):
-        return []
-    said = [x for x in beside.literals if not isinstance(x, Never) and atom.value in free(x) and x != atom]
-    fixed = [x for x in said if isinstance(x, Compare) or (isinstance(x, Atom) and x.rigid)]
-    return [rename(x, {atom.value: "old"}) for x in fixed if not free(x) & values - {atom.value}]
 
 
 def _less(cases: Sequence[Disjunct]) -> set[int]:

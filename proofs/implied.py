@@ -30,7 +30,8 @@ def simplified(disjunct: Disjunct) -> Disjunct | None:
             literals += [Never(tuple(inner))] if inner else []
         else:
             literals.append(literal)
-    found = Disjunct(disjunct.variables, tuple(dict.fromkeys(literals)))
+    found = Disjunct(disjunct.variables, _strict(dict.fromkeys(literals)))
+    literals = list(found.literals)
     nevers = [x for x in literals if isinstance(x, Never)]
     if not nevers:
         return found
@@ -38,9 +39,36 @@ def simplified(disjunct: Disjunct) -> Disjunct | None:
     return None if any(known.holds(inner) for never in nevers for inner in never.disjuncts) else found
 
 
+def comparisons(disjunct: Disjunct) -> list[Literal]:
+    """What follows for the order of its elements: an inner quantifier says that there is nothing of a kind, and but for
+    one comparison the other literals speak of just that. Beside the comparisons are definitions of what they read."""
+    known, found = _Known(disjunct.literals), dict[Literal, None]()
+    for inner in (d for x in disjunct.literals if isinstance(x, Never) for d in x.disjuncts):
+        for x in (x for x in inner.literals if isinstance(x, Compare) and x.op in ("lt", "le")):
+            rest = tuple(y for y in inner.literals if y != x)
+            for binding in known.ways(Disjunct(inner.variables, rest)):
+                said = rename(x, binding).negated()
+                more = [rename(y, binding) for y in rest if isinstance(y, Atom) and binding.get(y.value) == y.value]
+                names = known.names | {y.value for y in more}
+                if said.left != said.right and all(free(y) <= names for y in (said, *more)):
+                    found |= dict.fromkeys((*more, said))
+    return [x for x in found if x not in disjunct.literals]
+
+
 def follows(special: Disjunct, general: Disjunct) -> bool:
     """Whether the general one holds for some elements wherever the special one does."""
     return _Known(special.literals).holds(general)
+
+
+def _strict(literals: Iterable[Literal]) -> tuple[Literal, ...]:
+    """At most, and not the same, is less."""
+    given = list(literals)
+    for x in [x for x in given if isinstance(x, Compare) and x.op == "le"]:
+        for apart in (Compare("ne", x.left, x.right), Compare("ne", x.right, x.left)):
+            if apart in given:
+                given = [y for y in given if y not in (x, apart)] + [Compare("lt", x.left, x.right)]
+                break
+    return tuple(dict.fromkeys(given))
 
 
 def _without_greatest(disjunct: Disjunct) -> Disjunct:
@@ -85,7 +113,7 @@ class _Known:
                 one, other = self._of(x.left), self._of(x.right)
                 if one != other:
                     self._same = {k: other if v == one else v for k, v in self._same.items()} | {one: other}
-        self._names = sorted({name for x in given for name in free(x)})
+        self.names = frozenset(name for x in given for name in free(x))
         atoms: dict[tuple[Any, ...], list[Atom]] = {}
         for x in given:
             if isinstance(x, Atom):
@@ -96,21 +124,26 @@ class _Known:
 
     def holds(self, pattern: Disjunct) -> bool:
         """Whether all literals of the pattern are among these, for some elements instead of its variables."""
+        return any(True for _ in self.ways(pattern))
+
+    def ways(self, pattern: Disjunct) -> Iterator[_Binding]:
+        """These elements, in every way."""
         atoms = [x for x in pattern.literals if isinstance(x, Atom)]
-        if any(_kind(x) not in self._places.atoms for x in atoms):
-            return False
-        own = pattern.names | {x.value for x in atoms if isinstance(x.value, str)}
+        if any(_kind(x) not in self._places.atoms for x in atoms if x.value is None):
+            return
+        values = {x.value for x in atoms if isinstance(x.value, str)}
+        own = pattern.names | values
+        atoms = sorted(atoms, key=lambda x: x.value in values)
         rest = [x for x in pattern.literals if not isinstance(x, Atom)]
-        return any(
-            all(self._says(x, grown) for x in rest)
-            for binding in self._matches(atoms, own, {})
-            for grown in self._completed(sorted(own - {*binding}), binding)
-        )
+        for binding in self._matches(atoms, own, {}):
+            for grown in self._completed(sorted(own - {*binding}), binding):
+                if all(self._says(x, grown) for x in rest):
+                    yield grown
 
     def _completed(self, names: Sequence[str], binding: _Binding) -> Iterator[_Binding]:
         """Variables of which no atom speaks may be any that are known."""
         if len(names) <= _MOST:
-            for chosen in itertools.product(self._names, repeat=len(names)):
+            for chosen in itertools.product(sorted(self.names), repeat=len(names)):
                 yield {**binding, **dict(zip(names, chosen, strict=True))}
 
     def _matches(self, atoms: Sequence[Atom], own: frozenset[Any], binding: _Binding) -> Iterator[_Binding]:
@@ -118,13 +151,18 @@ class _Known:
             yield binding
             return
         first, *rest = atoms
-        for x in self._places.atoms[_kind(first)]:
+        there_is = False
+        for x in self._places.atoms.get(_kind(first), ()):
             grown: _Binding | None = binding
             pairs = [*zip(first.args, x.args, strict=True), *([] if x.value is None else [(first.value, x.value)])]
             for wanted, there in pairs:
                 grown = None if grown is None else self._bound(wanted, there, own, grown)  # type: ignore[arg-type]
             if grown is not None:
+                there_is = True
                 yield from self._matches(rest, own, grown)
+        free_value = first.value in own and first.value not in binding
+        if free_value and not there_is and all(arg in binding or arg not in own for arg in first.args):
+            yield from self._matches(rest, own, {**binding, first.value: first.value})  # every application has a value
 
     def _bound(self, wanted: Operand, there: Operand, own: frozenset[Any], binding: _Binding) -> _Binding | None:
         if wanted in own and wanted not in binding:

@@ -218,10 +218,12 @@ class Search:
         cost = (2.0 if keyed else 5.0 if moving else 9.0) - 0.5 * bool(moving) - 0.1 * len(chosen) - 0.3 * bool(bounds)
         if not any(a.positive for a in chosen):
             cost += 3
+        if all(a.rigid or not free(a) - {subject} for a in chosen) and any(a.value is not None for a in chosen):
+            cost += 0.1  # the elements of one kind can be many
         if few:
             cost -= 0.75
         elif not keyed and any(a.positive and self.catalogue.few(a.symbol) for a in chosen):
-            cost = 1.2
+            cost = 1.35
         settled = (*chosen, *bounds)
         if bounds:
             if found.startswith("i"):
@@ -276,6 +278,7 @@ class Search:
             elif x.right == subject and {*names_in(x.left)} <= known and not low:
                 low = f"{code(x.left)} + 1" if x.op == "lt" else code(x.left)
                 used.append(x)
+                used += [y for y in (Compare("ne", subject, 0),) if x.op == "lt" and y in todo]  # nothing is below 0
         return low, high, tuple(used)
 
     def _least(self, subject: str, todo: Sequence[Literal], known: set[str]) -> tuple[str, Never | None]:
@@ -326,7 +329,7 @@ class Search:
                 head = [f"for kk in {places}:"]
                 head += [f"{n} = {c}" for n, c in found if n in names]
                 tests = tuple(f"{c} == {code(n)}" for n, c in found if n not in names)
-                return _Way(1 if narrow else 3, head, settles, tuple(map(str, names)), tests)
+                return _Way(0.5 if narrow else 3, head, settles, tuple(map(str, names)), tests)
         return None
 
     def _scan(self, literal: Literal, known: set[str]) -> _Way | None:

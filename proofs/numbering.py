@@ -181,7 +181,10 @@ class Numbering:
         return record.kind, (self._number(record),)
 
     def _of_agent(self, record: Record) -> Taken:
-        return record.kind, (record.agent if record.agent is not None else 0,)
+        rank = record.agent if record.agent is not None else 0
+        if not 0 <= rank < max(1, self.agents):
+            raise ValueError(f"record {record.seq} ({record.kind}): of {self.agents} agents none has rank {rank}")
+        return record.kind, (rank,)
 
     def _external(self, record: Record) -> Taken | None:
         place = self.objects.get(record.body["object"])
