@@ -65,9 +65,9 @@ def simulate_command(
     from mtpo.schedulers.papers.side import cores
     from mtpo.schedulers.simulator.report import table
 
-    for what, value in (("--ttft", ttft), ("--tpot", tpot)):
-        if value <= 0:
-            raise usage(f"{what} must be above 0 seconds, got {value:g}")
+    for what, value in (("--ttft", ttft), ("--tpot", tpot), ("--window", window)):
+        if not 0 < value < float("inf"):
+            raise usage(f"{what} must be a number above 0, in seconds, got {value:g}")
     if plot is not None:
         _drawable(plot)
     # Everything that was named is looked up before anything long begins.

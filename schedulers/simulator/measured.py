@@ -14,7 +14,6 @@ own ``a`` and ``b``. The rest says where the figures are from.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +26,8 @@ from mtpo.schedulers.simulator.steptime import Few, Hardware, Line, Power, StepT
 KIND: Final = "steptime"
 VERSION: Final = 1
 _LINE: Final = ("a", "b", "c", "d", "floor", "e")
-_MOST: Final = sys.float_info.max
+_MOST: Final = 1e9
+"""Seconds that a coefficient is at most, so that sums of them stay numbers; a step of that length takes 30 years."""
 KV_TOKENS: Final = 65_536
 """Of a worker whose file does not say how much its KV cache holds."""
 
@@ -108,7 +108,7 @@ def _line(path: Path, name: str, found: Mapping[str, Any]) -> Line:
     for key in _LINE:
         value = found.get(key, None if key in "ab" else 0.0)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
-            raise SteptimeError(f"{path}: {name}.{key} is {value!r}, expected seconds of at least 0")
+            raise SteptimeError(f"{path}: {name}.{key} is {value!r}, expected seconds, from 0 to {_MOST:g}")
         values[key] = float(value)
     made = Line(**values)
     # A step without any duration would be repeated at one instant for ever.

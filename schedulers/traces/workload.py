@@ -89,8 +89,8 @@ class Workload:
     def at_rate(self, rate: float, seed: int = 0) -> Workload:
         """The same conversations at another mean rate (1/s): observed arrivals are stretched, which keeps their
         burstiness; otherwise they are drawn from a Poisson process."""
-        if not rate > 0:
-            raise TraceError(f"{self.name}: a rate of conversations must be positive, got {rate:g}")
+        if not 0 < rate < math.inf:
+            raise TraceError(f"{self.name}: a rate of conversations must be a number above 0, got {rate:g}")
         if self.timed and self.rate > 0:
             factor, first = self.rate / rate, self.conversations[0].arrival
             times = [(one.arrival - first) * factor for one in self.conversations]

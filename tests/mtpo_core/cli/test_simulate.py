@@ -80,9 +80,15 @@ def test_step_times_of_a_machine_of_ones_own(mtpo: Mtpo, tmp_path: Path) -> None
     assert (said.code, said.json["hardware"]["source"]) == (0, "measured on an abacus")
     summary = said.json["results"][0]["summary"]
     assert summary["tpot"]["p50"] == summary["ttft"]["p50"] == pytest.approx(0.6)
+    # Decodes are small batches here, the prompt is none.
+    path.write_text(json.dumps(known | {"step": step | {"few": {"most": 4, "a": 0.2, "b": 0.0}}}))
+    said = mtpo("simulate", "--trace", "poisson:rate=0.01,n=5,prompt=100,output=3", "--steptime", path, "--json")
+    assert said.json["hardware"]["step"]["few"]["most"] == 4
+    summary = said.json["results"][0]["summary"]
+    assert (summary["tpot"]["p50"], summary["ttft"]["p50"]) == (pytest.approx(0.2), pytest.approx(0.6))
     path.write_text(json.dumps(known | {"step": {"a": 1}}))
     said = mtpo("simulate", *SMALL, "--steptime", path)
-    assert (said.code, said.err) == (2, f"mtpo: {path}: step.b is None, expected seconds of at least 0\n")
+    assert (said.code, said.err) == (2, f"mtpo: {path}: step.b is None, expected seconds, from 0 to 1e+09\n")
 
 
 @pytest.mark.parametrize("suffix", ["html", "svg"])
@@ -140,8 +146,11 @@ def test_a_trace_from_the_folder_of_traces(mtpo: Mtpo, tmp_path: Path, monkeypat
         (("--hardware", "abacus"), "--hardware 'abacus' is not known; known: a100-llama3-8b"),
         (("--workers", "1+"), "--workers is '1+'"),
         (("--capacity", "1,x"), "--capacity is '1,x'"),
-        (("--tpot", "0"), "--tpot must be above 0"),
-        (("--rate", "0"), "a rate of conversations must be positive"),
+        (("--tpot", "0"), "--tpot must be a number above 0"),
+        (("--rate", "0"), "a rate of conversations must be a number above 0"),
+        (("--rate", "inf"), "a rate of conversations must be a number above 0, got inf"),
+        (("--window", "inf"), "--window must be a number above 0, in seconds, got inf"),
+        (("--tpot", "inf"), "--tpot must be a number above 0, in seconds, got inf"),
         (("--rate", "1e-320"), "at 9.99989e-321 conversations/s: arrivals can't be told as numbers of seconds"),
         (("--rate", "1e-300"), "the steps of these workers are lost in the rounding of the time"),
         (("--trace", "poisson:rate=1e-320,n=5"), "workload 'poisson:rate=1e-320,n=5': arrivals can't be told"),

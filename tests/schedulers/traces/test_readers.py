@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -129,8 +130,10 @@ def test_a_trace_at_another_rate_keeps_its_burstiness(tmp_path: Path) -> None:
     drawn = read(tmp_path, "swe-agent", SWE, "4,0,9,9,1,0", "6,0,5,5,1,0")
     assert drawn.at_rate(2.0, seed=1) == drawn.at_rate(2.0, seed=1) != drawn.at_rate(2.0, seed=2)
     assert drawn.at_rate(2.0).conversations[0].arrival > 0
-    with pytest.raises(TraceError, match="must be positive"):
+    with pytest.raises(TraceError, match="must be a number above 0"):
         drawn.at_rate(0)
+    with pytest.raises(TraceError, match="must be a number above 0, got inf"):
+        drawn.at_rate(math.inf)
 
 
 def test_the_first_conversations_and_turns(tmp_path: Path) -> None:
