@@ -1,8 +1,8 @@
-"""Small batches on a CPU, decodes above all, without PyTorch: :mod:`mtpo.engine.kernels.decode` for a model.
+"""Batches on a CPU without PyTorch: :mod:`mtpo.engine.kernels.decode` for a model.
 
 What a pass through PyTorch costs beside the products (a gather of the blocks of each sequence, hundreds of calls) is
-longer than the products there; this one attends in place, through the block tables. The formulas and their order are
-those of :mod:`mtpo.engine.model`.
+longer than the products where a batch is small; this one attends in place, through the block tables. The formulas and
+their order are those of :mod:`mtpo.engine.model`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Decoder:
     down: Matrices
     head: Matrices
 
-    most_rows: ClassVar[int] = 16
-    """Rows up to which this is used; for more, fp32 products that read the weights once for all of them are faster."""
+    most_rows: ClassVar[int] = 512
+    """Rows up to which this is used; more are as fast, or faster, as a whole attention of each sequence."""
 
     def logits(
         self,

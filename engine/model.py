@@ -112,7 +112,7 @@ class Llama:
         self._cos, self._sin = self._rotary()
         small = bool(files.groups) and (device, dtype) == ("cpu", torch.float32)
         self.decoder = self._decoder(files) if small else None
-        """What computes small batches, where the weights were read in small integers."""
+        """What computes batches that are not too large, where the weights were read in small integers."""
 
     def _decoder(self, files: ModelFiles) -> Decoder | None:
         from mtpo.engine.decoder import decoder  # loads a compiler, which other models have no need of
@@ -155,7 +155,7 @@ class Llama:
         return self.head(self._rms(x[batch.wanted], self.norm)).float()
 
     def _decode(self, decoder: Decoder, batch: Batch, store: KVStore) -> torch.Tensor:
-        """The same for a small batch."""
+        """The same without torch."""
         counts = torch.tensor([segment.stop - segment.start for segment in batch.segments])
         logits = decoder.logits(
             F.embedding(batch.tokens, self.embedding).numpy(),

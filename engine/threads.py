@@ -10,30 +10,29 @@ import torch
 
 from mtpo.engine.model import Batch, KVStore, Llama, Segment
 
-_CONTEXT, _BLOCK, _CHUNK, _TRIES = 384, 16, 32, 7
+_CONTEXT, _BLOCK, _TRIES = 384, 16, 7
 
 
 def choose_threads(model: Llama) -> int:
-    """Set torch to the number of threads with which a small batch is fastest now; returns it.
+    """Set torch to the number of threads with which two decodes are fastest now; returns it.
 
     More is not always better: the products of a small model are short, and on a machine that is busy with something
-    else the threads wait for each other. The batch is two decodes, or, where those are not computed by torch, two
-    chunks of prompts.
+    else the threads wait for each other. One is enough where batches are not computed by torch.
     """
     if model.device != "cpu":
         return torch.get_num_threads()
-    each = 1 if model.decoder is None else _CHUNK
+    if model.decoder is not None:
+        torch.set_num_threads(1)
+        return 1
     blocks = _CONTEXT // _BLOCK
     store = KVStore(model.config, 2 * blocks, _BLOCK, model.dtype, model.device)
     tables = [torch.arange(i * blocks, (i + 1) * blocks) for i in range(2)]
-    segments = tuple(Segment(i * each, (i + 1) * each, _CONTEXT, table) for i, table in enumerate(tables))
-    last = torch.arange(_CONTEXT - each, _CONTEXT)
     batch = Batch(
-        torch.zeros(2 * each, dtype=torch.int64),
-        last.repeat(2),
-        torch.cat((last, last + _CONTEXT)),
-        segments,
-        torch.tensor([each - 1, 2 * each - 1]),
+        torch.zeros(2, dtype=torch.int64),
+        torch.full((2,), _CONTEXT - 1),
+        torch.tensor([_CONTEXT - 1, 2 * _CONTEXT - 1]),
+        tuple(Segment(i, i + 1, _CONTEXT, table) for i, table in enumerate(tables)),
+        torch.arange(2),
     )
     found: dict[int, float] = {}
     count = 1

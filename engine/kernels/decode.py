@@ -1,9 +1,11 @@
-"""A small batch on a CPU in compiled code: a whole forward pass, with the weights in groups and the cache paged.
+"""A batch on a CPU in compiled code: a whole forward pass, with the weights in groups and the cache paged.
 
 A decode step reads every weight once and uses it for a few rows only, so its time is that of reading the weights. Kept
 as the file has them, in 8 bits and not in 32, they are read in a quarter of the time; each weight is turned into fp32
-in a register, so the products are those of the fp32 matrix, up to the order of the sums. One thread: two would halve
-the time on a quiet machine, and wait for each other on a busy one.
+in a register, so the products are those of the fp32 matrix, up to the order of the sums. With more rows the time is
+that of the products: weights are turned into fp32 a panel at a time, and products are summed in tiles that fill the
+registers; attention takes the heads that share keys together, in the same tiles. One thread: two would halve the time
+on a quiet machine, and wait for each other on a busy one.
 
 All that is compiled is in this file: numba keeps machine code until the file of the function changes.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -48,11 +50,165 @@ def multiply(count: int) -> Any:
     return product
 
 
+def tile(count: int) -> Any:
+    """For compiled code: adds the products of ``count`` rows of x with a panel, four rows in fp32, of a matrix.
+
+    ``f(panel, x, y, length, apart, width, stride)``: addresses, then whole numbers. The product of row r of the panel
+    and ``x[t]``, over ``length`` elements, a multiple of 8, is added to ``y[t * stride + r]``. Rows of the panel are
+    ``apart`` elements apart, those of x ``width``.
+    """
+
+    @intrinsic
+    def product(context, panel, x, y, length, apart, width, stride):  # type: ignore[no-untyped-def]
+        def generate(lowering, builder, signature, values):  # type: ignore[no-untyped-def]
+            _tile(builder, count, *values)
+            return lowering.get_dummy_value()
+
+        return types.void(panel, x, y, length, apart, width, stride), generate
+
+    return product
+
+
+def blend(count: int) -> Any:
+    """For compiled code: adds to ``count`` rows of y rows in fp32, each so many times, 32 elements of them.
+
+    ``f(factors, rows, y, length, apart, stride, width)``: addresses, then whole numbers. ``factors[t * stride + r]``
+    times row r, for each r below ``length``, is added to row t of y. The rows are ``apart`` elements apart, those of y
+    ``width``.
+    """
+
+    @intrinsic
+    def sums(context, factors, rows, y, length, apart, stride, width):  # type: ignore[no-untyped-def]
+        def generate(lowering, builder, signature, values):  # type: ignore[no-untyped-def]
+            _blend(builder, count, *values)
+            return lowering.get_dummy_value()
+
+        return types.void(factors, rows, y, length, apart, stride, width), generate
+
+    return sums
+
+
+@intrinsic
+def _plain(context, integers, scales, offsets, plain, groups):  # type: ignore[no-untyped-def]
+    """For compiled code: some groups of weights in fp32. ``f(integers, scales, offsets, plain, groups)``."""
+
+    def generate(lowering, builder, signature, values):  # type: ignore[no-untyped-def]
+        _spread(builder, *values)
+        return lowering.get_dummy_value()
+
+    return types.void(integers, scales, offsets, plain, groups), generate
+
+
 _ANY_ORDER: Final = ("contract", "reassoc", "nsz")
 """What the compiler may do with sums and products: fuse them, and add in another order."""
 
 _I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 _VECTOR, _BYTES = ir.VectorType(_F32, LANES), ir.VectorType(ir.IntType(8), LANES)
+
+
+def _tile(
+    b: ir.IRBuilder, count: int, panel: Any, x: Any, y: Any, length: Any, apart: Any, width: Any, stride: Any
+) -> None:
+    """Writes a loop over the elements, with a vector of partial sums for each product."""
+    panel, x, y = (b.inttoptr(address, _F32.as_pointer()) for address in (panel, x, y))
+    totals = [[cgutils.alloca_once(b, _VECTOR) for _ in range(_PANEL)] for _ in range(count)]
+    for total in (total for each in totals for total in each):
+        b.store(ir.Constant(_VECTOR, [0.0] * LANES), total)
+    with cgutils.for_range(b, b.udiv(length, _I64(LANES))) as part:
+        at = b.mul(part.index, _I64(LANES))
+        elements = [_vector(b, x, b.add(b.mul(width, _I64(t)), at)) for t in range(count)]
+        for r in range(_PANEL):
+            weight = _vector(b, panel, b.add(b.mul(apart, _I64(r)), at))
+            for element, each in zip(elements, totals, strict=True):
+                b.store(_plus(b, b.load(each[r]), b.fmul(weight, element, flags=_ANY_ORDER)), each[r])
+    for t, each in enumerate(totals):
+        place = b.bitcast(b.gep(y, [b.mul(stride, _I64(t))]), ir.VectorType(_F32, _PANEL).as_pointer())
+        found = _sums(b, [b.load(total) for total in each])
+        b.store(_plus(b, b.load(place, align=4), found), place, align=4)
+
+
+def _sums(b: ir.IRBuilder, totals: list[Any]) -> Any:
+    """The sums of the lanes of four vectors, as one vector: neighbours are added, twice, then the halves."""
+
+    def neighbours(left: Any, right: Any) -> Any:
+        even, odd = ([k + j for k in (0, 8, 4, 12) for j in (first, first + 2)] for first in (0, 1))
+        parts = (b.shuffle_vector(left, right, ir.Constant(ir.VectorType(_I32, LANES), pick)) for pick in (even, odd))
+        return _plus(b, *parts)
+
+    def half(lanes: Any, first: int) -> Any:
+        pick = ir.Constant(ir.VectorType(_I32, _PANEL), list(range(first, first + _PANEL)))
+        return b.shuffle_vector(lanes, lanes, pick)
+
+    a, c, d, e = totals
+    quarters = neighbours(neighbours(a, c), neighbours(d, e))
+    return _plus(b, half(quarters, 0), half(quarters, _PANEL))
+
+
+def _blend(
+    b: ir.IRBuilder, count: int, factors: Any, rows: Any, y: Any, length: Any, apart: Any, stride: Any, width: Any
+) -> None:
+    """Writes a loop over the rows, with the vectors of each sum."""
+    factors, rows, y = (b.inttoptr(address, _F32.as_pointer()) for address in (factors, rows, y))
+
+    def place(t: int, part: int) -> Any:
+        return b.bitcast(b.gep(y, [b.add(b.mul(width, _I64(t)), _I64(part * LANES))]), _VECTOR.as_pointer())
+
+    totals = [[cgutils.alloca_once(b, _VECTOR) for _ in range(_BROAD // LANES)] for _ in range(count)]
+    for t, each in enumerate(totals):
+        for part, total in enumerate(each):
+            b.store(b.load(place(t, part), align=4), total)
+    with cgutils.for_range(b, length) as row:
+        spread = [_everywhere(b, b.gep(factors, [b.add(b.mul(stride, _I64(t)), row.index)])) for t in range(count)]
+        for part in range(_BROAD // LANES):
+            element = _vector(b, rows, b.add(b.mul(apart, row.index), _I64(part * LANES)))
+            for factor, each in zip(spread, totals, strict=True):
+                b.store(_plus(b, b.load(each[part]), b.fmul(factor, element, flags=_ANY_ORDER)), each[part])
+    for t, each in enumerate(totals):
+        for part, total in enumerate(each):
+            b.store(b.load(total), place(t, part), align=4)
+
+
+def _everywhere(b: ir.IRBuilder, place: Any) -> Any:
+    """A vector that is in each lane what is at a place."""
+    one = b.insert_element(ir.Constant(_VECTOR, ir.Undefined), b.load(place), _I32(0))
+    return b.shuffle_vector(one, one, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
+
+
+def _spread(b: ir.IRBuilder, integers: Any, scales: Any, offsets: Any, plain: Any, groups: Any) -> None:
+    """Writes a loop over the groups."""
+    integers = b.inttoptr(integers, ir.IntType(8).as_pointer())
+    scales, offsets, plain = (b.inttoptr(address, _F32.as_pointer()) for address in (scales, offsets, plain))
+    with cgutils.for_range(b, groups) as group:
+        for part, weight in _weights(b, integers, scales, offsets, group.index):
+            b.store(weight, b.bitcast(b.gep(plain, [part]), _VECTOR.as_pointer()), align=4)
+
+
+def _weights(b: ir.IRBuilder, integers: Any, scales: Any, offsets: Any, group: Any) -> Iterator[tuple[Any, Any]]:
+    """The vectors of weights of a group in fp32, each with the index of its first."""
+    scale, offset = _everywhere(b, b.gep(scales, [group])), _everywhere(b, b.gep(offsets, [group]))
+    for begin in range(0, GROUP, LANES):
+        part = b.add(b.mul(group, _I64(GROUP)), _I64(begin))
+        small = b.sitofp(_vector(b, integers, part, _BYTES, 1), _VECTOR)
+        yield part, _plus(b, b.fmul(small, scale, flags=_ANY_ORDER), offset)
+
+
+def _vector(b: ir.IRBuilder, base: Any, index: Any, kind: ir.Type = _VECTOR, align: int = 4) -> Any:
+    return b.load(b.bitcast(b.gep(base, [index]), kind.as_pointer()), align=align)
+
+
+def _plus(b: ir.IRBuilder, left: Any, right: Any) -> Any:
+    return b.fadd(left, right, flags=_ANY_ORDER)
+
+
+def _sum(b: ir.IRBuilder, lanes: Any) -> Any:
+    """The sum of the lanes of a vector, half added to half."""
+    count = LANES
+    while count > 1:
+        count //= 2
+        kept = ir.Constant(ir.VectorType(_I32, count), list(range(count)))
+        added = ir.Constant(ir.VectorType(_I32, count), list(range(count, 2 * count)))
+        lanes = _plus(b, b.shuffle_vector(lanes, lanes, kept), b.shuffle_vector(lanes, lanes, added))
+    return b.extract_element(lanes, _I32(0))
 
 
 def _products(
@@ -73,46 +229,40 @@ def _products(
     """
     integers = b.inttoptr(integers, ir.IntType(8).as_pointer())
     scales, offsets, x, y = (b.inttoptr(address, _F32.as_pointer()) for address in (scales, offsets, x, y))
-    nothing, zero = ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_VECTOR, [0.0] * LANES)
-    everywhere = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
-
-    def plus(left: Any, right: Any) -> Any:
-        return b.fadd(left, right, flags=_ANY_ORDER)
-
-    def times(left: Any, right: Any) -> Any:
-        return b.fmul(left, right, flags=_ANY_ORDER)
-
-    def vector(base: Any, index: Any, kind: ir.Type, align: int) -> Any:
-        return b.load(b.bitcast(b.gep(base, [index]), kind.as_pointer()), align=align)
-
-    def spread(place: Any) -> Any:
-        return b.shuffle_vector(b.insert_element(nothing, b.load(place), _I32(0)), nothing, everywhere)
-
     chains = max(1, min(GROUP // LANES, 8 // count))
     totals = [[cgutils.alloca_once(b, _VECTOR) for _ in range(chains)] for _ in range(count)]
     with cgutils.for_range(b, rows) as row:
         for total in (total for each in totals for total in each):
-            b.store(zero, total)
+            b.store(ir.Constant(_VECTOR, [0.0] * LANES), total)
         with cgutils.for_range(b, groups) as group:
             at = b.add(b.mul(row.index, groups), group.index)
-            scale, offset = spread(b.gep(scales, [at])), spread(b.gep(offsets, [at]))
-            for number, part in enumerate(range(0, GROUP, LANES)):
-                small = vector(integers, b.add(b.mul(at, _I64(GROUP)), _I64(part)), _BYTES, 1)
-                weight = plus(times(b.sitofp(small, _VECTOR), scale), offset)
+            for number, (_, weight) in enumerate(_weights(b, integers, scales, offsets, at)):
                 for t, each in enumerate(totals):
                     place = b.mul(b.add(b.mul(groups, _I64(t)), group.index), _I64(GROUP))
-                    term = times(weight, vector(x, b.add(place, _I64(part)), _VECTOR, 4))
-                    b.store(plus(b.load(each[number % chains]), term), each[number % chains])
+                    element = _vector(b, x, b.add(place, _I64(number * LANES)))
+                    term = b.fmul(weight, element, flags=_ANY_ORDER)
+                    b.store(_plus(b, b.load(each[number % chains]), term), each[number % chains])
         for t, each in enumerate(totals):
-            lanes = functools.reduce(plus, (b.load(total) for total in each))
-            found = b.extract_element(lanes, _I32(0))
-            for lane in range(1, LANES):
-                found = plus(found, b.extract_element(lanes, _I32(lane)))
-            b.store(found, b.gep(y, [b.add(b.mul(rows, _I64(t)), row.index)]))
+            lanes = functools.reduce(functools.partial(_plus, b), (b.load(total) for total in each))
+            b.store(_sum(b, lanes), b.gep(y, [b.add(b.mul(rows, _I64(t)), row.index)]))
 
 
 _one, _two, _three, _four, _eight = (multiply(count) for count in (1, 2, 3, 4, 8))
 """With as many sums and a vector of weights, its scale and its offset, 16 registers are enough."""
+
+_PANEL: Final = 4
+_one_by, _two_by, _three_by = (tile(count) for count in (1, 2, 3))
+"""Twelve sums, three vectors of x and one of the panel: 16 registers again, and seven loads for twelve products."""
+
+_BROAD: Final = 32
+_blend_one, _blend_two, _blend_three = (blend(count) for count in (1, 2, 3))
+"""Twelve sums, three factors and a vector of a row."""
+
+_MANY: Final = 9
+"""Rows of x from which on it pays to turn weights into fp32 beforehand, a panel at a time."""
+
+_LENGTH, _CHUNK = 768, 65536
+"""Elements of a row that are taken at a time, so that a panel stays in the first cache; and of x, in the second."""
 
 
 def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -128,9 +278,68 @@ def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 @_compiled()
+def _tiles(panel: int, x: int, y: int, rows: int, length: int, apart: int, width: int, stride: int) -> None:
+    """:func:`tile` for any number of rows."""
+    t = 0
+    while t < rows:
+        a, o = x + 4 * t * width, y + 4 * t * stride
+        if rows - t >= 3:
+            _three_by(panel, a, o, length, apart, width, stride)
+            t += 3
+        elif rows - t == 2:
+            _two_by(panel, a, o, length, apart, width, stride)
+            t += 2
+        else:
+            _one_by(panel, a, o, length, apart, width, stride)
+            t += 1
+
+
+@_compiled()
+def _blends(factors: int, rows: int, y: int, count: int, length: int, apart: int, stride: int, width: int) -> None:
+    """:func:`blend` for any number of rows of y."""
+    t = 0
+    while t < count:
+        f, o = factors + 4 * t * stride, y + 4 * t * width
+        if count - t >= 3:
+            _blend_three(f, rows, o, length, apart, stride, width)
+            t += 3
+        elif count - t == 2:
+            _blend_two(f, rows, o, length, apart, stride, width)
+            t += 2
+        else:
+            _blend_one(f, rows, o, length, apart, stride, width)
+            t += 1
+
+
+@_compiled(fastmath=set(_ANY_ORDER))
+def _many(integers: Any, scales: Floats, offsets: Floats, x: Floats, y: Floats) -> None:
+    """y = x @ weights.T for a matrix of whole panels."""
+    rows, matrix, width = x.shape[0], scales.shape[0], x.shape[1]
+    parts = (width + _LENGTH - 1) // _LENGTH
+    longest = (scales.shape[1] + parts - 1) // parts
+    plain = np.empty((_PANEL, longest * GROUP), np.float32)
+    chunk = max(3, _CHUNK // width // 3 * 3)
+    y[:] = 0
+    for first in range(0, rows, chunk):
+        last = min(rows, first + chunk)
+        for group in range(0, scales.shape[1], longest):
+            groups = min(longest, scales.shape[1] - group)
+            length, at = groups * GROUP, group * GROUP
+            for r in range(0, matrix, _PANEL):
+                for p in range(_PANEL):
+                    d, m = scales[r + p, group:].ctypes.data, offsets[r + p, group:].ctypes.data
+                    _plain(integers[r + p, at:].ctypes.data, d, m, plain.ctypes.data + 4 * p * length, groups)
+                y_at = y[first:, r:].ctypes.data
+                _tiles(plain.ctypes.data, x[first:, at:].ctypes.data, y_at, last - first, length, length, width, matrix)
+
+
+@_compiled()
 def _product(integers: Any, scales: Floats, offsets: Floats, x: Floats, y: Floats) -> None:
     """y = x @ weights.T."""
     rows, matrix, groups = x.shape[0], scales.shape[0], scales.shape[1]
+    if rows >= _MANY and matrix % _PANEL == 0:
+        _many(integers, scales, offsets, x, y)
+        return
     q, d, m = integers.ctypes.data, scales.ctypes.data, offsets.ctypes.data
     t = 0
     while t < rows:
@@ -176,51 +385,69 @@ def _rotated(row: Floats, heads: int, size: int, cos: Floats, sin: Floats) -> No
 
 
 @_compiled(fastmath=set(_ANY_ORDER))
-def _attended(
-    query: Floats, keys: Floats, values: Floats, table: Whole, head: int, scores: Floats, out: Floats
-) -> None:
-    """One head of one row over the blocks in ``table``: softmax(query keys / sqrt(size)) values, into ``out``.
+def _exp(x: Any) -> Any:
+    """exp(x) in fp32 to within two units in the last place, in a form that compilers turn into vectors.
 
-    ``scores`` has as many elements as the context; what it holds before does not matter. Four positions are taken
-    together: their sums don't wait for each other, and ``out`` is read and written once for all of them.
+    2^n times a polynomial in what is left, as in Cephes' ``expf``; beyond the range of fp32, its ends.
     """
-    size, length, context = query.shape[0], keys.shape[1], len(scores)
+    x = min(max(x, np.float32(-87.3)), np.float32(88.3))
+    n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
+    p = np.float32(1.9875691500e-4)
+    p = p * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return (p * r * r + r + np.float32(1)) * power
+
+
+@_compiled(fastmath=set(_ANY_ORDER))
+def _attended(
+    queries: Floats, keys: Floats, values: Floats, table: Whole, head: int, scores: Floats, out: Floats
+) -> None:
+    """Heads of one row that share keys, over the blocks in ``table``: softmax(queries keys / sqrt(size)) values.
+
+    ``queries`` and ``out`` are (sharing, size); ``scores``, (sharing, context), may hold anything before.
+    """
+    sharing, size = queries.shape
+    length, apart, context = keys.shape[1], keys.shape[2] * size, scores.shape[1]
     scale = np.float32(1.0 / math.sqrt(size))
-    for begin in range(0, context, length):
-        block, count = keys[table[begin // length]], min(length, context - begin)
-        for p in range(0, count - 3, 4):
-            first = second = third = fourth = np.float32(0)
-            for j in range(size):
-                first += query[j] * block[p, head, j]
-                second += query[j] * block[p + 1, head, j]
-                third += query[j] * block[p + 2, head, j]
-                fourth += query[j] * block[p + 3, head, j]
-            at = begin + p
-            scores[at], scores[at + 1], scores[at + 2], scores[at + 3] = first, second, third, fourth
-        for p in range(count - count % 4, count):
-            dot = np.float32(0)
-            for j in range(size):
-                dot += query[j] * block[p, head, j]
-            scores[begin + p] = dot
-    best = scores.max()
-    total = np.float32(0)
-    for p in range(context):
-        scores[p] = np.exp((scores[p] - best) * scale)
-        total += scores[p]
+    whole = size % LANES == 0
+    scores[:] = 0
     out[:] = 0
     for begin in range(0, context, length):
+        block, count = keys[table[begin // length]], min(length, context - begin)
+        fours = count // 4 * 4 if whole else 0
+        for p in range(0, fours, 4):
+            a, o = block[p, head].ctypes.data, scores[:, begin + p :].ctypes.data
+            _tiles(a, queries.ctypes.data, o, sharing, size, apart, size, context)
+        for p in range(fours, count):
+            for q in range(sharing):
+                dot = np.float32(0)
+                for j in range(size):
+                    dot += queries[q, j] * block[p, head, j]
+                scores[q, begin + p] = dot
+    for q in range(sharing):
+        row, total = scores[q], np.float32(0)
+        best = row.max()
+        for p in range(context):
+            row[p] = _exp((row[p] - best) * scale)
+            total += row[p]
+        for p in range(context):
+            row[p] /= total
+    for begin in range(0, context, length):
         block, count = values[table[begin // length]], min(length, context - begin)
-        for p in range(0, count - 3, 4):
-            at = begin + p
-            first, second, third, fourth = scores[at], scores[at + 1], scores[at + 2], scores[at + 3]
-            for j in range(size):
-                left = first * block[p, head, j] + second * block[p + 1, head, j]
-                out[j] += left + (third * block[p + 2, head, j] + fourth * block[p + 3, head, j])
-        for p in range(count - count % 4, count):
-            for j in range(size):
-                out[j] += scores[begin + p] * block[p, head, j]
-    for j in range(size):
-        out[j] /= total
+        broad = size // _BROAD * _BROAD
+        factors = scores[:, begin:].ctypes.data
+        for at in range(0, broad, _BROAD):
+            rows, into = block[0, head, at:].ctypes.data, out[:, at:].ctypes.data
+            _blends(factors, rows, into, sharing, count, apart, context, size)
+        for q in range(sharing):
+            for p in range(count):
+                for j in range(broad, size):
+                    out[q, j] += scores[q, begin + p] * block[p, head, j]
 
 
 @_compiled(fastmath=set(_ANY_ORDER))
@@ -248,11 +475,12 @@ def forward(
     rows, hidden = x.shape
     layers, _, length, kv_heads, size = keys.shape
     heads, ffn = out[0].shape[2] // size, down[0].shape[2]
+    sharing = heads // kv_heads
     normed, projected = np.empty((rows, hidden), np.float32), np.empty((rows, hidden), np.float32)
     mixed = np.empty((rows, (heads + 2 * kv_heads) * size), np.float32)
     attended = np.empty((rows, heads * size), np.float32)
     gates, active = np.empty((rows, 2 * ffn), np.float32), np.empty((rows, ffn), np.float32)
-    scores = np.empty(positions.max() + 1, np.float32)
+    scores = np.empty(sharing * (positions.max() + 1), np.float32)
     for i in range(layers):
         _normed(x, norms_in[i], epsilon, normed)
         _product(qkv[0][i], qkv[1][i], qkv[2][i], normed, mixed)
@@ -264,10 +492,13 @@ def forward(
                 keys[i, block, offset, h] = mixed[t, key : key + size]
                 values[i, block, offset, h] = mixed[t, value : value + size]
         for t in range(rows):
-            for h in range(heads):
-                query, into = mixed[t, h * size : (h + 1) * size], attended[t, h * size : (h + 1) * size]
-                group = h * kv_heads // heads
-                _attended(query, keys[i], values[i], tables[owners[t]], group, scores[: positions[t] + 1], into)
+            context = positions[t] + 1
+            places = scores[: sharing * context].reshape(sharing, context)
+            for h in range(kv_heads):
+                begin, end = h * sharing * size, (h + 1) * sharing * size
+                queries = mixed[t, begin:end].reshape(sharing, size)
+                into = attended[t, begin:end].reshape(sharing, size)
+                _attended(queries, keys[i], values[i], tables[owners[t]], h, places, into)
         _product(out[0][i], out[1][i], out[2][i], attended, projected)
         x += projected
         _normed(x, norms_mid[i], epsilon, normed)
@@ -275,7 +506,7 @@ def forward(
         for t in range(rows):
             for j in range(ffn):
                 gate = gates[t, j]
-                active[t, j] = gate / (np.float32(1) + np.exp(-gate)) * gates[t, ffn + j]
+                active[t, j] = gate / (np.float32(1) + _exp(-gate)) * gates[t, ffn + j]
         _product(down[0][i], down[1][i], down[2][i], active, projected)
         x += projected
     last = np.empty((len(wanted), hidden), np.float32)
