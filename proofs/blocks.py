@@ -181,6 +181,26 @@ def shared(lines: Sequence[str]) -> list[str]:
     return propagated(out)
 
 
+def apart_by_depth(lines: Sequence[str]) -> list[str]:
+    """The same code in which what a test calls ``l`` and ``b`` is not what one inside it calls so: of code in which
+    these are what the test around it says."""
+    out: list[str] = []
+    tests: list[int] = []
+    for line in lines:
+        depth = len(line) - len(line.lstrip())
+        while tests and depth <= tests[-1]:
+            tests.pop()
+        if "(l := " in line and line.endswith(":") and line[depth:].startswith("if "):
+            tests.append(depth)
+        if tests:
+            line = _LISTS.sub(lambda m: f"{m[0]}{tests[-1] // len(TAB)}", line)
+        out.append(line)
+    return out
+
+
+_LISTS: Final = re.compile(r"\b[lb]\b")
+
+
 def tidy(lines: Iterable[str]) -> list[str]:
     """A program without names that are others by another name, and nothing read twice by what only looks."""
     out: list[str] = []
@@ -188,8 +208,10 @@ def tidy(lines: Iterable[str]) -> list[str]:
     for line in (*lines, "def"):
         if not line.startswith(TAB):
             changes = bool(out) and out[-1].startswith(("def set_", "def update_"))
-            looks = bool(out) and out[-1].startswith(("def check_", "def more_", "def guard_", "def q", "def still"))
-            out += propagated(body) if changes else shared(body) if looks else body
+            looks = bool(out) and out[-1].startswith(
+                ("def check_", "def more_", "def clause_", "def guard_", "def q", "def still")
+            )
+            out += propagated(body) if changes else apart_by_depth(shared(body)) if looks else body
             out.append(line)
             body = []
         else:
@@ -207,7 +229,7 @@ def bound(lines: Iterable[str], names: Set[str]) -> tuple[str, str]:
         functions[-1].append(line)
     parts: tuple[list[str], list[str]] = ([], [])
     for head, *body in functions[1:]:
-        found = re.fullmatch(r"(def (?:guard|update|check|more)_\w+\()(.*)(\):)", head)
+        found = re.fullmatch(r"(def (?:clause|guard|update|check|more)_\w+\()(.*)(\):)", head)
         if found is None:
             parts[0].extend((head, *body))
             continue

@@ -251,14 +251,28 @@ class Compiler:
         return search.lines(heart, 0)
 
     def _guard(self, action: Action) -> list[str]:
-        """The place of the first clause that is false, or -1."""
+        """The place of the first clause that is false, or -1: mostly none is, which one search says."""
         params = self.catalogue.parameters(action)
-        out = [f"def guard_{action.name}({', '.join(params)}):"]
+        given = ", ".join(params)
+        every: list[list[str]] = []
+        out = [f"def clause_{action.name}({given}):"]
         for place, clause in enumerate(action.guard):
-            heart = functools.partial(list[str], (f"return {place}",))
-            blocks = [self.search(found, params, heart) for found in self.cases(clause.formula, False)]
-            out += indented(merged(self.catalogue.apart(blocks, params)))
-        return [*out, f"{TAB}return -1"]
+            blocks = [
+                [self.search(found, params, functools.partial(list[str], (f"return {text}",))) for text in (place, "X")]
+                for found in self.cases(clause.formula, False)
+            ]
+            out += indented(merged(self.catalogue.apart([block for block, _ in blocks], params)))
+            every += [block for _, block in blocks]
+        text = "\n".join(merged(self.catalogue.apart(every, params))).replace(
+            "return X", f"return clause_{action.name}({given})"
+        )
+        return [
+            *out,
+            f"{TAB}return -1",
+            f"def guard_{action.name}({given}):",
+            *indented(text.split("\n")),
+            f"{TAB}return -1",
+        ]
 
     # -- changes of one cell -----------------------------------------------------------------------------------
 

@@ -105,11 +105,17 @@ class Search:
                     continue
             out.append(f"{TAB * depth}{name} = {value}")
             known = known | {name}
-        settled = [x for x in todo if free(x) <= known]
-        filters += [self.test(x) for x in settled]
-        todo = [x for x in todo if x not in settled]
+        late = [x for x in todo if free(x) <= known]
+        todo = [x for x in todo if x not in late]
         flush()
         wanted = [n for n in self.needs if n not in known]
+        apart = self._apart(todo, known) if late else None
+        if apart is not None:  # whether there is something at all is known sooner
+            out.append(f"{TAB * depth}{apart.before or f'if {apart.whether}:'}")
+            rest = [x for x in todo if x not in apart.settles]
+            return out + self._from([*rest, *late], known, heart, depth + 1)
+        filters += [self.test(x) for x in late]
+        flush()
         if not todo and not wanted:
             return out + [f"{TAB * depth}{line}" for line in heart()]
         way = self._best(todo, known, wanted)
@@ -198,6 +204,9 @@ class Search:
         low, high, bounds = self._bounds(subject, todo, known)
         if few and not scarce:
             low, high, bounds = "", "", ()
+        one = Compare("ne", subject, 0)
+        if not bounds and one in todo and not self.static and self._alone(subject, (one, *atoms), todo):
+            low, bounds = "1", (one,)  # whether there is one says the last
         settled: tuple[Literal, ...]
         size = size_name(self.sorts[subject])
         if not chosen:
@@ -220,6 +229,10 @@ class Search:
             cost += 3
         if all(a.rigid or not free(a) - {subject} for a in chosen) and any(a.value is not None for a in chosen):
             cost += 0.1  # the elements of one kind can be many
+        tests = [
+            x for x in todo if isinstance(x, Atom) and x.args == (subject,) and x.value is None and x not in chosen
+        ]
+        cost -= 0.15 * len(tests)  # what is tested at once may leave little
         if few:
             cost -= 0.75
         elif not keyed and any(a.positive and self.catalogue.few(a.symbol) for a in chosen):
@@ -248,6 +261,20 @@ class Search:
         elif any(a in old for a in chosen):
             settled = tuple(x for x in settled if x not in old)
         return _Way(cost, [f"for {subject} in {found}:"], settled, (subject,), whether=whether)
+
+    def _apart(self, todo: Sequence[Literal], known: set[str]) -> _Way | None:
+        """A variable of which only some are wanted, which one test says."""
+        names = {name for x in todo for name in free(x)} - known - {*self.needs}
+        ways = [self._lookup(name, todo, known) for name in self.sorts if name in names]
+        for way in ways:
+            rest = [x for x in todo if x not in way.settles]
+            if way.whether and not way.tests and not any({*way.finds} & free(x) for x in rest):
+                return way
+        return None
+
+    def _alone(self, subject: str, said: Sequence[Literal], todo: Sequence[Literal]) -> bool:
+        """Whether nothing else is said of a variable, and nobody needs it."""
+        return subject not in self.needs and not any(subject in free(x) for x in todo if x not in said)
 
     def _index(self, subject: str, atoms: Sequence[Atom]) -> tuple[str, list[Operand]]:
         """The list of elements in an index as code, and its key."""
