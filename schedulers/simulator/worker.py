@@ -35,6 +35,11 @@ _PATIENCE: Final = 32
 """Steps after which a policy that promised nothing is asked for a promise again, at most."""
 
 
+_SPARE: Final = 0.5
+"""The share of a cache that has to stay available beside what is brought for requests that wait: they hold it as long
+as they wait, and two that each lack a block more than is left would wait for each other for ever."""
+
+
 class SimulationError(ValueError):
     """A simulation that can't go on: what asked for what, and why that can't be done; one line."""
 
@@ -169,7 +174,7 @@ class Worker:
         holding = Holding(brought(request.id), request.holding.runs, blocks)
         self.kv.watch(holding)
         lacking = blocks - holding.found
-        if lacking <= 0 or self.kv.available - lacking - holding.cached < self.kv.total // 2:
+        if lacking <= 0 or self.kv.available - lacking - holding.cached < int(self.kv.total * _SPARE):
             self.kv.unwatch(holding)
             return 0
         self.kv.admit(holding)

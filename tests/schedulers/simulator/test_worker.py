@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtpo.schedulers.simulator.request import Request, request_of
+from mtpo.schedulers.load import load_policy
+from mtpo.schedulers.simulator.request import Request, brought, request_of
 from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime
 from mtpo.schedulers.simulator.worker import Caps, SimulationError, Worker
 from mtpo.schedulers.step.batch import Batch
@@ -171,3 +172,31 @@ def test_a_decision_that_cannot_be_carried_out_is_named(
     with pytest.raises(SimulationError, match="policy Says") as caught:
         one.begin(0.0)
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("policy", ["sarathi:64", "vllm_v1:64", "prefill_first", "fairbatching:learns=no"])
+@pytest.mark.parametrize(("spare", "moved", "ended"), [(0.0, [12, 12], []), (0.5, [12, 0], [0, 1])])
+def test_what_is_brought_for_two_that_wait_must_leave_room_or_both_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch, policy: str, spare: float, moved: list[int], ended: list[int]
+) -> None:
+    """The deadlock of two requests and seven blocks: three blocks are loaded for each before it runs, each needs two
+    more, one is left, and no policy can preempt what does not run. With half of the cache kept, the second is computed
+    anew instead."""
+    monkeypatch.setattr("mtpo.schedulers.simulator.worker._SPARE", spare)
+    one = worker(load_policy(policy), 7)
+    requests = [make(id, 17, 4, (Piece(id, 17),)) for id in range(2)]
+    found = []
+    for request in requests:
+        found.append(one.receive(request, 3))
+        if found[-1]:
+            one.received(request)
+        one.submit(request)
+    now, done = 0.0, list[int]()
+    while (end := one.begin(now)) is not None:
+        now = end
+        for request in one.finish(now):
+            done.append(request.id)
+            if found[request.id]:
+                one.unpin(brought(request.id))
+        one.kv.check()
+    assert (found, done, one.busy) == (moved, ended, not ended)
