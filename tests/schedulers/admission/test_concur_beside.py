@@ -1,0 +1,155 @@
+"""CONCUR's policy and the gate below it, step for step beside ``spec/concur.py``."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtpo.schedulers.admission.concur import Concur
+from mtpo.schedulers.admission.gate import Gate, Stage
+from mtpo.schedulers.types import AdmissionObservation
+from mtpo.spec.concrete import Instance, Step
+from mtpo.spec.concur import Agent, Level, Seat, concur
+
+NEARLY_EMPTY, BETWEEN, FULL = 0, 1, 2
+TICKS = ((0.1, None), (0.1, 0.05), (0.3, 0.05), (0.9, 0.05), (0.9, 0.9), (0.9, None))
+"""Usage and hit rate at a tick: each of the cases that the law tells apart."""
+
+
+class Beside:
+    """Seats are places by the order of admission, the first ones are open."""
+
+    def __init__(self, agents: int, policy: Concur) -> None:
+        self.policy, self.agents = policy, agents
+        decision = policy.decide(self.seen(None, Gate(), 0.0, None))
+        self.window, self.gate = decision.window, Gate[int](decision)
+        assert policy.most is None
+        self.at = Instance(
+            concur,
+            {Agent: agents, Seat: agents, Level: 3},
+            {
+                "least": lambda s: s < policy.least,
+                "most": lambda s: True,
+                "low": lambda: NEARLY_EMPTY,
+                "high": lambda: FULL,
+                "lazy": lambda: not policy.youngest_first,
+                "heavy": lambda: False,
+                "no_seat": lambda: 0,
+            },
+        )
+        assert not self.at.assumed()
+        self.state = self.at.initial()
+
+    def seen(self, window: float | None, gate: Gate[int], usage: float, hit_rate: float | None) -> AdmissionObservation:
+        return AdmissionObservation(
+            0.0, gate.active, gate.waiting, usage, hit_rate, window, requests=gate.requests, agents=self.agents
+        )
+
+    def take(self, action: str, *args: object) -> None:
+        step, before = Step(action, args), self.at.freeze(self.state)  # type: ignore[arg-type]
+        assert not self.at.refused(before, step), (step, [clause.id for clause in self.at.refused(before, step)])
+        self.at.perform(self.state, step)
+        after = self.at.freeze(self.state)
+        assert not self.at.violated(after) and not self.at.violated_step(before, after)
+
+    def places(self, without: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """The seat of each agent that stays: its place in the order of admission."""
+        order = [agent for agent in self.gate._admitted if agent not in without]
+        return tuple(order.index(agent) if agent in order else 0 for agent in range(self.agents))
+
+    def do(self, op: str, agent: int, tick: tuple[float, float | None]) -> bool:
+        """One operation; whether it was allowed."""
+        gate = self.gate
+        stage = gate._stage.get(agent)
+        admitted = gate.active
+        submitted: tuple[int, ...]
+        if op == "ready" and stage is None:
+            submitted = gate.ready(agent)
+            self.take("arrive", agent)
+        elif op == "ready" and stage is Stage.TOOL:
+            submitted = gate.ready(agent)
+            if submitted == (agent,):
+                self.take("go_on", agent)
+                return True
+            self.take("pause", agent, self.places())
+            assert submitted == ()
+        elif op == "ended" and stage is Stage.GENERATING:
+            submitted = gate.ended(agent)
+            self.take("end", agent)
+        elif op == "done" and stage in (Stage.GENERATING, Stage.TOOL):
+            submitted = gate.done(agent)
+            self.take("finish", agent, self.places(submitted))
+            admitted -= 1
+        elif op == "tick":
+            return self.tick(*tick)
+        else:
+            return False
+        self.admits(submitted, admitted)
+        return True
+
+    def tick(self, usage: float, hit_rate: float | None) -> bool:
+        gate, policy = self.gate, self.policy
+        decision = policy.decide(self.seen(self.window, gate, usage, hit_rate))
+        old, new = gate.limit, decision.limit
+        assert old is not None and new is not None
+        self.window = decision.window
+        places, admitted = self.places(), gate.active
+        level = NEARLY_EMPTY if usage < policy.low else FULL if usage > policy.high else BETWEEN
+        gone = hit_rate is not None and hit_rate < policy.hit
+        if level == NEARLY_EMPTY:
+            self.take("grow", level, tuple(int(old <= s < new) for s in range(self.agents)), places)
+        elif level == FULL and gone:
+            self.take("cut", level, tuple(int(new <= s < old) for s in range(self.agents)), places)
+        else:
+            assert new == old
+            self.take("hold", level, gone)
+        self.admits(gate.obey(decision), admitted)
+        return True
+
+    def admits(self, submitted: tuple[int, ...], admitted: int) -> None:
+        for at, agent in enumerate(submitted):
+            self.take("admit", agent, admitted + at)
+
+
+def policy(youngest_first: bool, alpha: float = 1.0, least: float = 1.0) -> Concur:
+    # The window of the spec begins at its smallest.
+    return Concur(alpha=alpha, least=least, start=least, youngest_first=youngest_first)
+
+
+ops = st.tuples(st.sampled_from(["ready", "ended", "done", "tick", "tick"]), st.integers(0, 4), st.sampled_from(TICKS))
+
+
+@given(st.lists(ops, max_size=80), st.booleans(), st.sampled_from([1.0, 2.0, 2.5]), st.sampled_from([1.0, 2.0]))
+@settings(max_examples=60, deadline=None)
+def test_random_runs_are_of_the_spec(
+    operations: list[tuple[str, int, tuple[float, float | None]]], youngest: bool, alpha: float, least: float
+) -> None:
+    beside = Beside(5, policy(youngest, alpha, least))
+    for op, agent, tick in operations:
+        beside.do(op, agent, tick)
+
+
+@pytest.mark.parametrize("youngest", [False, True])
+def test_every_small_run_is_of_the_spec(youngest: bool) -> None:
+    """All runs of two agents, up to what a state does not remember."""
+    line = [Beside(2, policy(youngest))]
+    seen, limits, over = set(), set(), 0
+    for now in line:
+        for op, agent, tick in itertools.product(("ready", "ended", "done", "tick"), range(2), TICKS):
+            if (op == "tick" and agent) or (op != "tick" and tick != TICKS[0]):
+                continue
+            after = copy.copy(now)
+            after.state, after.gate = list(now.state), copy.deepcopy(now.gate)
+            if not after.do(op, agent, tick):
+                continue
+            key = (tuple(after.state), after.window)
+            if key not in seen:
+                seen.add(key)
+                limits.add(after.gate.limit)
+                over += after.gate.active > (after.gate.limit or 0)
+                line.append(after)
+    assert limits == {1, 2} and over > 10 and len(seen) > 300
