@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -11,8 +12,8 @@ from mtpo_core import machine as m
 from mtpo_core.asked import Recorded
 from mtpo_core.foreign import footprint_of, one_line, text_of
 from mtpo_core.machine import Key, MachineError, Sight
-from mtpo_core.notices import Change, Notice
-from mtpo_core.performer import Bound, Performer, saw_json
+from mtpo_core.notices import CallNews, Change, Notice
+from mtpo_core.performer import Bound, Performer, Told, saw_json
 from mtpo_core.tools import Args, RecordingView, Tool, ToolCall, ToolError
 
 
@@ -106,9 +107,29 @@ class Calls:
         for p in effect.premises:
             by = "" if p.now.write is None else self._names[p.now.write.rank]
             merged[p.object] = Change(p.object, self._journal.get(p.was), self._journal.get(p.now.digest), by)
-        calls = self._performer.bound
-        results = tuple((str(r.call), calls[r.call].tool.name, r.status, calls[r.call].result) for r in effect.results)
+        results = tuple(self._news(r) for r in effect.results)
         return Notice(effect.agent, effect.ids, tuple(merged.values()), results)
+
+    def _news(self, result: m.Result) -> CallNews:
+        """What to tell of an own call, which from now on counts as told."""
+        call, bound = result.call, self._performer.bound[result.call]
+        if result.status != "changed":
+            return CallNews(str(call), bound.tool.name, result.status)
+        told, bound.told = bound.told, Told(bound.result, bound.out)
+        assert told is not None
+        said = bound.result if bound.result != told.result else None
+        wrote = tuple(
+            Change(o, self._journal.get(told.out[o]), self._journal.get(digest), self._names[call.rank])
+            for o, digest in sorted(bound.out.items())
+            if digest != told.out[o] and (said is None or self._looked_at(o, call))
+        )
+        return CallNews(str(call), bound.tool.name, "changed", said, wrote)
+
+    def _looked_at(self, object: str, call: Key) -> bool:
+        """Whether the author of the call has read an object that it wrote."""
+        readers = self._machine.readers.get(object, [])
+        mine = readers[bisect_left(readers, (call.rank, 0)) : bisect_left(readers, (call.rank + 1, 0))]
+        return any(self._machine.calls[k].status == "read" for k in mine)
 
     # -- writes ------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import attrs
+
+from mtpo_core.patches import difference
 
 _FORM = re.compile(r"<notification>(.*?)</notification>", re.DOTALL)
 
@@ -17,8 +19,8 @@ _FORM = re.compile(r"<notification>(.*?)</notification>", re.DOTALL)
 class Change:
     """A premise that changed: ``object`` held ``was`` when the agent saw it and is ``now`` at its position.
 
-    ``by`` names the agent whose write it is, empty (null in the text) for the initial value, to which an object goes
-    back when calls are taken out. None stands for an absent object.
+    ``by`` names the agent whose write it is, empty (and left out of the text) for the initial value, to which an object
+    goes back when calls are taken out. None stands for an absent object.
     """
 
     object: str
@@ -26,39 +28,72 @@ class Change:
     now: bytes | None
     by: str
 
+    def told(self) -> dict[str, str | None]:
+        """How the value is told: ``now``, the whole of it, or ``diff``, hunks for what it was, if they are shorter.
+
+        Only of a text the hunks say exactly what it is now; of other values the whole is told, as far as it is text.
+        """
+        now = None if self.now is None else self.now.decode(errors="replace")
+        if self.was is None or self.now is None:
+            return {"now": now}
+        try:
+            hunks = difference(self.was.decode(), self.now.decode())
+        except UnicodeDecodeError:
+            return {"now": now}
+        return {"diff": hunks} if hunks and len(hunks) < len(now or "") else {"now": now}
+
+
+@attrs.frozen
+class CallNews:
+    """An own call that was redone otherwise (``changed``), or is not in effect any more (``cancelled``, ``stranded``).
+
+    ``result``: what the tool says now, None where it says what it said, or the call is not in effect. ``wrote``: what
+    the call makes now of objects that the agent has read, or, where the result is the same, of all in which it differs.
+    """
+
+    call: str
+    tool: str
+    status: Literal["changed", "cancelled", "stranded"]
+    result: str | None = None
+    wrote: tuple[Change, ...] = ()
+
+    def told(self, changed: Mapping[str, Mapping[str, str | None]]) -> dict[str, Any]:
+        """How that is told beside ``changed``, the changes of premises as they are told."""
+        told: dict[str, Any] = {"tool": self.tool, "status": self.status}
+        if self.result is not None:
+            told["result"] = self.result
+        wrote = {c.object: c.told() for c in self.wrote}
+        if otherwise := {object: value for object, value in wrote.items() if value != changed.get(object)}:
+            told["wrote"] = otherwise
+        return told
+
 
 @attrs.frozen
 class Notice:
-    """One delivery to an agent: changed premises, and own calls that were redone otherwise or withdrawn.
-
-    ``results``: (call id, tool, ``changed`` | ``cancelled`` | ``stranded``, the latest result text).
-    """
+    """One delivery to an agent: changed premises, and own calls that were redone otherwise or withdrawn."""
 
     agent: int
     ids: tuple[int, ...]
     changes: tuple[Change, ...]
-    results: tuple[tuple[str, str, str, str], ...]
+    results: tuple[CallNews, ...]
 
     def text(self) -> str:
-        """The text to put before the agent's next inference."""
-        data: dict[str, Any] = {
-            "changed": [{"object": c.object, "by": c.by or None, "now": _text(c.now)} for c in self.changes],
-        }
+        """The text to put before the agent's next inference.
+
+        ``changed`` tells the changes, ``your_calls`` what became of own calls. What such a call wrote is left out where
+        it changed as ``changed`` says of the same object: the call was redone on top of it.
+        """
+        changed = {c.object: c.told() for c in self.changes}
+        data: dict[str, Any] = {}
+        if self.changes:
+            by = {c.object: {"by": c.by} if c.by else {} for c in self.changes}
+            data["changed"] = {object: {**by[object], **told} for object, told in changed.items()}
         if self.results:
-            data["your_calls"] = [
-                {"call": call, "tool": tool, "status": status, "result": result if status == "changed" else None}
-                for call, tool, status, result in self.results
-            ]
+            data["your_calls"] = {news.call: news.told(changed) for news in self.results}
         # A value may hold the closing tag: it is escaped, as JSON allows, so that it ends nothing.
-        body = json.dumps(data, ensure_ascii=False).replace("notification>", "notification\\u003e")
-        return (
-            f"<notification>{body}</notification>\n"
-            "Earlier-ranked work changed what you saw. Go on if it is irrelevant; else redo only what depends on it."
-        )
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode(errors="replace")
+        body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        body = body.replace("notification>", "notification\\u003e")
+        return f"<notification>{body}</notification>\nGo on if irrelevant; else redo only what depends on it."
 
 
 def parse_notices(text: str) -> Iterator[dict[str, Any]]:
@@ -66,5 +101,5 @@ def parse_notices(text: str) -> Iterator[dict[str, Any]]:
     for found in _FORM.finditer(text):
         with contextlib.suppress(ValueError):
             data = json.loads(found.group(1))
-            if isinstance(data, dict) and isinstance(data.get("changed"), list):
+            if isinstance(data, dict) and data and data.keys() <= {"changed", "your_calls"}:
                 yield data

@@ -19,6 +19,14 @@ from mtpo_core.tools import Args, Footprint, Tool, ToolError
 from mtpo_core.watch import Watch
 
 
+@attrs.frozen
+class Told:
+    """What the author of a call was last told that came of it: the result, and the values of what it wrote."""
+
+    result: str
+    out: Mapping[str, str]
+
+
 @attrs.define
 class Bound:
     """A write call that may have to be undone and redone: what it runs, and what came of it last."""
@@ -30,6 +38,8 @@ class Bound:
     error: str = ""
     result: str = ""
     out: dict[str, str] = attrs.Factory(dict)
+    told: Told | None = None
+    """What its author knows of that."""
     undeclared: dict[str, str] = attrs.Factory(dict)
     """What was found on objects outside the footprint after a failed attempt: digests of values that the log keeps."""
 
@@ -148,6 +158,7 @@ class Performer:
             self._log_failed(key, error)
             return self.machine.step(m.Failed(key))
         self._log_applied(key, saw)
+        bound.told = Told(bound.result, bound.out)
         return self.machine.step(m.Applied(key, bound.out))
 
     async def _redo(self, key: Key, by: Key | None) -> list[m.Effect]:

@@ -9,6 +9,7 @@ repair.
 from __future__ import annotations
 
 import abc
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ import attrs
 
 from mtpo_core.minds.base import Message, parse_result
 from mtpo_core.notices import parse_notices
+from mtpo_core.patches import PatchError, patched
 from mtpo_core.tools import CLOSE, ToolCall, ToolError, parse_call
 
 _WRITES = frozenset({"write_file", "replace", "append", "create_file", "delete_file"})
@@ -113,20 +115,31 @@ class Memory:
 
     def _told(self, notice: Mapping[str, Any]) -> None:
         self.told += 1
-        for change in notice["changed"]:
-            name = change["object"]
+        changed, mine = notice.get("changed", {}), dict[str, str | None]()
+        for name, change in changed.items():
             if name in self.mine:
-                # The notice gives the value below the own write; what the own write made of it must be looked at.
-                self.beliefs.pop(name, None)
-            elif name in self.beliefs:
-                self.beliefs[name] = change["now"]
-        for result in notice.get("your_calls", ()):
+                # What the own write made of the change is told below, or must be looked at.
+                mine[name] = self.beliefs.pop(name, None)
+            else:
+                self._revise(name, self.beliefs.pop(name, None), change)
+        for call, result in notice.get("your_calls", {}).items():
             if result["status"] != "changed":
-                self.uncommitted |= self.commits.pop(result["call"], frozenset())
-            for path in [p for p, call in self.mine.items() if call == result["call"]]:
-                self.beliefs.pop(path, None)
+                self.uncommitted |= self.commits.pop(call, frozenset())
+            wrote = changed | result.get("wrote", {})
+            for path in [p for p, own in self.mine.items() if own == call]:
+                belief = self.beliefs.pop(path, mine.get(path))
                 if result["status"] != "changed":
                     del self.mine[path]
+                elif path in wrote:
+                    self._revise(path, belief, wrote[path])
+
+    def _revise(self, name: str, belief: str | None, change: Mapping[str, Any]) -> None:
+        """Believe what was told of an object; where that can't be put to what was believed, nothing."""
+        if "now" in change:
+            self.beliefs[name] = change["now"]
+        elif belief is not None:
+            with contextlib.suppress(PatchError):
+                self.beliefs[name] = patched(belief, change["diff"])
 
 
 class ReplayedMind(abc.ABC):
@@ -141,14 +154,11 @@ class ReplayedMind(abc.ABC):
     def next(self, messages: Sequence[Message]) -> str:
         """The next message: see :class:`~mtpo_core.minds.base.Mind`."""
         memory = Memory.of(messages)
-        told = "I was told. " if messages and "<notification>" in messages[-1].text else ""
         try:
             move = next(self.plan(memory), None)
         except Unknown as need:
-            return f"{told}{_written(need.call)}"
-        if move is None:
-            return f"{told}{self.done}"
-        return f"{told}{move.thought}\n{_written(move.call)}"
+            return _written(need.call)
+        return self.done if move is None else f"{move.thought}\n{_written(move.call)}"
 
 
 def _written(call: ToolCall) -> str:

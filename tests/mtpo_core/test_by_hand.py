@@ -106,7 +106,7 @@ def test_a_redo_does_not_overwrite_an_edit_made_while_its_repair_was_under_way(b
     saves.append(HAND)  # the next prepare is that of the redo
     assert one.sync.call(A, APPEND).kind == "result"
     (notice,) = one.sync.drain(B)
-    assert [status for _, _, status, _ in notice.results] == ["stranded"]
+    assert [news.status for news in notice.results] == ["stranded"]
     assert (one.root / "x").read_text() == HAND
     disturbed(one, "x")
 

@@ -127,7 +127,7 @@ def test_a_notification_ends_the_inference_of_its_reader(stage: Make) -> None:
     assert one.of("infer", 1)[1]["new_tokens"] == 3
     assert one.of("infer", 1)[1]["steps"] == [1, 4]
     assert "<notification>" in b.shown[2][-1].text
-    assert '"now": "x1\\n"' in b.shown[2][-1].text
+    assert '"now":"x1\\n"' in b.shown[2][-1].text
     assert "never said" not in "".join(m.text for m in b.shown[2])
     assert not one.of("bounce")
     (verdict,) = one.of("judge", 1)

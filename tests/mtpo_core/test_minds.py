@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mtpo_core.machine import Key
 from mtpo_core.minds import Memory, Message, Move, ReplayedMind, Unknown
 from mtpo_core.minds.base import notice_message, parse_result, result_message, system_message
-from mtpo_core.notices import Change, Notice
+from mtpo_core.notices import CallNews, Change, Notice
 from mtpo_core.runtime import Answer
 from mtpo_core.tools import ToolCall, parse_call
 
@@ -25,7 +25,7 @@ def got(text: str, kind: str = "result", call: str = "0.0") -> Message:
     return result_message(Answer(kind, text, Key.parse(call)))  # type: ignore[arg-type]
 
 
-def told(*changes: Change, results: tuple[tuple[str, str, str, str], ...] = ()) -> Message:
+def told(*changes: Change, results: tuple[CallNews, ...] = ()) -> Message:
     return notice_message([Notice(0, (1,), changes, results)])
 
 
@@ -59,14 +59,14 @@ def test_told_of_a_change_it_repairs_what_depends_on_it() -> None:
     assert Copier().next(messages) == "Copied."
     messages.append(told(Change("from", b"old", b"new", "A")))
     text = Copier().next(messages)
-    assert text.startswith("I was told. They differ.")
+    assert text.startswith("They differ.")
     assert parse_call(text) == ToolCall("write_file", {"path": "to", "content": "new"})
 
 
 def test_a_change_that_does_not_matter_changes_nothing() -> None:
     messages = [said("read_file", path="from"), got("old"), said("read_file", path="to"), got("old")]
     messages.append(told(Change("elsewhere", b"old", b"new", "A")))
-    assert Copier().next(messages) == "I was told. Copied."
+    assert Copier().next(messages) == "Copied."
 
 
 def test_beliefs_follow_the_results_of_own_calls() -> None:
@@ -115,6 +115,43 @@ def test_a_refused_write_is_not_believed_and_a_bounced_call_taught_nothing() -> 
     assert memory.mine == {}
 
 
+LINES = "one of several lines\ntwo of several lines\nthree of several lines\n"
+
+
+def appended() -> list[Message]:
+    return [
+        said("read_file", path="a"),
+        got(LINES),
+        said("append", path="a", content="mine\n"),
+        got("ok", call="0.1"),
+    ]
+
+
+def test_a_diff_is_put_to_what_is_believed_and_to_nothing_else() -> None:
+    change = Change("a", LINES.encode(), LINES.replace("two", "2").encode(), "A")
+    assert "diff" in change.told()
+    read = [said("read_file", path="a"), got(LINES)]
+    assert Memory.of([*read, told(change)]).beliefs == {"a": LINES.replace("two", "2")}
+    wrong = [said("read_file", path="a"), got("something else")]
+    assert Memory.of([*wrong, told(change)]).beliefs == {}
+    assert Memory.of([told(change)]).beliefs == {}
+
+
+def test_an_own_write_that_was_redone_on_top_of_a_change_need_not_be_looked_at() -> None:
+    below = Change("a", LINES.encode(), f"zero\n{LINES}".encode(), "A")
+    top = Change("a", f"{LINES}mine\n".encode(), f"zero\n{LINES}mine\n".encode(), "B")
+    memory = Memory.of([*appended(), told(below, results=(CallNews("0.1", "append", "changed", None, (top,)),))])
+    assert memory.beliefs == {"a": f"zero\n{LINES}mine\n"}
+    assert memory.mine == {"a": "0.1"}
+
+
+def test_what_an_own_write_makes_of_it_otherwise_is_told_with_the_call() -> None:
+    below = Change("a", LINES.encode(), b"all is new\n", "A")
+    top = Change("a", f"{LINES}mine\n".encode(), b"all is new\nmine\n", "B")
+    memory = Memory.of([*appended(), told(below, results=(CallNews("0.1", "append", "changed", None, (top,)),))])
+    assert memory.beliefs == {"a": "all is new\nmine\n"}
+
+
 def test_what_own_writes_made_of_a_change_is_looked_at_again() -> None:
     messages = [said("write_file", path="a", content="mine"), got("ok", call="0.0")]
     memory = Memory.of([*messages, told(Change("a", b"old", b"new", "A"))])
@@ -125,7 +162,7 @@ def test_what_own_writes_made_of_a_change_is_looked_at_again() -> None:
 @pytest.mark.parametrize(("status", "still"), [("changed", True), ("cancelled", False), ("stranded", False)])
 def test_an_own_write_that_was_redone_or_withdrawn_is_looked_at_again(status: str, still: bool) -> None:
     messages = [said("append", path="a", content="x"), got("ok", call="0.0")]
-    memory = Memory.of([*messages, told(results=(("0.0", "append", status, "ok"),))])
+    memory = Memory.of([*messages, told(results=(CallNews("0.0", "append", status),))])
     assert "a" not in memory.beliefs
     assert ("a" in memory.mine) is still
 
@@ -135,7 +172,7 @@ def test_a_commit_that_was_withdrawn_is_to_be_made_again(status: str, left: set[
     messages = [said("write_file", path="a", content="x"), got("ok", call="0.0")]
     messages += [said("git_commit", paths=["a"], message="m"), got("ok", call="0.1")]
     assert Memory.of(messages).uncommitted == set()
-    assert Memory.of([*messages, told(results=(("0.1", "git_commit", status, "ok"),))]).uncommitted == left
+    assert Memory.of([*messages, told(results=(CallNews("0.1", "git_commit", status),))]).uncommitted == left
 
 
 def test_a_bounce_brings_its_notifications() -> None:

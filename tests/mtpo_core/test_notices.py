@@ -5,57 +5,101 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mtpo_core.notices import Change, Notice, parse_notices
+from mtpo_core.notices import CallNews, Change, Notice, parse_notices
+from mtpo_core.patches import patched
 
 CHANGES = st.builds(Change, st.text(), st.none() | st.binary(), st.none() | st.binary(), st.text())
-RESULTS = st.tuples(st.just("1.0"), st.text(), st.sampled_from(["changed", "cancelled", "stranded"]), st.text())
+TEXTS = st.text("ab\n").map(str.encode)
+EDITS = st.builds(Change, st.text(), TEXTS, TEXTS, st.text())
+NEWS = st.builds(
+    CallNews,
+    st.integers(0, 9).map("1.{}".format),
+    st.text(),
+    st.sampled_from(["changed", "cancelled", "stranded"]),
+    st.none() | st.text(),
+    st.lists(EDITS, max_size=2, unique_by=lambda c: c.object).map(tuple),
+)
+NOTICES = st.builds(
+    Notice,
+    st.just(1),
+    st.just((1,)),
+    st.lists(CHANGES | EDITS, max_size=3, unique_by=lambda c: c.object).map(tuple),
+    st.lists(NEWS, max_size=2, unique_by=lambda n: n.call).map(tuple),
+).filter(lambda notice: notice.changes or notice.results)
 
 
 def test_the_text_is_short_typed_and_says_what_to_do() -> None:
+    api = b"kind: Deployment\nname: api\nimage: api:1.4\nreplicas: 2\n"
     notice = Notice(
         1,
         (3, 4),
-        (Change("VERSION", b"1.4\n", b"1.5\n", "A release"), Change("old", b"x", None, "A release")),
-        (("1.2", "replace", "changed", "replaced 1 occurrence"), ("1.3", "append", "stranded", "of no use now")),
+        (Change("VERSION", b"1.4\n", b"1.5\n", "A release"), Change("old", b"x", None, "")),
+        (
+            CallNews("1.2", "replace", "changed", None, (Change("api", api, api.replace(b"1.4", b"1.5"), "B"),)),
+            CallNews("1.3", "append", "stranded"),
+            CallNews("1.4", "git_commit", "changed", "committed 0a1b"),
+        ),
     )
     first, second = notice.text().split("\n")
     assert first == (
-        '<notification>{"changed": [{"object": "VERSION", "by": "A release", "now": "1.5\\n"}, '
-        '{"object": "old", "by": "A release", "now": null}], '
-        '"your_calls": [{"call": "1.2", "tool": "replace", "status": "changed", "result": "replaced 1 occurrence"}, '
-        '{"call": "1.3", "tool": "append", "status": "stranded", "result": null}]}</notification>'
+        '<notification>{"changed":{"VERSION":{"by":"A release","now":"1.5\\n"},"old":{"now":null}},'
+        '"your_calls":{"1.2":{"tool":"replace","status":"changed",'
+        '"wrote":{"api":{"diff":"@@ -3 +3 @@\\n-image: api:1.4\\n+image: api:1.5"}}},'
+        '"1.3":{"tool":"append","status":"stranded"},'
+        '"1.4":{"tool":"git_commit","status":"changed","result":"committed 0a1b"}}}</notification>'
     )
-    assert second.endswith("Go on if it is irrelevant; else redo only what depends on it.")
+    assert second == "Go on if irrelevant; else redo only what depends on it."
 
 
-def test_without_own_calls_none_are_mentioned() -> None:
+def test_what_is_not_is_not_mentioned() -> None:
     assert "your_calls" not in Notice(0, (1,), (Change("x", b"", b"y", ""),), ()).text()
+    assert '{"your_calls"' in Notice(0, (1,), (), (CallNews("0.1", "append", "stranded"),)).text()
+
+
+def test_what_a_call_wrote_is_left_out_where_it_changed_as_its_premise_did() -> None:
+    """As an addition to what it read: the one hunk tells both."""
+    log = b"first of many\nsecond of many\n"
+    premise = Change("log", log, log + b"third\n", "A")
+    made = Change("log", log + b"mine\n", log + b"third\nmine\n", "B")
+    (data,) = parse_notices(Notice(1, (1,), (premise,), (CallNews("1.0", "append", "changed", None, (made,)),)).text())
+    assert data == {
+        "changed": {"log": {"by": "A", "diff": "@@ -2,0 +3 @@\n+third"}},
+        "your_calls": {"1.0": {"tool": "append", "status": "changed"}},
+    }
+    assert patched("first of many\nsecond of many\nmine\n", data["changed"]["log"]["diff"]).encode() == made.now
 
 
 def test_text_without_notifications_has_none() -> None:
     assert list(parse_notices("")) == []
     assert list(parse_notices("<notification> is a word")) == []
+    assert list(parse_notices('<notification>{"other": 1}</notification><notification>{}</notification>')) == []
 
 
-@given(
-    st.lists(
-        st.builds(
-            Notice,
-            st.just(1),
-            st.just((1,)),
-            st.lists(CHANGES, max_size=3).map(tuple),
-            st.lists(RESULTS, max_size=2).map(tuple),
-        ),
-        max_size=3,
-    )
-)
+def read_back(change: Change, told: dict[str, str | None]) -> str | None:
+    if "now" in told:
+        return told["now"]
+    assert change.was is not None
+    assert told["diff"] is not None
+    return patched(change.was.decode(), told["diff"])
+
+
+@given(st.lists(NOTICES, max_size=3))
 @example([Notice(0, (1,), (Change("x", b"", b"</notification>", "<notification>"),), ())])
 def test_every_value_is_read_back(notices: list[Notice]) -> None:
     found = list(parse_notices("before\n" + "\n".join(notice.text() for notice in notices)))
-    assert [[(c["object"], c["by"], c["now"]) for c in data["changed"]] for data in found] == [
-        [(c.object, c.by or None, None if c.now is None else c.now.decode(errors="replace")) for c in notice.changes]
-        for notice in notices
-    ]
-    assert [[call["status"] for call in data.get("your_calls", [])] for data in found] == [
-        [status for _, _, status, _ in notice.results] for notice in notices
-    ]
+    assert len(found) == len(notices)
+    for data, notice in zip(found, notices, strict=True):
+        changed, calls = data.get("changed", {}), data.get("your_calls", {})
+        assert changed.keys() == {c.object for c in notice.changes}
+        assert calls.keys() == {n.call for n in notice.results}
+        for change in notice.changes:
+            now = None if change.now is None else change.now.decode(errors="replace")
+            assert read_back(change, changed[change.object]) == now
+            assert changed[change.object].get("by", "") == change.by
+        for news in notice.results:
+            told = calls[news.call]
+            assert (told["status"], told.get("result")) == (news.status, news.result)
+            for change in news.wrote:
+                assert change.now is not None
+                wrote = told.get("wrote", {}).get(change.object) or changed[change.object]
+                assert read_back(change, wrote) == change.now.decode()

@@ -20,7 +20,7 @@ def test_what_a_notification_says(world: Make) -> None:
     assert to_b.results == ()
     assert to_c.changes == (Change("deploy/", b"api.yaml\n", b"api.yaml\nx.yaml\n", "A"),)
     assert json.loads(to_b.text().partition(">")[2].partition("</notification>")[0]) == {
-        "changed": [{"object": "VERSION", "by": "A", "now": "1.5\n"}]
+        "changed": {"VERSION": {"by": "A", "now": "1.5\n"}}
     }
     assert w.sync.drain(B) == ()
     run = w.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mtpo_core.machine import Policy
+from mtpo_core.notices import CallNews, Change
 
 from .conftest import A, B, C, Make, git, of
 
@@ -15,7 +16,8 @@ def test_a_rank_reversed_write_is_undone_and_redone(world: Make) -> None:
     assert w.text("notes.md") == "start\na\nb\n"
     (notice,) = w.sync.drain(B)
     assert notice.changes == (), "the redo has refreshed what the call read"
-    assert notice.results == ((str(late.call), "append", "changed", "appended 2 bytes to notes.md"),)
+    wrote = Change("notes.md", b"start\nb\n", b"start\na\nb\n", "B")
+    assert notice.results == (CallNews(str(late.call), "append", "changed", None, (wrote,)),)
     run = w.finish()
     order = [(r.kind, r.call) for r in run.records if r.call in ("0.0", "1.0")]
     assert order == [
@@ -82,7 +84,7 @@ def test_a_redo_whose_object_is_gone_is_stranded(world: Make) -> None:
     w.done(A, "delete_file", path="notes.md")
     assert not (w.root / "notes.md").exists()
     (notice,) = w.sync.drain(B)
-    assert [(tool, status) for _, tool, status, _ in notice.results] == [("replace", "stranded")]
+    assert [(news.tool, news.status) for news in notice.results] == [("replace", "stranded")]
     w.done(B, "create_file", path="notes.md", content="anew\n")
     run = w.finish()
     assert w.text("notes.md") == "anew\n"
@@ -96,7 +98,7 @@ def test_under_cancel_the_author_decides(world: Make) -> None:
     w.done(A, "append", path="notes.md", content="a\n")
     assert w.text("notes.md") == "start\na\n"
     (notice,) = w.sync.drain(B)
-    assert [(tool, status) for _, tool, status, _ in notice.results] == [("append", "cancelled")]
+    assert [(news.tool, news.status) for news in notice.results] == [("append", "cancelled")]
     w.done(B, "append", path="notes.md", content="b, again\n")
     assert w.text("notes.md") == "start\na\nb, again\n"
     run = w.finish()

@@ -1,0 +1,69 @@
+"""Differences of texts: what is told makes the one of the other, and is put to no other text."""
+
+from __future__ import annotations
+
+import difflib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtpo_core import patches
+from mtpo_core.patches import PatchError, difference, patched
+
+TEXTS = st.lists(st.sampled_from(["a", "b", "c", "", "\n", "\r", "@@ -1 +1 @@", "-a", "+b", "\u2028"])).map("\n".join)
+
+
+@given(TEXTS, TEXTS)
+def test_what_is_told_makes_the_one_of_the_other(was: str, now: str) -> None:
+    assert patched(was, difference(was, now)) == now
+
+
+@given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abc")))
+def test_of_whole_lines_it_is_a_unified_diff_without_context(was: list[str], now: list[str]) -> None:
+    # The same newline ends both; without one, an empty text would have no line here, and one there.
+    lines = list(difflib.unified_diff(was, now, n=0, lineterm=""))[2:]
+    hunks = difference("".join(f"{line}\n" for line in was), "".join(f"{line}\n" for line in now))
+    told = [line for line in hunks.split("\n") if hunks]
+    for sign in "+-":
+        assert sum(line.startswith(sign) for line in told) <= sum(line.startswith(sign) for line in lines)
+    if was and now and len(was) == len(now) == 1:
+        assert told == lines
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "hunks"),
+    [
+        ("a\nb\nc\n", "a\nB\nc\n", "@@ -2 +2 @@\n-b\n+B"),
+        ("a\n", "a\nb\n", "@@ -1,0 +2 @@\n+b"),
+        ("a\nb\nc", "c", "@@ -1,2 +0,0 @@\n-a\n-b"),
+        ("", "a", "@@ -1 +1 @@\n-\n+a"),
+        ("same", "same", ""),
+    ],
+)
+def test_how_it_is_told(was: str, now: str, hunks: str) -> None:
+    assert difference(was, now) == hunks
+
+
+def test_texts_that_have_too_many_lines_to_compare_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patches, "MOST_COMPARED", 3)
+    was, now = "a\nb\nc\nd\nz", "a\nc\nb\ne\nz"
+    hunks = difference(was, now)
+    assert hunks == "@@ -2,3 +2,3 @@\n-b\n-c\n-d\n+c\n+b\n+e"
+    assert patched(was, hunks) == now
+
+
+@pytest.mark.parametrize(
+    ("hunks", "why"),
+    [
+        ("nonsense", "not the head of a hunk: 'nonsense'"),
+        ("@@ -2 +2 @@\n-x\n+y", "the text has something else at line 2"),
+        ("@@ -9,0 +10 @@\n+y", "the text has something else at line 9"),
+        ("@@ -2 +2 @@\n-b", "the hunk at line 2 is cut short"),
+        ("@@ -2 +2 @@\n-b\n-c", "the hunk at line 2 is cut short"),
+        ("@@ -2 +2 @@\n-b\n+B\n@@ -1 +1 @@\n-a\n+A", "the text has something else at line 1"),
+    ],
+)
+def test_hunks_that_are_not_for_this_text_are_refused(hunks: str, why: str) -> None:
+    with pytest.raises(PatchError, match=f"^{why}$"):
+        patched("a\nb\nc", hunks)
