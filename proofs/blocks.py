@@ -19,6 +19,9 @@ def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
     return [f"{TAB * depth}{line}" for line in lines]
 
 
+_WORD: Final = re.compile(r"\b[^\W\d]\w*\b")
+
+
 def merged(
     lines: Sequence[str], given: Mapping[str, str] = MappingProxyType({}), true: Set[str] = frozenset()
 ) -> list[str]:
@@ -38,16 +41,15 @@ def merged(
     while todo:
         head, *block = todo.pop()
         if names:
-            pattern = re.compile(rf"\b(?:{'|'.join(names)})\b")
-            head, *block = (pattern.sub(lambda m: names[m[0]], line) for line in (head, *block))
+            head, *block = (_WORD.sub(lambda m: names.get(m[0], m[0]), line) for line in (head, *block))
         if head in true:
             todo += reversed(_blocks(block))
             continue
         found = re.fullmatch(r"(\w+) = (.*)", head)
         loop = re.fullmatch(r"for (\w+) in (.*):", head)
         if loop is not None and loop[2] in loops:
-            one = re.compile(rf"\b{loop[1]}\b")
-            head, *block = (one.sub(loops[loop[2]], line) for line in (head, *block))
+            other = {loop[1]: loops[loop[2]]}
+            head, *block = (_WORD.sub(lambda m, other=other: other.get(m[0], m[0]), line) for line in (head, *block))  # type: ignore[misc]
         elif loop is not None:
             loops[loop[2]] = loop[1]
         if head.endswith(":"):
@@ -63,15 +65,44 @@ def merged(
         else:
             values[found[2]] = found[1]
             assigned.append(head)
+    _sink(heads, inner)
     out = [*assigned, *done]
     known = {**given, **values}
     for head in heads:
         tests = {*true, head} if head.startswith("if ") and ":=" not in head else true
         again = set(_given(head))  # a loop gives its variables another value
-        kept = {value: name for value, name in known.items() if not again & {name, *re.findall(r"\w+", value)}}
-        tests = {test for test in tests if not again & {*re.findall(r"\w+", test)}}
+        kept = known
+        if again:
+            kept = {value: name for value, name in known.items() if not again & {name, *_WORD.findall(value)}}
+            tests = {test for test in tests if not again & {*_WORD.findall(test)}}
         out += [head, *(f"{TAB}{line}" for line in merged(inner[head], kept, tests))]
     return out
+
+
+def _sink(heads: list[str], inner: dict[str, list[str]]) -> None:
+    """A test around a loop that is there without it, too, goes into that one."""
+    for head in list(heads):
+        if head.startswith("for ") or ":=" in head:
+            continue
+        kept: list[str] = []
+        own = {line.partition(" = ")[0] for line in inner[head] if _ASSIGNED.fullmatch(line)}
+        there = {_LOOP.fullmatch(other)[2]: other for other in heads if other != head and _LOOP.fullmatch(other)}  # type: ignore[index]
+        for first, *block in _blocks(inner[head]):
+            loop = _LOOP.fullmatch(first)
+            if loop is None or loop[2] not in there or own & {word for line in block for word in _WORD.findall(line)}:
+                kept += [first, *(f"{TAB}{line}" for line in block)]
+                continue
+            names = {loop[1]: _LOOP.fullmatch(there[loop[2]])[1]}  # type: ignore[index]
+            moved = (_WORD.sub(lambda m, names=names: names.get(m[0], m[0]), line) for line in block)  # type: ignore[misc]
+            inner[there[loop[2]]] += [head, *(f"{TAB}{line}" for line in moved)]
+        if any(not _ASSIGNED.fullmatch(line) for line in kept):
+            inner[head] = kept
+        else:
+            heads.remove(head)
+
+
+_LOOP: Final = re.compile(r"for (\w+) in (i\d+\[\w+\]):")
+_ASSIGNED: Final = re.compile(r"\w+ = .*")
 
 
 def _blocks(lines: Sequence[str]) -> list[list[str]]:

@@ -214,7 +214,8 @@ class Search:
             if not high:
                 high, never = self._least(subject, todo, known)
             end = f"min({high}, {size})" if high else size
-            later = never is None and any(isinstance(x, Never) and subject in free(x) for x in todo)
+            every = {name for x in todo for name in free(x)} - {subject}
+            later = never is None and not high and self._least(subject, todo, known | every)[1] is not None
             settled = bounds if never is None else (*bounds, never)
             return _Way(10.5 if later else 10, [f"for {subject} in range({cut}{end}):"], settled, (subject,))
         relations = [a for a in chosen if a.positive and len(a.args) > 1]

@@ -34,6 +34,12 @@ NARROW: Final = {"reads": 1, "writes": 1, "undoer": 0, "holder": 0, "pending": 0
 FIXED: Final = ("origin", "replay", "accepts")
 """What is the same in every log of a policy."""
 
+_WRITTEN: Final = {"applied": "out", "redone": "out", "undone": "restored", "retracted": "restored"}
+"""Where a record names what is left on objects."""
+
+_SEEING: Final = frozenset({"read", "applied", "redone"})
+"""Those that say what was seen."""
+
 Taken = tuple[str, tuple[Any, ...]]
 """An action with its arguments; of a function, where it is not 0."""
 
@@ -66,13 +72,11 @@ class Numbering:
                 texts[key], self.footprints[key] = r.call, (body["reads"], body["writes"], bool(body["invertible"]))
                 objects.update(body["reads"])
                 objects.update(body["writes"])
-            if not body:
-                continue
-            for part in ("out", "restored"):
-                if part in body:
-                    for digest in body[part].values():
-                        later[digest] = None
-            if "saw" in body:
+            part = _WRITTEN.get(kind)
+            if part is not None:
+                for digest in body[part].values():
+                    later[digest] = None
+            if kind in _SEEING:
                 for o, sight in body["saw"].items():
                     later[sight["digest"]] = None
                     if absent is None and sight["write"] is None and o not in initial:
