@@ -232,11 +232,14 @@ def locks_needed() -> Bool:
 
 @mtpo.invariant("mtpo.position-defined")
 def position_defined() -> Bool:
-    "Below every call there is a greatest live write on each object: a read is always of something."
-    return forall(
-        Call,
-        Object,
-        lambda c, o: implies(c != origin(), exists(Call, lambda w: lies_below(w, c, o) & tops(w, c, o))),
+    "Below every call there is a greatest live write on each object that it touches: a read is always of something."
+
+    def is_something(c: Call, o: Object) -> Bool:
+        return exists(Call, lambda w: lies_below(w, c, o) & tops(w, c, o))
+
+    return conj(
+        forall(Call, Object, lambda c, o: implies(reads(c, o), is_something(c, o))),
+        forall(Call, Object, lambda c, o: implies((c != origin()) & writes(c, o), is_something(c, o))),
     )
 
 
