@@ -134,8 +134,10 @@ def _study(
     named = f"Sarathi {best.partition(':')[2]}"
     budgets = sorted({256, 512, 2048, *size.candidates})
     hardware = A100_LLAMA_8B
+    there = len(workload.conversations)
+    few, many = min(size.requests, there), min(size.cluster, there)
     settings = (
-        ("trace", f"{workload.name}, the first {size.requests:,} requests; {size.cluster:,} for the cluster"),
+        ("trace", f"{workload.name}, the first {few:,} requests; {many:,} for the cluster"),
         ("arrivals", "those of the trace, stretched to the rate"),
         (
             "worker",

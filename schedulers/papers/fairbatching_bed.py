@@ -13,14 +13,14 @@ from typing import ClassVar, Final
 import attrs
 
 from mtpo.schedulers.load import load_policy
-from mtpo.schedulers.papers.table import Options
+from mtpo.schedulers.papers.table import Options, StudyError
 from mtpo.schedulers.simulator.capacity import Capacity, Search
 from mtpo.schedulers.simulator.cluster import Setup, WorkerSetup
 from mtpo.schedulers.simulator.report import Summary
 from mtpo.schedulers.simulator.steptime import A100_LLAMA_8B
 from mtpo.schedulers.simulator.worker import Caps
 from mtpo.schedulers.traces.load import GENERATORS, load_workload
-from mtpo.schedulers.traces.workload import Workload
+from mtpo.schedulers.traces.workload import Workload, counted
 from mtpo.schedulers.types import PlacementDecision, PlacementObservation, PlacementPolicy
 
 TTFT, TPOT = 1.0, 0.05
@@ -103,13 +103,22 @@ class Found:
     known: Mapping[float, Summary]
 
 
+LEAST: Final = 20
+"""Requests without which there are no percentiles, nor a capacity."""
+
+
 def read(options: Options, size: Size) -> Workload:
-    """What is asked: the beginning of the trace, or generated requests with lengths like those of the Azure trace."""
+    """What is asked: the beginning of the trace, or generated requests with lengths like those of the Azure trace.
+    Raises :class:`StudyError` for a trace with too few."""
     most = max(size.requests, size.cluster)
     if options.trace is None:
         return load_workload(f"poisson:rate=5.53,n={most}")
     generated = options.trace.partition(":")[0] in GENERATORS and not Path(options.trace).exists()
-    return load_workload(options.trace, None if generated else options.format or "azure").first(most)
+    found = load_workload(options.trace, None if generated else options.format or "azure").first(most)
+    if len(found.conversations) < LEAST:
+        held = counted(len(found.conversations), "request")
+        raise StudyError(f"{options.trace}: holds only {held}; {LEAST} are needed")
+    return found
 
 
 def cluster_setups(quick: bool) -> list[tuple[str, str]]:

@@ -44,6 +44,7 @@ def test_as_json(mtpo: Mtpo) -> None:
         (("nonesuch",), "unknown paper 'nonesuch'; known: fairbatching, concur, conserve"),
         (("fairbatching", "--trace", "missing.csv"), "missing.csv: No such file or directory"),
         (("fairbatching", "--trace", "poisson:cv=1"), "'cv=1' is not one of rate, n"),
+        (("fairbatching", "--trace", "poisson:n=3"), "poisson:n=3: holds only 3 requests; 20 are needed"),
         (("fairbatching", "--trace", "x.csv", "--format", "csv"), "unknown format 'csv'"),
         (("fairbatching", "--out", "nowhere/page.html"), "its folder does not exist"),
         (("fairbatching", "--out", "."), "is a folder"),
