@@ -17,7 +17,8 @@ SHADOWS: Final = (
         "CoAgent 3, replay; ours, F28",
         "A blind write that a later blind write covers, with no reader between, need not act, nor be re-applied.",
         "shadow skipped covered covers-above hidden-costs-nothing reach-two-covers reach-skipped",
-        "A blind write is taken to be one that can't fail: one that may reads what makes it fail (F8).",
+        "A blind write is taken to be one that can't fail: one that may reads what makes it fail (F8). The core has no "
+        "covered writes: every write acts, and is redone.",
     ),
     _shadows(
         "surface",
@@ -106,6 +107,7 @@ LEVELS: Final = (
         "SCCP 3, wr",
         "A read is served from a result that another made, if what that was made of is what is at its position.",
         "cache read_cached read_cached.unchanged reach-cached",
+        "The core keeps every value, and caches no results.",
     ),
     _levels(
         "undo",
@@ -113,6 +115,7 @@ LEVELS: Final = (
         "Else what is above is undone, the live state read, and all redone; who looks at the live state waits.",
         "look_beneath undo read_beneath redo give_back leaves-no-trace top-is-live nothing-withdrawn given-back "
         "undo-ends reach-beneath",
+        "The core undoes nothing for a read.",
     ),
     _levels("invariants-of-proof", "ours", "What the others need to be inductive.", "made-of first"),
 )
@@ -123,7 +126,8 @@ LOCKS: Final = (
         "ours, F32",
         "A write that waits for locks has reserved what it will need; no later call begins a repair that locks any.",
         "ask begin begin.in-line no-bypass keeps-its-place need-stays reach-held-up reach-behind reach-beside",
-        "An earlier agent may still go first, as often as it writes. That a repair ends is mtpo.repair-ends.",
+        "An earlier agent may still go first, as often as it writes. That a repair ends is mtpo.repair-ends. The core "
+        "has no line of this kind: it serves calls one at a time, in the order in which they come.",
     ),
     _locks(
         "turn",

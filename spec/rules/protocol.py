@@ -24,7 +24,8 @@ MTPO: Final = (
         "read read.is-below read.is-greatest filtered-read read-levels position-defined reach-stale-reader "
         "reach-read-by-undo",
         "Two of the three ways to serve a read are here, by values kept and by undoing; cached results are in the spec "
-        "levels.",
+        "levels. The core serves every read from what it kept, and one call at a time: a reader waits there for a "
+        "later agent's repair too.",
     ),
     _mtpo(
         "write",
@@ -49,8 +50,8 @@ MTPO: Final = (
         "CoAgent 3, replay",
         "Undone writes are re-applied in order.",
         "redone redone.ascending redone.policy",
-        "A blind write that a later blind write covers need not be re-applied: every write is re-applied here; see "
-        "the spec shadows.",
+        "A blind write that a later blind write covers need not be re-applied: every write is re-applied here, and in "
+        "the core; see the spec shadows.",
     ),
     _mtpo(
         "notify",
@@ -94,12 +95,16 @@ MTPO: Final = (
     ),
     _mtpo(
         "progress",
-        "SCCP 4, progress; ours, F29",
+        "SCCP 4, progress; ours, F29 and F32",
         "Nobody waits for a successor; repairs end, notifications are used up, every agent commits.",
         "repair-ends notes-consumed withdrawals-end agents-advance undo-enabled no-wait-for-successors "
         "moved-from-below",
-        "A write acts in place, and so waits for an open repair that has its objects, whosever it is. The bounds (a "
-        "repair graph of depth n - 1, a makespan no worse than serial) are no formulas here.",
+        "Reads that are served from what was kept, and notifications, wait for no successor. A write acts in place, "
+        "and so waits for open repairs that have its objects, whosever they are; each ends, but that it is not "
+        "overtaken for ever is in the spec locks, not here (F32). That every agent commits is a variant: it supposes "
+        "that agents finish, and that changes stop. The bounds (a repair graph of depth n - 1, a makespan no worse "
+        "than serial) are no formulas here. The core serves one call at a time, in the order in which they come: "
+        "whoever reads, consumes, finishes or aborts waits for the call that is served, a later agent's too.",
     ),
     _mtpo(
         "individual-success",
@@ -129,9 +134,9 @@ MTPO: Final = (
     ),
     _mtpo(
         "failure",
-        "ours, F8",
-        "A call that fails is a read of what made it fail.",
-        "failed failure-is-a-premise",
+        "ours, F8 and F33",
+        "A call that fails is a read of what made it fail; one that is taken back is still a read of what it read.",
+        "failed failure-is-a-premise cancelled.sighted:= stranded.sighted:= retracted.sighted:=",
     ),
     _mtpo(
         "locks",
@@ -166,7 +171,8 @@ MTPO: Final = (
         "ours",
         "A premise may carry a predicate; a change that leaves it true waives the notification, not the exact effect.",
         "effects-exact reach-waived told-only-of-change settled-told premise-fresh-or-notified settle.note:=",
-        "That an author would have done the same wherever its predicate is true is A3. The core declares no predicate.",
+        "That an author would have done the same wherever its predicate is true is A3. The core declares no predicate: "
+        "there every change is told.",
     ),
 )
 
