@@ -32,7 +32,8 @@ from mtpo.spec.concur import concur
 from mtpo.spec.delivery import delivery
 from mtpo.spec.failover import failover
 from mtpo.spec.footprint import footprint
-from mtpo.spec.language import forall, implies
+from mtpo.spec.language import FALSE, forall, implies
+from mtpo.spec.locks import locks
 from mtpo.spec.mtpo import Agent, Call, mtpo
 from mtpo.spec.mtpo import Object as Piece
 from mtpo.spec.mtpo import Value as Result
@@ -51,7 +52,7 @@ TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding
 def mutant_of(id: str):
     spec = next(
         spec
-        for spec in (mtpo, recovery, delivery, gap, failover, footprint, shadows)
+        for spec in (mtpo, recovery, delivery, gap, failover, footprint, shadows, locks)
         if spec.name == id.partition(".")[0]
     )
     return next(mutant for mutant in mutants(spec) if mutant.id == id)
@@ -381,8 +382,80 @@ def test_f23_concurs_window_is_stuck_by_one_large_agent_and_cut_after_the_collap
         assert f"footprint.{property}" in fate(f"footprint.{id}").killed_by
 
 
+def three_agents(rounds):
+    """a0 is to write both objects; a1 writes the first, a2 the second, so many times each."""
+    sizes = {Agent: 3, Call: 2 + 2 * rounds, Piece: 2, Result: 1}
+    total = sizes[Call]
+    footprint = [1, 1, 1, 1] + [1, 0] * rounds + [0, 1] * rounds
+    constants = {
+        "origin": [0],
+        "author": [0, 0] + [1] * rounds + [2] * rounds,
+        "reads": [0] * 2 * total,
+        "writes": footprint,
+        "invertible": [1] * total,
+        "given": [0, 0],
+        "accepts": [0] * 2 * total,
+        "replay": [1],
+    }
+    return Instance(mtpo, sizes, constants), [0] * total
+
+
+def test_f32_a_write_of_two_objects_is_overtaken_as_often_as_its_successors_like():
+    rounds = 4
+    at, nobody = three_agents(rounds)
+    state = at.initial()
+
+    def take(action, *args):
+        step = Step(action, tuple(args))
+        assert not at.refused(state, step), step
+        at.perform(state, step)
+
+    for agent in range(3):
+        take("launch", agent)
+    held = None
+    for turn in range(2 * rounds):
+        call, locks = (2 + turn // 2, (1, 0)) if turn % 2 == 0 else (2 + rounds + turn // 2, (0, 1))
+        take("call", call, nobody, locks)
+        if held is not None:
+            take("settle", held)
+        take("applied", call, (0, 0))
+        held = call
+        later = [int(c > 1 and bool(at.value(state, "live", c))) for c in range(len(nobody))]
+        assert [c.id for c in at.refused(state, Step("call", (1, later, (1, 1))))][-1:] == ["mtpo.call.unlocked"]
+    take("settle", held)
+    assert not at.refused(state, Step("call", (1, [int(c > 1) for c in range(len(nobody))], (1, 1))))
+    assert "locks.no-bypass" in fate("locks.begin.in-line").killed_by
+
+
+def test_f33_who_took_a_call_back_is_told_when_what_it_had_read_changes_again():
+    machine, write = setup(agents=2)
+    write(1, "p", reads="x"), write(0, "x")
+    machine.step(m.Deliver(1))
+    drive(machine, machine.step(m.Retract(Key(1, 0))), lambda key, saw: {})
+    (told,) = (e for e in write(0, "x") if isinstance(e, m.Notify))
+    assert (told.agent, [(p.call, p.object) for p in told.premises]) == (1, [(Key(1, 0), "x")])
+
+
+def test_f33_who_does_not_repeat_a_cancelled_call_is_told_too_and_of_what_there_is_now():
+    machine, write = setup(Policy.CANCEL, agents=2)
+    write(1, "x", reads="x")
+    for _ in range(2):
+        (told,) = (e for e in write(0, "x") if isinstance(e, m.Notify))
+        assert (told.agent, [(p.call, p.object) for p in told.premises]) == (1, [(Key(1, 0), "x")])
+        machine.step(m.Deliver(1))
+
+
+@pytest.mark.parametrize(("action", "calls"), [("cancelled", 1), ("stranded", 1), ("retracted", 1)])
+def test_f33_a_call_that_is_taken_back_and_forgotten_is_caught(action, calls):
+    changed = mtpo.actions[action]
+    updates = tuple(attrs.evolve(u, value=FALSE) if u.variable.name == "sighted" else u for u in changed.updates)
+    spec = mtpo.without(actions={**mtpo.actions, action: attrs.evolve(changed, updates=updates)})
+    found = last_step(spec, "mtpo.failure-is-a-premise", lambda s: mtpo_instance(2, calls, 1, spec=s, faults=True))
+    assert found == action
+
+
 NAMED = sorted(
-    set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery|concur|gap|failover|footprint)\.[a-z_.:=-]+)`", TEXT))
+    set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery|concur|gap|failover|footprint|locks)\.[a-z_.:=-]+)`", TEXT))
 )
 
 
@@ -394,7 +467,7 @@ def test_everything_that_the_findings_name_exists(id):
         *CHECKS,
         *(
             known
-            for spec in (mtpo, kv, recovery, delivery, concur, gap, failover, footprint)
+            for spec in (mtpo, kv, recovery, delivery, concur, gap, failover, footprint, locks)
             for known in clauses_of(spec)
         ),
     }
