@@ -13,7 +13,7 @@ from mtpo.proofs.blocks import TAB, indented, propagated, shared, symbols
 from mtpo.proofs.catalogue import code
 from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, free, name_of, names_in
 from mtpo.spec.language import TRUE, Action, Term, Update, show
-from mtpo.spec.terms import Bool
+from mtpo.spec.terms import Bool, walk
 
 if TYPE_CHECKING:
     from mtpo.proofs.compiling import Compiler
@@ -88,20 +88,42 @@ class Writing:
 
     def _reads(self, update: Update, params: Sequence[str]) -> set[str]:
         """The variables at which finding the changes of a table looks, but for the cell itself."""
-        own = f"s_{update.variable.name}", tuple(name_of(f) for f in update.variable.formals)
+        variable = update.variable
+        own = f"s_{variable.name}", tuple(name_of(f) for f in variable.formals)
+        cases = [case for case, _ in self._cases_of(update)]
         found: set[str] = set()
-        for case, _ in self._cases_of(update):
+        for case in cases:
             prepared = self.catalogue.prepared(case, {name for x in case.literals for name in free(x)})
-            rest = [x for x in prepared.literals if not (isinstance(x, Atom) and (x.symbol, x.args) == own)]
+            rest = [x for x in prepared.literals if not (isinstance(x, Atom) and self._is_cell(x, own))]
             found |= symbols(attrs.evolve(prepared, literals=tuple(rest)))
-        lines = "\n".join(self._differences(update, 0, params))
-        used = set(re.findall(r"\b[ij]\d+\b", lines))
-        found |= set(re.findall(r"\bin (s_\w+):", lines))
+        lines = self._differences(update, None, params)
+        text = "\n".join(line for line in lines if " in [*" not in line)  # what is copied may be changed meanwhile
+        return self._under({*found, *re.findall(r"\bin (s_\w+):", text)}, text)
+
+    def _under(self, found: set[str], text: str) -> set[str]:
+        """The variables on which symbols depend, and the indexes that code asks."""
+        used = set(re.findall(r"\b[ij]\d+\b", text))
         found |= {x.symbol for index in self.catalogue.indexes.values() if index.name in used for x in index.atoms}
         found |= {symbol for (symbol, _), name in self.catalogue.inverses.items() if name in used}
         derived = [d for d in self.catalogue.derived.values() if d.symbol in found]
         found |= {x.symbol for d in derived for x in d.literals if isinstance(x, Atom)}
         return {symbol[2:] for symbol in found if symbol.startswith("s_")}
+
+    def _of_itself(self, update: Update) -> bool:
+        """Whether a table's new values depend on its own."""
+        variable = update.variable
+        cell = show(variable(*variable.formals))
+        terms = [update.value]
+        if variable.range is not Bool:
+            leaves = [(conditions, leaf) for conditions, leaf in _leaves(update.value) if show(leaf) != cell]
+            terms = [term for conditions, leaf in leaves for term in (leaf, *(given for given, _ in conditions))]
+        return any(t.op == "apply" and t.data[0].name == variable.name for term in terms for t in walk(term))
+
+    def _is_cell(self, atom: Atom, own: tuple[str, tuple[str, ...]]) -> bool:
+        """Whether an atom reads the cell itself, or says of it alone that it differs from a constant."""
+        derived = next((d for d in self.catalogue.derived.values() if d.symbol == atom.symbol), None)
+        read = {atom.symbol} if derived is None else {x.symbol for x in derived.literals if isinstance(x, Atom)}
+        return read == {own[0]} and atom.args == own[1]
 
     def _cases_of(self, update: Update) -> Iterator[tuple[Disjunct, Term | int]]:
         """The cells that an update of a whole table changes, and to what."""
@@ -129,7 +151,9 @@ class Writing:
         symbol = f"s_{variable.name}"
         place = self.catalogue.place(symbol, formals)
         out: list[str] = []
-        for found, leaf in self._cases_of(update):
+        cases = list(self._cases_of(update))
+        again = self._of_itself(update) and (variable.range is not Bool or len(cases) > 1)
+        for found, leaf in cases:
             value = str(leaf) if isinstance(leaf, int) else self.compiler.value(leaf, {})
             heart, needs = [f"u{number}.append(({place}, {value}))"], formals
             if number is None:
@@ -148,8 +172,22 @@ class Writing:
                     for new in (x.left if x.right == old else x.right for x in others[:1]):
                         heart, needs = [f"y = {code(new)}"], [*needs, *names_in(new)]
                     heart.append(f"@change {symbol} - {place} y {old or '-'} {' '.join(parts)}")
+            if again and number is None:  # by what it was, not by what it is now
+                heart = [f"if {place} not in h_{variable.name}:", *indented(heart)]
             out += self.compiler.search(found, params, functools.partial(list, heart), needs)
+        out = [line for line in out if line != "pass"]
+        loop = _only_loop(out) if number is None else None
+        if loop is not None:
+            head, _, container = out[loop].partition(" in ")
+            if variable.name in self._under(set(re.findall(r"s_\w+", container)), container):
+                out[loop] = f"{head} in [*{container[:-1]}]:"
         return out
+
+
+def _only_loop(lines: Sequence[str]) -> int | None:
+    """The place of the line that is the only loop in code, and in no test."""
+    loops = [n for n, line in enumerate(lines) if line.lstrip().startswith("for ")]
+    return loops[0] if len(loops) == 1 and lines[loops[0]].startswith("for ") else None
 
 
 def _leaves(term: Term) -> list[tuple[Conditions, Term]]:

@@ -6,7 +6,7 @@ import importlib.util
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +17,7 @@ from mtpo.proofs.incremental import Incremental, unsliced
 from mtpo.proofs.instances import mtpo_instance
 from mtpo.proofs.numbering import FIXED, NARROW, SLICED
 from mtpo.spec.concrete import Instance, Step
+from mtpo.spec.language import Bool, Int, OrderedSort, Spec, exists, forall, implies, ite
 from mtpo.spec.mtpo import mtpo
 
 _described = importlib.util.spec_from_file_location(
@@ -151,6 +152,52 @@ def test_runs_that_the_protocol_forbids(seed: int) -> None:
     """Steps are taken although their guards are false: both sides see the same properties violated."""
     _, taken = walk(seed, 2, 2, 2, 300, 0.15)
     assert taken > 40
+
+
+class Item(OrderedSort):
+    """an item"""
+
+
+turning: Final = Spec("turning", "Tables that become what they say of themselves.")
+link = turning.const("link", Item, Item, doc="one is tied to the other")
+phase = turning.var("phase", Item, to=Int, init=lambda i: 0, doc="goes round")
+hand = turning.var("hand", Item, to=Item, init=lambda i: i, doc="points to one")
+lit = turning.var("lit", Item, init=lambda i: False, doc="is on")
+seen = turning.var("seen", Item, Item, init=lambda i, j: False, doc="was on with the other")
+
+
+@turning.action
+def turn(i: Item) -> None:
+    "Everything that is tied to the item goes on, from what it was."
+    phase.becomes(lambda j: ite(link(i, j), ite(phase(j) == 0, 1, ite(phase(j) == 1, 2, phase(j) - 2)), phase(j)))
+    hand.becomes(lambda j: ite((hand(j) == i) | exists(Item, lambda k: (hand(k) == j) & link(i, k)), i, hand(j)))
+    lit.becomes(lambda j: ite(link(i, j) | exists(Item, lambda k: lit(k) & link(k, j)), ~lit(j), lit(j)))
+    seen.becomes(lambda j, k: seen(j, k) | (lit(j) & lit(k) & (seen(k, j) | link(j, k))))
+
+
+@turning.invariant("turning.few")
+def few() -> Bool:
+    "Not all that point to one are on."
+    return forall(Item, lambda i: exists(Item, lambda j: (hand(j) == i) & (~lit(j) | (phase(j) < 2))))
+
+
+@turning.step_property("turning.on")
+def on() -> Bool:
+    "What was seen was on before."
+    return forall(Item, Item, lambda i, j: implies(seen.next(i, j) & ~seen(i, j), lit(i) & lit(j) & ~lit.next(j)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 10**6))
+def test_tables_that_depend_on_themselves(size: int, seed: int) -> None:
+    """Each cell becomes what it does by what all were, in whichever order that is found."""
+    chance = random.Random(seed)
+    constants = {"link": [int(chance.random() < 0.4) for _ in range(size * size)]}
+    instance = Instance(turning, {Item: size}, constants)
+    both = Both(instance, Incremental(turning, {Item: size}, constants), instance.initial())
+    for _ in range(12):
+        both.perform(Step("turn", (chance.randrange(size),)))
+        both.same({})
 
 
 def test_what_slicing_leaves_out_is_read_by_nothing_else() -> None:
