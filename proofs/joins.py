@@ -98,7 +98,7 @@ class Search:
                 other = int(value) if value.isdecimal() else value
                 found = consistent(Disjunct((), tuple(x if x in inner else rename(x, {name: other}) for x in todo)))
                 if found is None:
-                    return out or [f"{TAB * depth}pass"]
+                    return [*out, f"{TAB * depth}pass"]
                 todo = list(found.literals)
                 if name not in self.needs and not any(name in free(x) for x in inner):
                     self.gone.add(name)
