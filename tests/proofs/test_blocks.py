@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from mtpo.proofs.blocks import TAB, bound, decided, indented, propagated, shared, tidy
+from mtpo.proofs.blocks import TAB, apart_by_depth, bound, decided, indented, merged, propagated, shared, tidy
 
 
 def outcome(lines: Sequence[str], **given: Any) -> list[Any]:
@@ -76,6 +77,42 @@ def test_random_code_says_the_same(seed: int) -> None:
     table = [chance.randrange(4) for _ in range(4)]
     given = {"s_f": table, "s_g": {1: 2, 3: 0}, "n_A": 4, "s_r": {1, 6, 9}, "x": chance.randrange(4), "y": 3}
     assert outcome(lines, **given) == outcome(shared(lines), **given) == outcome(propagated(lines), **given)
+
+
+def search(chance: random.Random, number: int) -> Iterator[str]:
+    """Lines of a random search, whose names end in its number, that says something at its heart."""
+    mine, depth = ["x", "y"], 0
+    for place in range(chance.randrange(1, 6)):
+        a, b = chance.choice(mine), chance.choice(mine)
+        match chance.randrange(4):
+            case 0:
+                yield f"{TAB * depth}v{place}_{number} = {chance.choice((f's_f[{a}]', f's_g[{a}]', a))}"
+                mine.append(f"v{place}_{number}")
+                continue
+            case 1:
+                yield f"{TAB * depth}for e{place}_{number} in i{chance.randrange(2)}[{a}]:"
+                mine.append(f"e{place}_{number}")
+            case 2:
+                yield f"{TAB * depth}if (l := i1[{a}]) and l[-1] >= {b}:"
+                depth += 1
+                yield f"{TAB * depth}for e{place}_{number} in l[bisect_left(l, {b}):]:"
+                mine.append(f"e{place}_{number}")
+            case _:
+                yield f"{TAB * depth}if {chance.choice(('', 'not '))}s_f[{a}] < {chance.choice((b, 1))}:"
+        depth += 1
+    yield f"{TAB * depth}told({chance.randrange(3)})"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_merged_searches_find_the_same(seed: int) -> None:
+    chance = random.Random(seed)
+    lines = [line for number in range(6) for line in search(chance, number)]
+    shorter = apart_by_depth(merged(lines))
+    lists = [[sorted(chance.sample(range(4), chance.randrange(3))) for _ in range(4)] for _ in range(2)]
+    given = {"s_f": chance.choices(range(4), k=4), "s_g": chance.choices(range(4), k=4), "bisect_left": bisect_left}
+    for x, y in itertools.product(range(4), repeat=2):
+        every = {**given, "i0": lists[0], "i1": lists[1], "x": x, "y": y}
+        assert set(outcome(lines, **every)) == set(outcome(shorter, **every)), "\n".join((*lines, "", *shorter))
 
 
 def test_functions_of_steps_have_what_they_use_at_hand() -> None:

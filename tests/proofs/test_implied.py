@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, disjuncts
-from mtpo.proofs.implied import follows, simplified
+from mtpo.proofs.implied import comparisons, follows, simplified
 from mtpo.spec.language import OrderedSort
 from mtpo.spec.mtpo import mtpo
 
@@ -86,8 +86,9 @@ def test_random_disjuncts(seed: int) -> None:
     cases = [drawn(chance, ()) for _ in range(12)]
     states: list[Relations] = [{"s_p": {(n,) for n in range(4) if bits >> n & 1}} for bits in range(16)]
     for case in cases:
-        simpler = simplified(case)
+        simpler, more = simplified(case), attrs.evolve(case, literals=(*case.literals, *comparisons(case)))
         for state in states:
+            assert holds(case, state, 4, {}) == holds(more, state, 4, {}), case
             assert holds(case, state, 4, {}) == (simpler is not None and holds(simpler, state, 4, {})), case
     found = [pair for pair in itertools.permutations(cases, 2) if follows(*pair)]
     assert found
@@ -106,6 +107,14 @@ def test_a_contradiction_and_a_greatest_one_are_found() -> None:
     assert simplified(greatest) == least
     assert not follows(least, Disjunct(own, (atom("p", "c"), *least.literals)))
     assert follows(Disjunct((*own, *variables("b")), (atom("q", "c", "b"), *least.literals)), least)
+
+
+def test_what_follows_for_the_order_is_found() -> None:
+    """Nothing of the kind of the one is before the other, so that is not."""
+    rank = Atom("c_rank", False, ("d",), "r")
+    none = Never((Disjunct(variables("d"), (atom("p", "d"), Compare("lt", "r", "b"), rank)),))
+    found = comparisons(Disjunct(variables("a", "b"), (none, atom("p", "a"), atom("q", "b"))))
+    assert found == [attrs.evolve(rank, args=("a",)), Compare("le", "b", "r")]
 
 
 def test_a_clause_said_twice_leaves_nothing_to_search_for() -> None:
