@@ -3,7 +3,8 @@
 A formula that was true can only have become false where a cell changed that one of its literals reads; that instance is
 evaluated, and no other. For each action there is a function of its own, since which variables an action changes, and
 whether to true or to false, is known when the spec is compiled. What an instance says of the whole state (``~busy``) is
-asked last: where the rest is false the instance is kept, and looked at again when that holds.
+asked last: where the rest is false the instance is kept, and looked at again when that holds. What can be false only
+where another invariant is (:mod:`mtpo.proofs.implied`) is asked from the first step on in which one was false.
 """
 
 from __future__ import annotations
