@@ -198,8 +198,8 @@ active proctype protocol() {
   :: atomic { ITS_TURN(2) -> failed(2) }
   :: atomic { landed[1] && replay && pending[2] -> redone(2, 0, 0) }
   :: atomic { landed[1] && replay && pending[2] -> redone(2, 1, 0) }
-  :: atomic { landed[1] && !replay && pending[2] -> pending[2] = 0; withdrawn[2] = 1; sighted[2] = 0; note[2] = 1 }
-  :: atomic { landed[1] && pending[2] -> pending[2] = 0; withdrawn[2] = 1; sighted[2] = 0; note[2] = 1 }
+  :: atomic { landed[1] && !replay && pending[2] -> pending[2] = 0; withdrawn[2] = 1; note[2] = 1 }
+  :: atomic { landed[1] && pending[2] -> pending[2] = 0; withdrawn[2] = 1; note[2] = 1 }
   :: atomic { landed[1] && !pending[2] -> settle(1) }
   :: atomic { landed[2] -> settle(2) }
   od

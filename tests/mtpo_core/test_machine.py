@@ -146,10 +146,12 @@ def test_under_cancel_undone_calls_are_withdrawn_once_the_late_one_has_landed() 
     ]
     assert kinds(end) == ["Resolved", "Resolved", "Settled", "Notify", "Notify"]
     assert machine.materialized("x") == "x9"
-    # A withdrawn call is a sight of nothing: later changes do not concern it.
+    # What a withdrawn call had read is known to its author: it is told of later changes, too (F33).
     machine.step(m.Deliver(1))
     machine.step(m.Deliver(2))
-    assert kinds([*call(machine, 0, "", "x"), *machine.step(m.Applied(Key(0, 1), {"x": "x8"}))])[-1] == "Settled"
+    later = [*call(machine, 0, "", "x"), *machine.step(m.Applied(Key(0, 1), {"x": "x8"}))]
+    assert kinds(later)[-3:] == ["Settled", "Notify", "Notify"]
+    assert [(e.agent, e.premises[0].now.digest) for e in later[-2:]] == [(1, "x8"), (2, "x8")]
 
 
 def test_a_stranded_redo_is_withdrawn_and_its_author_told() -> None:
@@ -161,7 +163,8 @@ def test_a_stranded_redo_is_withdrawn_and_its_author_told() -> None:
     resolved, settled, notify = machine.step(m.Stranded(high))
     assert resolved == m.Resolved(high, "stranded", {}, changed=True)
     assert settled == m.Settled(Key(0, 0), (high,))
-    assert notify == m.Notify(1, 1, Key(0, 0), (), (m.Result(high, "stranded"),))
+    now = m.Premise(high, "x", "x0", m.Sight(Key(0, 0), "absent"))
+    assert notify == m.Notify(1, 1, Key(0, 0), (now,), (m.Result(high, "stranded"),))
     assert machine.materialized("x") == "absent"
 
 

@@ -93,6 +93,6 @@ def test_who_was_not_told_goes_by_the_exact_value_where_it_acts():
 
 def test_every_state_with_predicates_on_all_premises():
     found = explore(*mtpo_instance(2, 1, 1, predicates=True))
-    assert (found.initial, found.states, found.transitions, found.depth) == (50, 17_300, 27_700, 15)
+    assert (found.initial, found.states, found.transitions, found.depth) == (50, 16_560, 26_804, 15)
     assert {v.property for v in found.verdicts if v.status is not Status.CHECKED} == set()
     assert "mtpo.reach-waived" in {v.property for v in found.verdicts if v.method == "reached"}
