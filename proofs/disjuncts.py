@@ -8,6 +8,7 @@ asked in either direction. A quantifier that goes against the others stays insid
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -100,6 +101,7 @@ def names_in(operand: Operand | None) -> Iterator[str]:
         yield from names_in(operand[2])
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def free(literal: Literal) -> frozenset[str]:
     """The variables of a literal, the function parameters that it reads among them."""
     if isinstance(literal, Never):
