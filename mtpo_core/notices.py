@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
@@ -53,7 +53,7 @@ class CallNews:
 
     call: str
     tool: str
-    status: Literal["changed", "cancelled", "stranded"]
+    status: str
     result: str | None = None
     wrote: tuple[Change, ...] = ()
 
