@@ -37,6 +37,7 @@ def prefill_budget(worker: WorkerView, now: float, window: float, model: StepMod
 
     ``L - a * Nb - dec - pre`` over ``b + c``, at least 0, where Nb batches of the strictest time per token fit into L.
     A whole number, but where tokens take no time: then any number fits, infinity, as long as any of L is left, else 0.
+    An estimate and no reservation: decodes that the prompts counted in ``pre`` will become are overlooked (F35).
     """
     requests = (*worker.running, *worker.waiting)
     decodes = [r for r in requests if r.decoding]

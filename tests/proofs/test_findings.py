@@ -45,6 +45,9 @@ from mtpo.spec.rules import clauses_of
 from mtpo.spec.shadows import shadows
 from mtpo_core import machine as m
 from mtpo_core.machine import Key, Machine, Policy
+from tests.schedulers.placement import test_pab
+from tests.schedulers.simulator import test_worker
+from tests.schedulers.step import test_fairbatching as deadlines
 
 TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding="utf-8")
 
@@ -651,3 +654,17 @@ def test_f31_what_an_aborted_agent_did_is_not_redone():
     assert [c.id for c in at.refused(state, Step("redone", (2, x)))] == ["mtpo.redone.author-there"]
     perform(at, state, ("stranded", 2), ("settle", 1), ("finish", 0), ("commit", 0), ("commit", 1))
     assert "mtpo.aborted-act-no-more" in fate("mtpo.redone.author-there").killed_by
+
+
+def test_f34_an_earlier_token_makes_a_gap_too_long_and_no_deadline_is_missed_by_it():
+    deadlines.test_P2_is_false_of_the_time_between_tokens()
+
+
+def test_f35_a_budget_that_overlooks_decodes_to_come_promises_too_much():
+    test_pab.test_P11_is_false_decodes_that_prompts_under_way_will_spawn_are_not_reserved()
+
+
+@pytest.mark.parametrize(("spare", "moved", "ended"), [(0.0, [12, 12], []), (0.5, [12, 0], [0, 1])])
+def test_f36_two_requests_and_seven_blocks(monkeypatch, spare, moved, ended):
+    check = test_worker.test_what_is_brought_for_two_that_wait_must_leave_room_or_both_wait_for_ever
+    check(monkeypatch, "sarathi:64", spare, moved, ended)
