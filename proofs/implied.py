@@ -160,9 +160,10 @@ class _Known:
             if grown is not None:
                 there_is = True
                 yield from self._matches(rest, own, grown)
-        free_value = first.value in own and first.value not in binding
-        if free_value and not there_is and all(arg in binding or arg not in own for arg in first.args):
-            yield from self._matches(rest, own, {**binding, first.value: first.value})  # every application has a value
+        value = first.value
+        fixed = all(arg in binding or arg not in own for arg in first.args)
+        if value is not None and value in own and value not in binding and fixed and not there_is:
+            yield from self._matches(rest, own, {**binding, value: value})  # every application has a value
 
     def _bound(self, wanted: Operand, there: Operand, own: frozenset[Any], binding: _Binding) -> _Binding | None:
         if wanted in own and wanted not in binding:

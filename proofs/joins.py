@@ -350,7 +350,8 @@ class Search:
                 found = list(zip(literal.args, self.catalogue.unplace(literal.symbol, "kk"), strict=True))
                 listed = signature.range is not Int
                 given_value = f"[{code(literal.value)}]" if listed else f".get({code(literal.value)}, E)"
-                places, settles = f"{name}{given_value}", (literal, x)
+                places = f"{name}{given_value}"
+                settles: tuple[Literal, ...] = (literal, x)
                 if self._old(literal):  # it is that of now; what has left it was in it
                     changed = f"h{literal.symbol[1:]}"
                     places, settles = f"{{*{places}, *{changed}}} if {changed} else {places}", ()
