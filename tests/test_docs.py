@@ -26,9 +26,12 @@ def test_embedding(tmp_path, monkeypatch):
     code, printed = "\n".join(blocks("embedding.md")), io.StringIO()
     with redirect_stdout(printed):
         exec(compile(code, "embedding.md", "exec"), {})
-    checked, read, kind, notice, outcome = printed.getvalue().split("\n", 4)[:4] + printed.getvalue().split("\n")[-2:-1]
+    checked, read, kind, notice, _, outcome, told, advice = printed.getvalue().splitlines()
     assert (checked, read, kind, outcome) == ("[]", "open", "bounced", "complete")
     assert "T1" in notice
+    shown = [line.removeprefix("# ").strip() for line in code.splitlines() if line.startswith("# ")]
+    assert told == "".join(shown[-3:-1]).removesuffix("(in one line)").strip()
+    assert advice == shown[-1]
     assert judge(read_log(tmp_path / "tickets.log")).exit_code == 0
 
 
