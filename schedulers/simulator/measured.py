@@ -27,7 +27,8 @@ KIND: Final = "steptime"
 VERSION: Final = 1
 _LINE: Final = ("a", "b", "c", "d", "floor", "e")
 _MOST: Final = 1e9
-"""Seconds that a coefficient is at most, so that sums of them stay numbers; a step of that length takes 30 years."""
+"""Seconds that a coefficient is at most, so that sums of them stay numbers; a step of that length takes 30 years. And
+new tokens of the largest of the small batches, which are multiplied with them."""
 KV_TOKENS: Final = 65_536
 """Of a worker whose file does not say how much its KV cache holds."""
 
@@ -89,8 +90,10 @@ def _step_of(path: Path, found: Any) -> StepTime:
     if step.get("few") is not None:
         part = _object(path, "step.few", step["few"], ("most", *_LINE))
         most = part.get("most")
-        if type(most) is not int or most < 1:
-            raise SteptimeError(f"{path}: step.few.most is {most!r}, expected a whole number of tokens, at least 1")
+        if type(most) is not int or not 1 <= most <= _MOST:
+            raise SteptimeError(
+                f"{path}: step.few.most is {most!r}, expected a whole number of tokens, from 1 to {_MOST:g}"
+            )
         few = Few(**attrs.asdict(_line(path, "step.few", part)), most=most)
     return StepTime(**attrs.asdict(line), few=few)
 
@@ -111,9 +114,9 @@ def _line(path: Path, name: str, found: Mapping[str, Any]) -> Line:
             raise SteptimeError(f"{path}: {name}.{key} is {value!r}, expected seconds, from 0 to {_MOST:g}")
         values[key] = float(value)
     made = Line(**values)
-    # A step without any duration would be repeated at one instant for ever.
-    if max(made.a + made.b, made.floor) <= 0:
-        raise SteptimeError(f"{path}: {name}.a, {name}.b and {name}.floor are all 0; a step takes time")
+    # A step without any duration would be repeated at one instant for ever. Each has a token, its context, a request.
+    if made.seconds(1, 1, 0.0, 1) <= 0:
+        raise SteptimeError(f"{path}: {name}.a, b, c, e and floor are all 0; a step takes time")
     return made
 
 

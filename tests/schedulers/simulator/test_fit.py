@@ -104,6 +104,16 @@ def test_a_part_for_small_batches_is_written_shown_and_read_back(tmp_path: Path)
     assert "a          2.0000 ms" in said[2] and "a          5.0000 ms" in said[8]
 
 
+@pytest.mark.parametrize("part", [{"c": 1e-6}, {"e": 1e-3}, {"d": 1e-7, "floor": 1e-3}])
+def test_steps_that_take_time_by_other_terms_than_a_and_b_are_read_back(tmp_path: Path, part: dict[str, float]) -> None:
+    """As a fit may find them: decodes, say, whose caches cost all that there is."""
+    step = StepTime(0.0, 0.0, **part, few=Few(0.0, 0.0, **part, most=4))
+    path = tmp_path / "steptime.json"
+    measured = Measured("mine", "a machine", "a model", "cpu", step, 8192, errors([1.0], [1.0]))
+    path.write_text(json.dumps(measured.as_json()))
+    assert read_hardware(path).step == step
+
+
 BEGIN = '{"mtpo": "steptime", "version": 1, "name": "x", "step": {"a": 1, "b": 1, '
 
 
@@ -129,7 +139,8 @@ BEGIN = '{"mtpo": "steptime", "version": 1, "name": "x", "step": {"a": 1, "b": 1
         (BEGIN + '"few": {"most": 0, "a": 1, "b": 1}}}', "step.few.most is 0"),
         (BEGIN + '"few": {"most": 8, "a": 1}}}', "step.few.b is None"),
         (BEGIN + '"few": {"most": 8, "a": 1, "b": Infinity}}}', "step.few.b is inf"),
-        (BEGIN + '"few": {"most": 8, "a": 0, "b": 0}}}', "step.few.a, step.few.b and step.few.floor are all 0"),
+        (BEGIN + '"few": {"most": 8, "a": 0, "b": 0}}}', "step.few.a, b, c, e and floor are all 0"),
+        (BEGIN + f'"few": {{"most": {10**400}, "a": 1, "b": 0}}}}}}', "whole number of tokens, from 1 to 1e+09"),
         (BEGIN + '"few": {"most": 8, "a": 1, "b": 1, "few": null}}}', "step.few.few is not known"),
     ],
 )
