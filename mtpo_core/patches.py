@@ -6,13 +6,13 @@ exactly, and nothing has to be said of a newline that is missing at its end.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-MOST_COMPARED = 4_000_000
-"""Above this product of the numbers of lines that differ they are not compared one by one: all are replaced."""
+MOST_COMPARED = 200_000
+"""Where more comparisons of lines than this would be needed all lines between the first and the last that differ are
+replaced."""
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
@@ -64,9 +64,54 @@ def _replaced(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, i
     tails = zip(reversed(old[same:]), reversed(new[same:]), strict=False)
     ends = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], tails))
     left, right = old[same : len(old) - ends], new[same : len(new) - ends]
-    if len(left) * len(right) > MOST_COMPARED:
-        yield same, same + len(left), same, same + len(right)
-        return
-    for tag, first, last, start, end in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        if tag != "equal":
+    first = start = 0
+    for last, end, length in (*_common(left, right), (len(left), len(right), 0)):
+        if last > first or end > start:
             yield same + first, same + last, same + start, same + end
+        first, start = last + length, end + length
+
+
+def _common(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int, int]]:
+    """Runs of equal lines, each by where it begins in both texts and its length, in order, with as little as possible
+    besides (E. W. Myers, "An O(ND) difference algorithm and its variations", 1986); none where that takes too long.
+
+    ``reached[k]`` is how far into ``left`` so many lines taken out or put in lead at most on the diagonal k, on which
+    so many lines more of ``left`` than of ``right`` are behind.
+    """
+    compared, steps = 0, list[dict[int, int]]()
+    while compared <= MOST_COMPARED:
+        before, reached = steps[-1] if steps else {}, dict[int, int]()
+        for k in range(-len(steps), len(steps) + 1, 2):
+            begin = _entered(before, k, len(left), len(right)) if steps else 0
+            if begin is None:
+                continue
+            x = begin
+            while x < len(left) and x - k < len(right) and left[x] == right[x - k]:
+                x += 1
+            reached[k], compared = x, compared + x - begin + 1
+        steps.append(reached)
+        if reached.get(len(left) - len(right)) == len(left):
+            return _path(steps, len(left), len(right))
+    return []
+
+
+def _entered(before: dict[int, int], k: int, most: int, room: int) -> int | None:
+    """Where a diagonal is entered by one line more taken out or put in; None where none can be."""
+    out, into = before.get(k - 1, most) + 1, before.get(k + 1, -1)
+    best = max(out if out <= most else -1, into if into - k <= room else -1)
+    return best if best >= 0 else None
+
+
+def _path(steps: Sequence[dict[int, int]], x: int, y: int) -> list[tuple[int, int, int]]:
+    """The runs of equal lines on the way to the end of both texts."""
+    most, room, found = x, y, list[tuple[int, int, int]]()
+    for number in range(len(steps) - 1, -1, -1):
+        k = x - y
+        begin = 0 if number == 0 else _entered(steps[number - 1], k, most, room)
+        assert begin is not None
+        if x > begin:
+            found.append((begin, begin - k, x - begin))
+        if number:
+            out = steps[number - 1].get(k - 1) == begin - 1
+            x, y = (begin - 1, begin - k) if out else (begin, begin - k - 1)
+    return found[::-1]

@@ -67,3 +67,17 @@ def test_texts_that_have_too_many_lines_to_compare_are_replaced(monkeypatch: pyt
 def test_hunks_that_are_not_for_this_text_are_refused(hunks: str, why: str) -> None:
     with pytest.raises(PatchError, match=f"^{why}$"):
         patched("a\nb\nc", hunks)
+
+
+def test_what_would_take_too_long_to_compare_is_replaced_as_a_whole() -> None:
+    """Every other line is empty in both, and nothing else is the same: the most work there is for a comparison."""
+    was, now = ("\n".join(f"{letter}{n}\n" for n in range(900)) for letter in "ab")
+    hunks = difference(was, now)
+    assert hunks.count("@@") == 2
+    assert patched(was, hunks) == now
+
+
+def test_two_changes_far_apart_are_two_hunks() -> None:
+    was = "\n".join(["a", *map(str, range(20_000)), "z"])
+    now = "\n".join(["b", *map(str, range(20_000)), "y"])
+    assert difference(was, now) == "@@ -1 +1 @@\n-a\n+b\n@@ -20002 +20002 @@\n-z\n+y"
