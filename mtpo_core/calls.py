@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Literal
 
 import attrs
@@ -104,14 +104,21 @@ class Calls:
 
     def _notice(self, effect: m.Delivered) -> Notice:
         merged: dict[str, Change] = {}
+        own = {r.call for r in effect.results}
         for p in effect.premises:
             by = "" if p.now.write is None else self._names[p.now.write.rank]
-            merged[p.object] = Change(p.object, self._journal.get(p.was), self._journal.get(p.now.digest), by)
-        results = tuple(self._news(r) for r in effect.results)
+            was, now = self._journal.get(p.was), self._journal.get(p.now.digest)
+            merged[p.object] = Change(p.object, was, now, by, self._over(p, own))
+        results = tuple(self._news(r, merged.keys()) for r in effect.results)
         return Notice(effect.agent, effect.ids, tuple(merged.values()), results)
 
-    def _news(self, result: m.Result) -> CallNews:
-        """What to tell of an own call, which from now on counts as told."""
+    def _over(self, premise: m.Premise, told: Set[Key]) -> str:
+        """The author's own call that has overwritten a premise since, if nothing is told of it."""
+        write = self._machine.source(premise.object, self._machine.next_key(premise.call.rank)).write
+        return str(write) if write is not None and write > premise.call and write not in told else ""
+
+    def _news(self, result: m.Result, beside: Set[str]) -> CallNews:
+        """What to tell of an own call, ``beside`` changes of these objects. From now on it counts as told."""
         call, bound = result.call, self._performer.bound[result.call]
         if result.status != "changed":
             return CallNews(str(call), bound.tool.name, result.status)
@@ -121,7 +128,7 @@ class Calls:
         wrote = tuple(
             Change(o, self._journal.get(told.out[o]), self._journal.get(digest), self._names[call.rank])
             for o, digest in sorted(bound.out.items())
-            if digest != told.out[o] and (said is None or self._looked_at(o, call))
+            if o in beside or (digest != told.out[o] and (said is None or self._looked_at(o, call)))
         )
         return CallNews(str(call), bound.tool.name, "changed", said, wrote)
 

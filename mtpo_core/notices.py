@@ -20,27 +20,31 @@ class Change:
     """A premise that changed: ``object`` held ``was`` when the agent saw it and is ``now`` at its position.
 
     ``by`` names the agent whose write it is, empty (and left out of the text) for the initial value, to which an object
-    goes back when calls are taken out. None stands for an absent object.
+    goes back when calls are taken out. ``under``: the agent's own call that has overwritten the object since and made
+    nothing else of it, so that what the agent knows of the object now stands; empty (and left out) where there is none.
+    None stands for an absent object.
     """
 
     object: str
     was: bytes | None
     now: bytes | None
     by: str
+    under: str = ""
 
-    def told(self) -> dict[str, str | None]:
-        """How the value is told: ``now``, the whole of it, or ``diff``, hunks for what it was, if they are shorter.
-
-        Only of a text the hunks say exactly what it is now; of other values the whole is told, as far as it is text.
+    def told(self) -> dict[str, str | int | None]:
+        """How the value is told: ``now``, the whole of it, or ``diff``, hunks for what it was, if they are shorter;
+        ``bytes``, how many, of a value that is no text. Hunks of what is as it was are empty.
         """
-        now = None if self.now is None else self.now.decode(errors="replace")
-        if self.was is None or self.now is None:
-            return {"now": now}
-        try:
-            hunks = difference(self.was.decode(), self.now.decode())
-        except UnicodeDecodeError:
-            return {"now": now}
-        return {"diff": hunks} if hunks and len(hunks) < len(now or "") else {"now": now}
+        if self.now is None:
+            return {"now": None}
+        if self.now == self.was:
+            return {"diff": ""}
+        now = _text(self.now)
+        if now is None:
+            return {"bytes": len(self.now)}
+        was = None if self.was is None else _text(self.was)
+        hunks = now if was is None else difference(was, now)
+        return {"diff": hunks} if len(hunks) < len(now) else {"now": now}
 
 
 @attrs.frozen
@@ -48,7 +52,8 @@ class CallNews:
     """An own call that was redone otherwise (``changed``), or is not in effect any more (``cancelled``, ``stranded``).
 
     ``result``: what the tool says now, None where it says what it said, or the call is not in effect. ``wrote``: what
-    the call makes now of objects that the agent has read, or, where the result is the same, of all in which it differs.
+    the call makes now of objects that the agent has read, or, where the result is the same, of all in which it differs;
+    and of each that the agent is told of beside, where it may be the same.
     """
 
     call: str
@@ -57,7 +62,7 @@ class CallNews:
     result: str | None = None
     wrote: tuple[Change, ...] = ()
 
-    def told(self, changed: Mapping[str, Mapping[str, str | None]]) -> dict[str, Any]:
+    def told(self, changed: Mapping[str, Mapping[str, str | int | None]]) -> dict[str, Any]:
         """How that is told beside ``changed``, the changes of premises as they are told."""
         told: dict[str, Any] = {"tool": self.tool, "status": self.status}
         if self.result is not None:
@@ -86,14 +91,23 @@ class Notice:
         changed = {c.object: c.told() for c in self.changes}
         data: dict[str, Any] = {}
         if self.changes:
-            by = {c.object: {"by": c.by} if c.by else {} for c in self.changes}
-            data["changed"] = {object: {**by[object], **told} for object, told in changed.items()}
+            data["changed"] = {
+                c.object: {name: given for name in ("by", "under") if (given := getattr(c, name))} | changed[c.object]
+                for c in self.changes
+            }
         if self.results:
             data["your_calls"] = {news.call: news.told(changed) for news in self.results}
         # A value may hold the closing tag: it is escaped, as JSON allows, so that it ends nothing.
         body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         body = body.replace("notification>", "notification\\u003e")
         return f"<notification>{body}</notification>\nGo on if irrelevant; else redo only what depends on it."
+
+
+def _text(value: bytes) -> str | None:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def parse_notices(text: str) -> Iterator[dict[str, Any]]:

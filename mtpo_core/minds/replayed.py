@@ -18,9 +18,13 @@ import attrs
 from mtpo_core.minds.base import Message, parse_result
 from mtpo_core.notices import parse_notices
 from mtpo_core.patches import PatchError, patched
+from mtpo_core.resources.filetools import EMPTY
+from mtpo_core.resources.names import ROOT, parent
 from mtpo_core.tools import CLOSE, ToolCall, ToolError, parse_call
 
-_WRITES = frozenset({"write_file", "replace", "append", "create_file", "delete_file"})
+_TRANSFERS = frozenset({"copy_file", "move_file"})
+_APPEAR = frozenset({"create_file", "delete_file"}) | _TRANSFERS
+_WRITES = frozenset({"write_file", "replace", "append"}) | _APPEAR
 
 
 class Unknown(Exception):
@@ -41,11 +45,11 @@ class Move:
 
 @attrs.define
 class Memory:
-    """What an agent believes: file texts and listings (None: absent), and which of its writes are not committed."""
+    """What an agent believes: texts of files and listings (None: there is none), and what it did not commit yet."""
 
     beliefs: dict[str, str | None] = attrs.Factory(dict)
     mine: dict[str, str] = attrs.Factory(dict)
-    """The last own call, by id, on each file it wrote."""
+    """The last own call, by id, on each file it wrote, and on listings that it may have written."""
     uncommitted: set[str] = attrs.Factory(set)
     commits: dict[str, frozenset[str]] = attrs.Factory(dict)
     """The own commits, by call id: the files that were uncommitted before."""
@@ -87,18 +91,31 @@ class Memory:
         path = str(asked.args.get("path", ""))
         if status == "bounced":
             return
-        if asked.name == "read_file" or asked.name == "list_dir":
+        if asked.name == "read_file":
             self.beliefs[path] = text if status == "result" else None
+        elif asked.name == "list_dir":
+            self.beliefs[path] = None if status != "result" else "" if text == EMPTY else text
         elif asked.name in _WRITES:
-            if status == "refused":
-                self.beliefs.pop(path, None)
-                return
-            self._written(asked.name, path, asked.args)
-            self.mine[path] = call
-            self.uncommitted.add(path)
+            for each in (
+                [str(asked.args.get(k)) for k in ("source", "destination")] if asked.name in _TRANSFERS else [path]
+            ):
+                self._wrote(asked, each, status, call)
         elif asked.name == "git_commit" and status == "result":
             self.commits[call] = frozenset(self.uncommitted)
             self.uncommitted.clear()
+
+    def _wrote(self, asked: ToolCall, path: str, status: str, call: str) -> None:
+        """Take in what came of an own write of a file."""
+        if status == "refused":
+            self.beliefs.pop(path, None)
+            return
+        if asked.name in _APPEAR or (asked.name == "write_file" and self.beliefs.get(path) is None):
+            for listing in _listings(path):  # what became of them must be looked at
+                self.beliefs.pop(listing, None)
+                self.mine[listing] = call
+        self._written(asked.name, path, asked.args)
+        self.mine[path] = call
+        self.uncommitted.add(path)
 
     def _written(self, tool: str, path: str, args: Mapping[str, Any]) -> None:
         before = self.beliefs.get(path)
@@ -106,7 +123,7 @@ class Memory:
             self.beliefs[path] = args["content"]
         elif tool == "delete_file":
             self.beliefs[path] = None
-        elif before is None:
+        elif before is None or tool in _TRANSFERS:
             self.beliefs.pop(path, None)
         elif tool == "append":
             self.beliefs[path] = before + args["content"]
@@ -115,7 +132,9 @@ class Memory:
 
     def _told(self, notice: Mapping[str, Any]) -> None:
         self.told += 1
-        changed, mine = notice.get("changed", {}), dict[str, str | None]()
+        # What the agent knows of an object that it has overwritten since still stands.
+        changed = {name: change for name, change in notice.get("changed", {}).items() if "under" not in change}
+        mine = dict[str, str | None]()
         for name, change in changed.items():
             if name in self.mine:
                 # What the own write made of the change is told below, or must be looked at.
@@ -137,6 +156,8 @@ class Memory:
         """Believe what was told of an object; where that can't be put to what was believed, nothing."""
         if "now" in change:
             self.beliefs[name] = change["now"]
+        elif "bytes" in change:  # as when it is read
+            self.beliefs[name] = None
         elif belief is not None:
             with contextlib.suppress(PatchError):
                 self.beliefs[name] = patched(belief, change["diff"])
@@ -159,6 +180,13 @@ class ReplayedMind(abc.ABC):
         except Unknown as need:
             return _written(need.call)
         return self.done if move is None else f"{move.thought}\n{_written(move.call)}"
+
+
+def _listings(path: str) -> Iterator[str]:
+    """The listings of the directories above a file."""
+    while path != ROOT:
+        path = parent(path)
+        yield path
 
 
 def _written(call: ToolCall) -> str:

@@ -31,6 +31,10 @@ MATCHES = 200
 """How many matching lines a search shows; it says how many more there are."""
 
 
+EMPTY = "(empty)"
+"""What ``list_dir`` says of a root without files."""
+
+
 def touched_listings(view: View, added: Iterable[str], removed: Iterable[str]) -> frozenset[str]:
     """The listings that change when files appear and disappear."""
     names: dict[str, set[str]] = {}
@@ -93,7 +97,7 @@ def _list_dir(view: View, args: Args) -> str:
     names = view.listing(listing)
     if names is None:
         raise ToolError(f"{listing}: no such directory")
-    return "\n".join(names) or "(empty)"
+    return "\n".join(names) or EMPTY
 
 
 def _read_file(view: View, args: Args) -> str:

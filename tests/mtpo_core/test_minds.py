@@ -91,7 +91,7 @@ def test_beliefs_follow_the_results_of_own_calls() -> None:
     assert memory.file("a") == "1 two"
     assert memory.file("b") is None
     assert memory.listing("d/") == ("a name", "other")
-    assert memory.mine == {"a": "0.2", "b": "0.4", "unread": "0.5"}
+    assert memory.mine == {"a": "0.2", "b": "0.4", "unread": "0.5", "./": "0.4"}
     assert memory.uncommitted == {"a", "b", "unread"}
     with pytest.raises(Unknown) as unknown:
         memory.file("unread")
@@ -156,7 +156,49 @@ def test_what_own_writes_made_of_a_change_is_looked_at_again() -> None:
     messages = [said("write_file", path="a", content="mine"), got("ok", call="0.0")]
     memory = Memory.of([*messages, told(Change("a", b"old", b"new", "A"))])
     assert "a" not in memory.beliefs
-    assert memory.mine == {"a": "0.0"}
+    assert memory.mine["a"] == "0.0"
+
+
+def test_what_stands_over_a_change_is_believed_as_before() -> None:
+    messages = [said("read_file", path="a"), got(LINES), said("write_file", path="a", content="mine")]
+    messages += [got("ok", call="0.1"), told(Change("a", LINES.encode(), b"new\n", "A", "0.1"))]
+    assert Memory.of(messages).beliefs == {"a": "mine"}
+
+
+def test_what_a_call_makes_again_as_it_was_is_believed_as_before() -> None:
+    """Told of what is below it, too: a file that it deletes is not there, whatever it was."""
+    messages = [said("read_file", path="a"), got(LINES), said("delete_file", path="a"), got("ok", call="0.1")]
+    below = Change("a", LINES.encode(), b"new\n", "A")
+    news = CallNews("0.1", "delete_file", "changed", None, (Change("a", None, None, "B"),))
+    assert Memory.of([*messages, told(below, results=(news,))]).beliefs == {"a": None}
+    same = CallNews("0.1", "append", "changed", None, (Change("a", b"mine", b"mine", "B"),))
+    assert Memory.of([*appended(), told(below, results=(same,))]).beliefs == {"a": f"{LINES}mine\n"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        said("create_file", path="d/e/f", content="x"),
+        said("write_file", path="d/e/f", content="x"),
+        said("delete_file", path="d/e/f"),
+        said("copy_file", source="a", destination="d/e/f"),
+        said("move_file", source="d/e/f", destination="a"),
+    ],
+)
+def test_listings_in_which_an_own_write_shows_are_looked_at_again(call: Message) -> None:
+    looks = [said("list_dir", path="./"), got("a\nd/"), said("list_dir", path="d/"), got("e/")]
+    looks += [said("list_dir", path="d/e/"), got("g"), said("list_dir", path="other/"), got("h")]
+    memory = Memory.of([*looks, call, got("ok", call="0.4")])
+    assert {"./", "d/", "d/e/", "other/"} & memory.beliefs.keys() == {"other/"}
+    change = Change("d/", b"e/\n", b"e/\ni\n", "A")
+    assert "d/" not in Memory.of([*looks, call, got("ok", call="0.4"), told(change)]).beliefs
+
+
+def test_a_listing_says_that_there_is_nothing_and_a_file_that_is_no_text_can_not_be_read() -> None:
+    messages = [said("list_dir", path="./"), got("(empty)"), said("read_file", path="a"), got(LINES)]
+    memory = Memory.of([*messages, told(Change("a", LINES.encode(), b"\xff", "A"))])
+    assert memory.listing("./") == ()
+    assert memory.file("a") is None
 
 
 @pytest.mark.parametrize(("status", "still"), [("changed", True), ("cancelled", False), ("stranded", False)])

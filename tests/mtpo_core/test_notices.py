@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -75,12 +77,33 @@ def test_text_without_notifications_has_none() -> None:
     assert list(parse_notices('<notification>{"other": 1}</notification><notification>{}</notification>')) == []
 
 
-def read_back(change: Change, told: dict[str, str | None]) -> str | None:
-    if "now" in told:
-        return told["now"]
+def test_what_is_no_text_is_told_by_its_length() -> None:
+    assert Change("x", b"text", b"\xff\xfe", "A").told() == {"bytes": 2}
+    assert Change("x", b"\xff\xfe", b"text", "A").told() == {"now": "text"}
+
+
+def test_what_stands_over_a_change_is_told() -> None:
+    (data,) = parse_notices(Notice(1, (1,), (Change("x", b"a", b"b", "A", "1.3"),), ()).text())
+    assert data == {"changed": {"x": {"by": "A", "under": "1.3", "now": "b"}}}
+
+
+def read_back(change: Change, told: dict[str, Any]) -> str | int | None:
+    if "now" in told or "bytes" in told:
+        found: str | int | None = told.get("now", told.get("bytes"))
+        return found
+    if told["diff"] == "" and change.was == change.now:
+        return whole(change.now)
     assert change.was is not None
     assert told["diff"] is not None
     return patched(change.was.decode(), told["diff"])
+
+
+def whole(value: bytes | None) -> str | int | None:
+    """What can be known of a value."""
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return len(value) if value else None
 
 
 @given(st.lists(NOTICES, max_size=3))
@@ -93,8 +116,7 @@ def test_every_value_is_read_back(notices: list[Notice]) -> None:
         assert changed.keys() == {c.object for c in notice.changes}
         assert calls.keys() == {n.call for n in notice.results}
         for change in notice.changes:
-            now = None if change.now is None else change.now.decode(errors="replace")
-            assert read_back(change, changed[change.object]) == now
+            assert read_back(change, changed[change.object]) == whole(change.now)
             assert changed[change.object].get("by", "") == change.by
         for news in notice.results:
             told = calls[news.call]

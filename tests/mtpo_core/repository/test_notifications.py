@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from mtpo_core.notices import Change
+from mtpo_core.notices import Change, parse_notices
 
-from .conftest import A, B, C, Make, of
+from .conftest import A, B, C, Make, World, of
 
 
 def test_what_a_notification_says(world: Make) -> None:
@@ -28,6 +29,53 @@ def test_what_a_notification_says(world: Make) -> None:
     (premise,) = notify[B]["premises"]
     assert (premise["call"], premise["object"], premise["write"]) == ("1.0", "VERSION", "0.0")
     assert (run.values[premise["was"]], run.values[premise["now"]]) == (b"1.4\n", b"1.5\n")
+
+
+def notice(w: World, agent: int) -> dict[str, Any]:
+    (told,) = w.sync.drain(agent)
+    (data,) = parse_notices(told.text())
+    return data
+
+
+def test_what_a_redone_call_makes_is_not_taken_for_what_is_below_it(world: Make) -> None:
+    """The result of the call is another, and its author knows the object only as that of a call that failed."""
+    w = world()
+    w.refused(B, "replace", path="notes.md", old="none", new="some")
+    w.done(B, "replace", path="notes.md", old="t", new="T")
+    w.done(A, "write_file", path="notes.md", content="ttt\n")
+    assert notice(w, B) == {
+        "changed": {"notes.md": {"by": "A", "now": "ttt\n"}},
+        "your_calls": {
+            "1.1": {
+                "tool": "replace",
+                "status": "changed",
+                "result": "replaced 3 occurrences in notes.md",
+                "wrote": {"notes.md": {"now": "TTT\n"}},
+            }
+        },
+    }
+    w.finish()
+
+
+def test_a_file_that_is_deleted_is_not_told_to_be_there(world: Make) -> None:
+    w = world()
+    w.done(B, "read_file", path="notes.md")
+    w.done(B, "delete_file", path="notes.md")
+    w.done(A, "write_file", path="notes.md", content="new\n")
+    assert notice(w, B) == {
+        "changed": {"notes.md": {"by": "A", "now": "new\n"}},
+        "your_calls": {"1.1": {"tool": "delete_file", "status": "changed", "wrote": {"notes.md": {"now": None}}}},
+    }
+    w.finish()
+
+
+def test_of_a_change_under_an_own_write_it_is_told_that_it_is(world: Make) -> None:
+    w = world()
+    w.done(B, "read_file", path="notes.md")
+    over = w.done(B, "write_file", path="notes.md", content="mine\n")
+    w.done(A, "write_file", path="notes.md", content="new\n")
+    assert notice(w, B) == {"changed": {"notes.md": {"by": "A", "under": str(over.call), "now": "new\n"}}}
+    w.finish()
 
 
 def test_lower_ranks_are_never_told(world: Make) -> None:
