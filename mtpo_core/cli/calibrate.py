@@ -69,7 +69,7 @@ def calibrate_command(
     if output is not None:
         if output.is_dir() or not output.parent.is_dir():
             raise usage(f"--out {output}: {'is a folder' if output.is_dir() else 'its folder does not exist'}")
-        writable(output)
+        _can_be_written(writable(output))
     import mtpo.engine  # noqa: F401 - before torch: it sets how threads wait
 
     # isort: split
@@ -173,6 +173,15 @@ def _unsteady(found: Measurement) -> bool:
 
 def _terms(terms: int | None) -> Literal[3, 4] | None:
     return None if terms is None else 4 if terms == 4 else 3
+
+
+def _can_be_written(path: Path) -> None:
+    """Raises OSError where nothing can be written, before minutes of measuring go by; leaves the path as it is."""
+    there = path.exists()
+    with path.open("ab"):
+        pass
+    if not there:
+        path.resolve().unlink()
 
 
 def _write(path: Path | None, data: dict[str, Any]) -> None:

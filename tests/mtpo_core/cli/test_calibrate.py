@@ -97,6 +97,17 @@ def test_a_mistake_is_one_line(mtpo: Mtpo, options: tuple[str, ...], why: str) -
     assert why in said.err and said.err.startswith("mtpo: ") and said.err.count("\n") == 1
 
 
+def test_where_nothing_can_be_written_is_said_before_anything_is_measured(mtpo: Mtpo, tmp_path: Path) -> None:
+    astray, kept, new, link = (tmp_path / f"{name}.json" for name in ("astray", "kept", "new", "link"))
+    astray.symlink_to(tmp_path / "nosuch" / "x.json")
+    kept.write_text("before")
+    link.symlink_to(new)
+    for path, why in ((astray, "astray.json: No such file"), *((path, "config.json") for path in (kept, new, link))):
+        said = mtpo("calibrate", "--model", "nosuch", "--out", path)
+        assert said.code == 2 and why in said.err and said.err.count("\n") == 1
+    assert kept.read_text() == "before" and not new.exists() and link.is_symlink()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there(mtpo: Mtpo) -> None:
     said = mtpo("calibrate", "--device", "cuda")
