@@ -82,13 +82,13 @@ def _common(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int, i
     while compared <= MOST_COMPARED:
         before, reached = steps[-1] if steps else {}, dict[int, int]()
         for k in range(-len(steps), len(steps) + 1, 2):
-            begin = _entered(before, k, len(left), len(right)) if steps else 0
+            begin, compared = _entered(before, k, len(left), len(right)) if steps else 0, compared + 1
             if begin is None:
                 continue
             x = begin
             while x < len(left) and x - k < len(right) and left[x] == right[x - k]:
                 x += 1
-            reached[k], compared = x, compared + x - begin + 1
+            reached[k], compared = x, compared + x - begin
         steps.append(reached)
         if reached.get(len(left) - len(right)) == len(left):
             return _path(steps, len(left), len(right))

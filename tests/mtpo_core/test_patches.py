@@ -77,6 +77,11 @@ def test_what_would_take_too_long_to_compare_is_replaced_as_a_whole() -> None:
     assert patched(was, hunks) == now
 
 
+def test_many_lines_for_one_are_told_as_one_hunk() -> None:
+    was = "\n".join(map(str, range(50_000)))
+    assert difference(was, "x").startswith("@@ -1,50000 +1 @@\n-0\n")
+
+
 def test_two_changes_far_apart_are_two_hunks() -> None:
     was = "\n".join(["a", *map(str, range(20_000)), "z"])
     now = "\n".join(["b", *map(str, range(20_000)), "y"])
