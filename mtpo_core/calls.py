@@ -106,7 +106,8 @@ class Calls:
         merged: dict[str, Change] = {}
         own = {r.call for r in effect.results}
         for p in effect.premises:
-            by = "" if p.now.write is None else self._names[p.now.write.rank]
+            writer = effect.agent if p.now.write is None else p.now.write.rank
+            by = "" if writer == effect.agent else self._names[writer]
             was, now = self._journal.get(p.was), self._journal.get(p.now.digest)
             merged[p.object] = Change(p.object, was, now, by, self._over(p, own))
         results = tuple(self._news(r, merged.keys()) for r in effect.results)
@@ -121,7 +122,7 @@ class Calls:
         """What to tell of an own call, ``beside`` changes of these objects. From now on it counts as told."""
         call, bound = result.call, self._performer.bound[result.call]
         if result.status != "changed":
-            return CallNews(str(call), bound.tool.name, result.status)
+            return CallNews(str(call), bound.tool.name, result.status, bound.error or None)
         told, bound.told = bound.told, Told(bound.result, bound.out)
         assert told is not None
         said = bound.result if bound.result != told.result else None

@@ -51,7 +51,7 @@ class Change:
 class CallNews:
     """An own call that was redone otherwise (``changed``), or is not in effect any more (``cancelled``, ``stranded``).
 
-    ``result``: what the tool says now, None where it says what it said, or the call is not in effect. ``wrote``: what
+    ``result``: what the tool says now, or why a call was stranded; None where it says what it said. ``wrote``: what
     the call makes now of objects that the agent has read, or, where the result is the same, of all in which it differs;
     and of each that the agent is told of beside, where it may be the same.
     """
@@ -100,7 +100,8 @@ class Notice:
         # A value may hold the closing tag: it is escaped, as JSON allows, so that it ends nothing.
         body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         body = body.replace("notification>", "notification\\u003e")
-        return f"<notification>{body}</notification>\nGo on if irrelevant; else redo only what depends on it."
+        advice = "Go on if irrelevant; else redo only what depends on it." if data else "All is as you saw it; go on."
+        return f"<notification>{body}</notification>\n{advice}"
 
 
 def _text(value: bytes) -> str | None:

@@ -7,10 +7,12 @@ not declared, and a read tool leaves no trace (CoAgent, section 4: tools are aud
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 
 import attrs
 
+from mtpo_core.foreign import one_line
 from mtpo_core.problems import Problem
 from mtpo_core.resources.base import Resource
 from mtpo_core.tools import Args, Footprint, RecordingView, Tool, ToolError, WriteClass
@@ -35,13 +37,24 @@ def check_tool(tool: Tool, resource_factory: Callable[[], Resource], args: Mappi
     leave the state as it was. Properties: ``tool.declared`` (the registration rules), ``tool.footprint`` (a write
     outside it), ``tool.failed-clean``, ``tool.prepare-pure``, ``tool.inverse``, ``tool.inverse-idempotent``,
     ``tool.inverse-early`` (reverse before exec changed something), ``tool.reads`` (the effect rests on an undeclared
-    object), ``tool.blind`` (a blind effect depends on what it replaced), ``tool.read-pure``. Raises :class:`ToolError`
-    when the arguments are refused.
+    object), ``tool.blind`` (a blind effect depends on what it replaced), ``tool.read-pure``, ``tool.callable`` (a
+    function of the tool raises something else than :class:`ToolError`, or can't be called as it has to be). Raises
+    :class:`ToolError` when the arguments are refused.
     """
     flaw = tool.flaw()
     if flaw is not None:
         return [Problem("tool.declared", tool.name, flaw)]
     bound = tool.bind(args)
+    try:
+        return _problems(tool, resource_factory, bound)
+    except ToolError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a tool raises is its own fault
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return [Problem("tool.callable", tool.name, f"{type(error).__name__}: {one_line(error)} ({where.name})")]
+
+
+def _problems(tool: Tool, resource_factory: Callable[[], Resource], bound: Args) -> list[Problem]:
     resource = resource_factory()
     before = _state(resource)
     footprint = tool.footprint(RecordingView(resource.read), bound)

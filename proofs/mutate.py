@@ -74,6 +74,9 @@ EQUIVALENT: Mapping[str, str] = {
         "the source and the value seen of what a call does not read are asked for nowhere"
     ),
     "mtpo.redone.source:=~2@797ac2d5": "what is not yet reasoned from gets its source and what it saw when it is",
+    "mtpo.redone.source:=~11@78020b18": (
+        "what is undone is still reasoned from, and its source kept up: it is the top of the object when it is redone"
+    ),
     "mtpo.redone.source:=~5@012fbc62": "what was live above it on its objects is undone, so no source lies between",
     "mtpo.settle.note:=~1@8376eba3": "what an aborted agent still reasons from is in place, and its premises are exact",
     "mtpo.cancelled.policy@09090e9a": (

@@ -360,8 +360,8 @@ def reach_withdrawn() -> Bool:
 
 @mtpo.reachable("mtpo.reach-stale-reader")
 def reach_stale_reader() -> Bool:
-    "A reader that writes nothing is notified."
-    return exists(Call, lambda p: note(p) & sighted(p) & forall(Object, lambda o: ~writes(p, o)))
+    "A reader that writes nothing, and is not taken back, is notified: a premise of it has changed."
+    return exists(Call, lambda p: note(p) & sighted(p) & ~withdrawn(p) & forall(Object, lambda o: ~writes(p, o)))
 
 
 @mtpo.reachable("mtpo.reach-read-by-undo")
