@@ -53,11 +53,11 @@ def explain(id: str, specs: Sequence[Spec], entries: Iterable[Entry] | None = No
     ledger = list(read_ledger() if entries is None else entries)
     known = {known_id: (spec, item) for spec in specs for known_id, item in _items(spec)}
     if id not in known:
-        near = [k for k in known if id.split(".")[-1] in k] or difflib.get_close_matches(id, known)
+        near = [k for k in known if id and id.split(".")[-1] in k] or difflib.get_close_matches(id, known)
         near = near or [k for k in known if k.startswith(f"{id.split('.')[0]}.")]
-        listed = ", ".join(near[:8]) + (f" and {len(near) - 8} more" if len(near) > 8 else "")
         others = "`mtpo explain --rules SPEC` lists a spec's; findings (F1, F2, ...) are in proofs/FINDINGS.md"
-        raise NoSuchClause(f"unknown id {id!r}; {f'close ones: {listed}' if near else others}")
+        close = f"close ones: {', '.join(near)}" if near else others
+        raise NoSuchClause(f"unknown id {id!r}; {close}")
     spec, item = known[id]
     shown = evidence_of(id, ledger)
     killed = _killed_by(spec, ledger)

@@ -51,7 +51,16 @@ def test_a_clause_comes_with_what_happens_without_it(ledger: list[Entry]) -> Non
     assert all(fate != "not tried" for _, _, fate in whole.mutants)
 
 
-@pytest.mark.parametrize(("id", "near"), [("gate", "mtpo.call.gate"), ("mtpo.zzz", "mtpo.one-way"), ("", "kv.")])
+@pytest.mark.parametrize(
+    ("id", "near"),
+    [
+        ("gate", "mtpo.call.gate"),
+        ("mtpo.zzz", "mtpo.one-way"),
+        ("mtpo.one-wax", "mtpo.one-way"),
+        ("", "explain --rules"),
+        ("F1", "FINDINGS.md"),
+    ],
+)
 def test_an_unknown_id_is_refused_with_close_ones(ledger: list[Entry], id: str, near: str) -> None:
     with pytest.raises(NoSuchClause, match="unknown id") as refused:
         explain(id, SPECS, ledger)
