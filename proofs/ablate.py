@@ -15,6 +15,7 @@ import attrs
 
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance, without_faults
+from mtpo.proofs.picture import reasons_of
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.language import Action, Sort, Spec, conj
@@ -105,7 +106,10 @@ class Row:
             "english": self.rule.english,
             "source": self.rule.source,
             "dropped": list(self.rule.carried_by),
-            "breaks": {id: {"steps": len(t.steps), "trace": t.lines()} for id, t in self.broken.items()},
+            "breaks": {
+                id: {"steps": len(t.steps), "trace": t.lines(), "why": why_broken(t, id)}
+                for id, t in self.broken.items()
+            },
             "states": self.states,
             "complete": self.complete,
         }
@@ -166,6 +170,14 @@ def livelock(rule: Rule) -> Row:
         steps.append(step)
     broken = {"mtpo.notes-consumed": Trace(instance, tuple(states), tuple(steps))} if endless else {}
     return Row(rule, broken, len(states), endless, time.perf_counter() - start)
+
+
+def why_broken(trace: Trace, id: str) -> list[str]:
+    """What is false at the end of a run that breaks a property, as text; or why the run has no end."""
+    if id in trace.instance.spec.properties:
+        return [line for reason in reasons_of(trace, id) for line in reason.lines()]
+    found = trace.instance.spec.role("invariant")
+    return ["and so on: nothing ends it, as is proven", *(f"{p.id}: {p.doc}" for p in found)]
 
 
 def one_case(spec: Spec, case: tuple[tuple[str, str], ...]) -> tuple[Instance, list[State]]:

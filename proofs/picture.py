@@ -17,7 +17,7 @@ import attrs
 from mtpo.proofs.verdicts import Status, Trace, Verdict, element
 from mtpo.proofs.why import Reason, why_false
 from mtpo.spec.concrete import Instance, State, Step
-from mtpo.spec.language import Action, Function, Property, Sort, Spec, Variant
+from mtpo.spec.language import Action, Function, Property, Sort, Spec, Variant, show
 from mtpo.spec.terms import Bool
 from mtpo_core.view.page import render
 from mtpo_core.view.shapes import (
@@ -100,6 +100,22 @@ def reasons_of(trace: Trace, property: str) -> list[Reason]:
     if found.role != "step":
         return why_false(found, trace.instance, trace.states[-1])
     return why_false(found, trace.instance, trace.states[-2], trace.states[-1])
+
+
+def violations_of(trace: Trace, ids: Iterable[str]) -> list[str]:
+    """Which of some properties are false at the end of a trace, and why, as text; of a variant, what the last step was
+    to make smaller."""
+    found, spec = [], trace.instance.spec
+    for id in ids:
+        lines: list[str] = []
+        role = spec.properties[id].role if id in spec.properties else ""
+        if id in spec.variants:
+            lines = [f"false: {trace.steps[-1].action} decreases ({'; '.join(map(show, spec.variants[id].sets))})"]
+        elif role in ("invariant", "lemma") or (role == "step" and trace.steps):
+            lines = [line for reason in reasons_of(trace, id) for line in reason.lines()]
+        if lines:
+            found += [f"violated: {id}", *(f"  {line}" for line in lines)]
+    return found
 
 
 def timeline_of(case: Case) -> Timeline:

@@ -29,7 +29,7 @@ def ablate_command(
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
-    from mtpo.proofs.ablate import RULES, ablate
+    from mtpo.proofs.ablate import RULES, ablate, why_broken
     from mtpo.proofs.picture import Case, write_picture
 
     if not any(only in rule.id for rule in RULES):
@@ -57,8 +57,17 @@ def ablate_command(
             shown = "" if id.startswith(f"{name}.") else f" of {name}: {trace.instance.spec.doc}"
             out.print(f"{'':<14} {id:<36} {len(trace.steps):>2} step{'' if len(trace.steps) == 1 else 's'}{shown}")
             if traces:
-                out.print("\n".join(f"{'':<18} {line}" for line in trace.lines()))
+                lines = (*trace.lines(), *why_broken(trace, id))
+                out.print("\n".join(f"{'':<18} {line}" for line in lines))
     if picture is not None:
         out.print(drawn(cases, picture))
-    out.print(f"\n{plural(len(rows), 'rule')}, {len(idle)} break{'s' if len(idle) == 1 else ''} nothing")
+    out.print(f"\n{_summary(len(rows), len(idle))}")
     raise typer.Exit(1 if idle else 0)
+
+
+def _summary(rules: int, idle: int) -> str:
+    """How many rules there are, and whether each is for something."""
+    if idle in (0, rules):
+        which = "without it" if rules == 1 else "whichever goes,"
+        return f"{plural(rules, 'rule')}: {which} {'nothing' if idle else 'something'} breaks"
+    return f"{plural(rules, 'rule')}: {idle} for nothing, nothing breaks without {'it' if idle == 1 else 'them'}"

@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -97,12 +98,19 @@ def print_json(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
 
 
+EVERY = 10.0
+"""Seconds between two lines that say how far a piece of work is, where there is no terminal."""
+
+
 @contextlib.contextmanager
 def progress(what: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """A line on standard error that says how far a long piece of work is; silent when it is no terminal. Where it was
-    is said by an interrupt, too."""
-    last, now = 0.0, what
-    shown = contextlib.nullcontext() if quiet or not sys.stderr.isatty() else err.status(what)
+    """A line on standard error that says how far a long piece of work is; where that is no terminal, another line every
+    ten seconds. Where it was is said by an interrupt, too."""
+    last, now, begun = 0.0, what, time.monotonic()
+    shown: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    if not quiet:
+        told = _now_and_then(lambda: f"{now.strip()} ({time.monotonic() - begun:.0f} s)")
+        shown = err.status(what) if sys.stderr.isatty() else told
     with shown as status:
 
         def update(text: str) -> None:
@@ -116,6 +124,25 @@ def progress(what: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
             yield update
         except KeyboardInterrupt:
             raise KeyboardInterrupt(now.strip()) from None
+
+
+@contextlib.contextmanager
+def _now_and_then(line: Callable[[], str]) -> Iterator[None]:
+    """Print a line on standard error every :data:`EVERY` seconds, whatever the work is doing."""
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(EVERY):
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                print(line(), file=sys.stderr, flush=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def plural(count: int, what: str) -> str:

@@ -46,6 +46,7 @@ def mutate_command(
     from mtpo.proofs.children import Interrupted
     from mtpo.proofs.listed import check_listed, key_of
     from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
+    from mtpo.proofs.picture import violations_of
 
     if size is not None and spec == "mtpo":
         raise usage("--size means nothing for mtpo: its instances have two agents with one call each")
@@ -72,7 +73,8 @@ def mutate_command(
         if f.survived:
             out.print(f"           (if it changes nothing, list it as {key_of(f.mutant)})")
         if traces and f.trace:
-            out.print("\n".join(f"           {line}" for line in f.trace.lines()))
+            lines = (*f.trace.lines(), *violations_of(f.trace, f.killed_by))
+            out.print("\n".join(f"           {line}" for line in lines))
 
     at_once = not json and not sys.stderr.isatty()  # a terminal shows how far it is, and the lines when that is over
     for one in specs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtpo.proofs.ablate import RULES, ablate, all_broken, one_case, without
+from mtpo.proofs.ablate import RULES, ablate, all_broken, one_case, why_broken, without
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance, small_instance
@@ -53,6 +53,11 @@ def test_a_run_is_a_shortest_run_of_the_spec_without_the_rule() -> None:
         assert trace.instance.freeze(after) == trace.states[number + 1]
     assert [p.id for p in trace.instance.violated(trace.states[-1], ("invariant",))] == ["mtpo.undo-enabled"]
     assert not any(trace.instance.violated(state, ("invariant",)) for state in trace.states[:-1])
+    first, where, facts = why_broken(trace, "mtpo.undo-enabled")
+    assert first.startswith("false: forall m: Call, o: Object. ")
+    assert where == "for m = call2, o = object1"
+    assert "top(object1) is call3" in facts
+    assert row.as_json()["breaks"]["mtpo.undo-enabled"]["why"] == [first, where, facts]
 
 
 def test_notifications_both_ways_never_end_and_one_way_they_do() -> None:
@@ -62,6 +67,10 @@ def test_notifications_both_ways_never_end_and_one_way_they_do() -> None:
     trace = row.broken["mtpo.notes-consumed"]
     values = [[trace.instance.value(state, "halved", a) for a in (0, 1)] for state in trace.states]
     assert values == [[0, 0], [1, 0], [1, 2], [3, 2], [3, 4], [5, 4], [5, 6]]
+    assert why_broken(trace, "mtpo.notes-consumed") == [
+        "and so on: nothing ends it, as is proven",
+        "two_way.endless: Somebody has still to act, or has been told of a change.",
+    ]
     assert {v.property: str(v.status) for v in prove(one_way)}["one_way.ends"] == "PROVED"
     found = explore(*small_instance(one_way, dict.fromkeys(one_way.sorts, 2)))
     assert found.complete and {str(v.status) for v in found.verdicts} == {"CHECKED"}

@@ -37,7 +37,8 @@ def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
             words = command.split()
             assert words[0] == "mtpo"
             done = subprocess.run([MTPO, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
-            assert done.stderr == "", command
+            how_far = r"(\w.* \(\d+ s\)\n)*"  # said now and then where a machine is slow
+            assert re.fullmatch(how_far, done.stderr), command
             for line in filter(None, lines.splitlines()):
                 assert line in done.stdout, f"{command}: {line}\n{done.stdout}"
             expected = 1 if re.search("^(SURVIVED|FAILED)", lines, re.MULTILINE) else 0

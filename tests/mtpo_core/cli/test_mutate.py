@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import mtpo.proofs.mutate as mutating
+from mtpo_core.cli import common
 
 Mtpo = Callable[..., Any]
 SET_ONCE = (Path(__file__).parents[2] / "spec" / "set_once.py").read_text()
@@ -49,6 +54,16 @@ def test_a_survivor_is_a_failure_and_the_code_is_1(mtpo: Mtpo, loose: Path) -> N
 def test_the_run_that_killed_a_mutant_is_shown(mtpo: Mtpo, lock_path: Path) -> None:
     said = mtpo("mutate", lock_path, "--only", "free", "--traces")
     assert said.code == 0
+    why = [
+        "           violated: lock.exclusion",
+        "             false: forall p: Process, q: Process. (holds(p) & holds(q)) -> (p = q)",
+        "             for p = process0, q = process1",
+        "             where holds(process0) is true, holds(process1) is true, process0 = process1 is false",
+        "           violated: lock.no-barging",
+        "             false: forall p: Process, q: Process. (holds'(p) & ~holds(p)) -> ~holds(q)",
+        "             for p = process1, q = process0",
+        "             where holds'(process1) is true, holds(process1) is false, holds(process0) is true",
+    ]
     assert said.out.splitlines() == [
         f"{'killed':<10} {'lock.acquire.free':<38} lock.exclusion, lock.no-barging",
         "           first state",
@@ -56,15 +71,54 @@ def test_the_run_that_killed_a_mutant_is_shown(mtpo: Mtpo, lock_path: Path) -> N
         "             holds(process0): false -> true",
         "           step 2: acquire(p=process1)",
         "             holds(process1): false -> true",
+        *why,
         f"{'killed':<10} {'lock.acquire.free~0':<38} lock.exclusion, lock.no-barging",
         "           first state",
         "           step 1: acquire(p=process0, skipped=process0)",
         "             holds(process0): false -> true",
         "           step 2: acquire(p=process1, skipped=process0)",
         "             holds(process1): false -> true",
+        *why,
         "",
         "2 mutants, 2 killed, 0 survived",
     ]
+
+
+def test_what_a_step_does_not_decrease_is_said(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("mutate", lock_path, "--only", "release.holder", "--traces")
+    assert said.out.splitlines()[3:6] == [
+        "           step 1: release(p=process1)",
+        "           violated: lock.emptied",
+        "             false: release decreases (holds(x))",
+    ]
+
+
+def test_where_there_is_no_terminal_a_line_says_now_and_then_how_far_it_is(
+    mtpo: Mtpo, lock_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while one mutant takes long."""
+    monkeypatch.setattr(common, "EVERY", 0.01)
+    monkeypatch.setattr(mutating, "processes", lambda: 0)
+    said, tried = threading.Event(), mutating.try_mutant
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        assert said.wait(60)
+        return tried(*args, **kwargs)
+
+    def tell(line: str, **kwargs: Any) -> None:
+        lines.append(line)
+        if "0 of 1 mutants, lock.acquire.free~0" in line:
+            said.set()
+
+    lines: list[str] = []
+    monkeypatch.setattr(mutating, "try_mutant", slow)
+    monkeypatch.setattr(common, "print", tell, raising=False)
+    assert mtpo("mutate", lock_path, "--only", "free~0").code == 0
+    assert said.is_set()
+    assert all(re.fullmatch(r"trying mutants of lock(: .*)? \(\d+ s\)", line) for line in lines)
+    before = len(lines)
+    assert mtpo("prove", lock_path, "--json").code == 0
+    assert len(lines) == before, "silent where the output is for a machine"
 
 
 def test_one_that_is_listed_as_equivalent_says_why(mtpo: Mtpo) -> None:
