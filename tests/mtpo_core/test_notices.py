@@ -58,6 +58,10 @@ def test_what_is_not_is_not_mentioned() -> None:
     assert '{"your_calls"' in Notice(0, (1,), (), (CallNews("0.1", "append", "stranded"),)).text()
 
 
+def test_where_all_is_as_it_was_that_is_said() -> None:
+    assert Notice(0, (1,), (), ()).text() == "<notification>{}</notification>\nAll is as you saw it; go on."
+
+
 def test_what_a_call_wrote_is_left_out_where_it_changed_as_its_premise_did() -> None:
     """As an addition to what it read: the one hunk tells both."""
     log = b"first of many\nsecond of many\n"

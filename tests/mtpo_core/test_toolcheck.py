@@ -119,6 +119,18 @@ def test_a_lie_is_caught_by_name(tool: Tool, properties: set[str], factory: Call
     assert found(tool, factory) == properties
 
 
+@pytest.mark.parametrize(
+    ("tool", "says"),
+    [
+        (writer(honest, prepare=lambda resource, args: b""), "TypeError: "),  # type: ignore[arg-type,misc]
+        (writer(lambda resource, args: 1 / 0), "ZeroDivisionError: division by zero"),  # type: ignore[arg-type,return-value]
+    ],
+)
+def test_a_tool_that_can_not_be_called_is_a_problem(tool: Tool, says: str, factory: Callable[[], FileSystem]) -> None:
+    (problem,) = check_tool(tool, factory, {})
+    assert problem.property == "tool.callable" and says in str(problem)
+
+
 def test_a_read_tool_that_writes_or_wavers(tmp_path: Path, factory: Callable[[], FileSystem]) -> None:
     tree = FileSystem(tmp_path)
     counter = iter(range(100))

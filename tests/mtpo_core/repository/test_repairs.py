@@ -84,12 +84,13 @@ def test_a_redo_whose_object_is_gone_is_stranded(world: Make) -> None:
     w.done(A, "delete_file", path="notes.md")
     assert not (w.root / "notes.md").exists()
     (notice,) = w.sync.drain(B)
-    assert [(news.tool, news.status) for news in notice.results] == [("replace", "stranded")]
+    reason = "replace: notes.md: no such file"
+    assert [(news.tool, news.status, news.result) for news in notice.results] == [("replace", "stranded", reason)]
     w.done(B, "create_file", path="notes.md", content="anew\n")
     run = w.finish()
     assert w.text("notes.md") == "anew\n"
     (stranded,) = of(run, "stranded")
-    assert stranded.body["error"] == "replace: notes.md: no such file"
+    assert stranded.body["error"] == reason
 
 
 def test_under_cancel_the_author_decides(world: Make) -> None:
