@@ -241,9 +241,13 @@ def verdict_of(
     others = len(wrong) + len(differences) - 1
     more = f"; and {others} more" if others else ""
     if wrong:
-        return f"{claim}: no ({wrong[0]}{more})"
+        altered = claim.endswith(order) and any(p.property == "log.chain" for p in report.problems)
+        names = "; the names are as the altered log has them" if altered else ""
+        return f"{claim}: no ({wrong[0]}{more}{names})"
     if differences:
-        return f"{claim}: no, the log is not the one that was certified ({differences[0]}{more})"
+        other = claim.endswith(order) and any(p.property == "log.head" for p in differences)
+        names = "; the names are those of the log as it is now" if other else ""
+        return f"{claim}: no, the log is not the one that was certified ({differences[0]}{more}{names})"
     if not report.complete:
         committed = ", ".join(report.agents[rank] for rank in report.committed) or "nobody"
         why = "; ".join(map(str, report.unfinished))

@@ -29,8 +29,7 @@ def explain_command(
 ) -> None:
     """See the module's docstring."""
     if log is not None:
-        _story(log, id or "", json)
-        raise typer.Exit(0)
+        raise typer.Exit(1 if _story(log, id or "", json) else 0)
     if rules:
         _rules(id or "", json)
         raise typer.Exit(0)
@@ -71,16 +70,19 @@ def explain_command(
         out.print(f"    {mutant:<38} {what if fate == 'caught by this' else fate}")
 
 
-def _story(path: Path, call: str, json: bool) -> None:
+def _story(path: Path, call: str, json: bool) -> int:
+    """Tell it; how much in the log is damaged."""
     from mtpo.proofs.story import story
-    from mtpo_core.cli.logs import one_line, opened
+    from mtpo_core.cli.logs import one_line, opened, tell_damaged
 
-    found = story(opened(path), call)
+    run = opened(path)
+    found = story(run, call)
     if json:
         print_json(found.as_json())
-        return
-    for line in found.lines():
-        out.print(one_line(line), markup=False)
+    else:
+        for line in found.lines():
+            out.print(one_line(line), markup=False)
+    return tell_damaged(run)
 
 
 def _rules(wanted: str, json: bool) -> None:

@@ -1,6 +1,7 @@
 """Print the log of a run: a line for each record, or with --json the records and values as JSON lines.
 
-What is damaged in the log is named on standard error, and the rest is printed; exit code 1 then.
+What is damaged in the log, or was altered, is named on standard error, and all that can be read is printed; exit code
+1 then.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def log_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.spec.records import KINDS
-    from mtpo_core.cli.logs import one_line, opened, tell_unreadable
+    from mtpo_core.cli.logs import one_line, opened, tell_damaged
     from mtpo_core.loglines import export_jsonl
 
     for name in kind or ():
@@ -41,7 +42,7 @@ def log_command(
             who = "" if r.agent is None else f"agent {r.agent}"
             line = f"{r.seq:>5}  {r.t:>9.3f} s  {who:<9} {r.call or '':<6} {r.kind:<10} {_summary(r.body)}"
             out.print(one_line(line), markup=False)
-    if tell_unreadable(run):
+    if tell_damaged(run):
         raise typer.Exit(1)
 
 

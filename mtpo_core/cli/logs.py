@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from mtpo_core.logchain import check_chain
 from mtpo_core.logfile import LogDamage, LoggedRun, read_log
 
 
@@ -23,16 +24,28 @@ def damaged(message: str) -> typer.Exit:
     return typer.Exit(1)
 
 
-def tell_unreadable(run: LoggedRun) -> int:
-    """One line on standard error for each row that is no record; how many there are."""
-    count = 0
+def tell_damaged(run: LoggedRun) -> int:
+    """One line on standard error for each row that is no record, and one for what was altered or is missing besides;
+    how many."""
+    told = dict[str, str]()
     for seq, why in run.unreadable():
-        count += 1
-        damaged(f"{run.path}: record {seq}: damaged: {why}")
+        told[f"record {seq}"] = why
     for name, why in run.faults:
-        count += 1
-        damaged(f"{run.path}: value {name[:12]}: damaged: {why}")
-    return count
+        told[f"value {name[:12]}"] = why
+    # That a run has no close, or a certificate's head is another, is no damage; what it says is for `verify` to judge.
+    altered = [p for p in check_chain(run) if p.property in ("log.chain", "log.gap", "log.value")]
+    besides = {p.where: p.what for p in altered if p.where not in told}
+    if besides:
+        (where, what), *others = besides.items()
+        more = f" (and {len(others)} more: {_listed([where for where, _ in others])})" if others else ""
+        told[where] = f"{what}{more}; `mtpo verify` judges it"
+    for where, why in told.items():
+        damaged(f"{run.path}: {where}: damaged: {why}")
+    return len(told)
+
+
+def _listed(places: list[str], most: int = 5) -> str:
+    return ", ".join(places[:most]) + (", ..." if len(places) > most else "")
 
 
 def one_line(text: str) -> str:

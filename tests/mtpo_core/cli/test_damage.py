@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import attrs
 import pytest
 
 from mtpo_core.log import LogDamage, LogError, LoggedRun, read_log
+from mtpo_core.logfile import sha
+from mtpo_core.loglines import export_jsonl, import_jsonl
 
 Mtpo = Callable[..., Any]
 
@@ -71,6 +74,62 @@ def test_what_is_damaged_is_named_and_the_rest_is_shown(
         for line in found.err.splitlines():
             assert line.startswith(f"mtpo: {copy}: ") and "damaged" in line
         assert said in found.err
+
+
+NAME = """replace(record, '"name":"A"', '"name":"Z"')"""
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        ((f"UPDATE records SET record = {NAME}",), "record 1: damaged: altered: {text} (and 1 more: record 2); {do}"),
+        (("UPDATE records SET digest = 'x' WHERE seq > 3",), "record 4: damaged: altered: {text} (and 21 more: "),
+        (("DELETE FROM records WHERE seq IN (4, 5)",), "record 6: damaged: records 4 to 5 missing before it; {do}"),
+        (("UPDATE \"values\" SET value = x'00' WHERE value = CAST('x0\n' AS BLOB)",), "does not match its digest"),
+    ],
+)
+def test_what_was_altered_is_named_and_all_that_is_there_is_shown(
+    logs: Path, tmp_path: Path, mtpo: Mtpo, statements: tuple[str, ...], said: str
+) -> None:
+    copy = edited(logs, tmp_path, *statements)
+    assert mtpo("verify", copy).code == 1
+    said = said.format(text="its text does not match the digest stored with it", do="`mtpo verify` judges it")
+    count = len(read_log(copy).rows)
+    for arguments in (("log", copy), ("view", copy, "-o", tmp_path / "page.html"), ("explain", "1.0", "--log", copy)):
+        found = mtpo(*arguments)
+        assert (found.code, found.err.count("\n")) == (1, 1), arguments
+        assert found.err.startswith(f"mtpo: {copy}: ") and said in found.err
+        if arguments[0] == "log":
+            assert len(found.out.splitlines()) == count
+
+
+def test_a_log_that_is_whole_is_shown_without_a_word(logs: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    """One that is cut short, too: a run may be under way."""
+    for statements in ((), ("DELETE FROM records WHERE seq > 20",)):
+        copy = edited(logs, tmp_path, *statements)
+        for arguments in (("log", copy), ("view", copy, "-o", tmp_path / "page.html")):
+            found = mtpo(*arguments)
+            assert (found.code, found.err) == (0, ""), arguments
+
+
+def test_names_out_of_an_altered_log_are_said_to_be_so(logs: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    certificate = tmp_path / "certificate.json"
+    assert mtpo("verify", logs / "run.mtpo", "--save", certificate).code == 0
+    copy = edited(logs, tmp_path, f"UPDATE records SET record = {NAME}")
+    last = mtpo("verify", copy).out.splitlines()[-1]
+    assert last.startswith("notified-serializable in the order Z < B: no (log.chain: record 1: altered: ")
+    assert last.endswith("; the names are as the altered log has them)")
+    lines = [line.replace('"name":"A"', '"name":"Z"') for line in export_jsonl(read_log(logs / "run.mtpo"))]
+    before = ""
+    for number, line in enumerate(lines):
+        if '"prev":' in line:  # the forger sees to the chain
+            lines[number] = re.sub('"prev":"[0-9a-f]{64}"', f'"prev":"{before}"', line) if before else line
+            before = sha(lines[number])
+    import_jsonl(lines, tmp_path / "forged.mtpo")
+    assert mtpo("verify", tmp_path / "forged.mtpo").code == 0, "by itself it is whole"
+    last = mtpo("verify", tmp_path / "forged.mtpo", "--certificate", certificate).out.splitlines()[-1]
+    assert "in the order Z < B: no, the log is not the one that was certified (log.head: " in last
+    assert last.endswith("; the names are those of the log as it is now)")
 
 
 @pytest.mark.parametrize(
