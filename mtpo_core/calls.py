@@ -110,7 +110,10 @@ class Calls:
             by = "" if writer == effect.agent else self._names[writer]
             was, now = self._journal.get(p.was), self._journal.get(p.now.digest)
             merged[p.object] = Change(p.object, was, now, by, self._over(p, own))
-        results = tuple(self._news(r, merged.keys()) for r in effect.results)
+            bound = self._performer.bound.get(p.call)
+            if bound is not None and bound.told is not None:
+                bound.told = attrs.evolve(bound.told, saw={**bound.told.saw, p.object: p.now.digest})
+        results = tuple(filter(None, (self._news(r, merged.keys()) for r in effect.results)))
         return Notice(effect.agent, effect.ids, tuple(merged.values()), results)
 
     def _over(self, premise: m.Premise, told: Set[Key]) -> str:
@@ -118,12 +121,13 @@ class Calls:
         write = self._machine.source(premise.object, self._machine.next_key(premise.call.rank)).write
         return str(write) if write is not None and write > premise.call and write not in told else ""
 
-    def _news(self, result: m.Result, beside: Set[str]) -> CallNews:
-        """What to tell of an own call, ``beside`` changes of these objects. From now on it counts as told."""
+    def _news(self, result: m.Result, beside: Set[str]) -> CallNews | None:
+        """What to tell of an own call, ``beside`` changes of these objects; None where that tells all. From now on it
+        counts as told."""
         call, bound = result.call, self._performer.bound[result.call]
         if result.status != "changed":
             return CallNews(str(call), bound.tool.name, result.status, bound.error or None)
-        told, bound.told = bound.told, Told(bound.result, bound.out)
+        told, bound.told = bound.told, Told(bound.result, bound.out, dict(self._machine.calls[call].saw))
         assert told is not None
         said = bound.result if bound.result != told.result else None
         wrote = tuple(
@@ -131,7 +135,10 @@ class Calls:
             for o, digest in sorted(bound.out.items())
             if o in beside or (digest != told.out[o] and (said is None or self._looked_at(o, call)))
         )
-        return CallNews(str(call), bound.tool.name, "changed", said, wrote)
+        if said is not None or wrote:
+            return CallNews(str(call), bound.tool.name, "changed", said, wrote)
+        read = tuple(o for o, digest in sorted(bound.told.saw.items()) if digest != told.saw[o])
+        return None if beside >= set(read) else CallNews(str(call), bound.tool.name, "changed", read=read)
 
     def _looked_at(self, object: str, call: Key) -> bool:
         """Whether the author of the call has read an object that it wrote."""

@@ -53,7 +53,8 @@ class CallNews:
 
     ``result``: what the tool says now, or why a call was stranded; None where it says what it said. ``wrote``: what
     the call makes now of objects that the agent has read, or, where the result is the same, of all in which it differs;
-    and of each that the agent is told of beside, where it may be the same.
+    and of each that the agent is told of beside, where it may be the same. ``read``: where it says and makes what it
+    did, the objects that it read otherwise; empty else.
     """
 
     call: str
@@ -61,6 +62,7 @@ class CallNews:
     status: str
     result: str | None = None
     wrote: tuple[Change, ...] = ()
+    read: tuple[str, ...] = ()
 
     def told(self, changed: Mapping[str, Mapping[str, str | int | None]]) -> dict[str, Any]:
         """How that is told beside ``changed``, the changes of premises as they are told."""
@@ -70,6 +72,8 @@ class CallNews:
         wrote = {c.object: c.told() for c in self.wrote}
         if otherwise := {object: value for object, value in wrote.items() if value != changed.get(object)}:
             told["wrote"] = otherwise
+        if self.read:
+            told["read"] = list(self.read)
         return told
 
 

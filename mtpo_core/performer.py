@@ -21,10 +21,11 @@ from mtpo_core.watch import Watch
 
 @attrs.frozen
 class Told:
-    """What the author of a call was last told that came of it: the result, and the values of what it wrote."""
+    """What the author of a call was last told that came of it: the result, and the values of what it wrote and read."""
 
     result: str
     out: Mapping[str, str]
+    saw: Mapping[str, str]
 
 
 @attrs.define
@@ -158,7 +159,7 @@ class Performer:
             self._log_failed(key, error)
             return self.machine.step(m.Failed(key))
         self._log_applied(key, saw)
-        bound.told = Told(bound.result, bound.out)
+        bound.told = Told(bound.result, bound.out, {o: sight.digest for o, sight in saw.items()})
         return self.machine.step(m.Applied(key, bound.out))
 
     async def _redo(self, key: Key, by: Key | None) -> list[m.Effect]:

@@ -1,9 +1,9 @@
 """Replayed minds: deterministic code in place of a model.
 
 A replayed mind states what it wants to be true (:meth:`ReplayedMind.plan`) in terms of what it believes, and what it
-believes comes from its messages alone: results of its calls and notifications. It has no script that knows the outcome:
-told of a change, its beliefs change, and the first thing that is now not as wanted is what it does next. That is the
-repair.
+believes comes from its messages alone: results of its calls (of a ``retract``, too, see docs/embedding.md) and
+notifications. It has no script that knows the outcome: told of a change, its beliefs change, and the first thing that
+is now not as wanted is what it does next. That is the repair.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ class Memory:
         elif asked.name == "git_commit" and status == "result":
             self.commits[call] = frozenset(self.uncommitted)
             self.uncommitted.clear()
+        elif asked.name == "retract" and status == "result":
+            self._withdrawn(call)
 
     def _wrote(self, asked: ToolCall, path: str, status: str, call: str) -> None:
         """Take in what came of an own write of a file."""
@@ -130,6 +132,13 @@ class Memory:
         else:
             self.beliefs[path] = before.replace(args["old"], args["new"])
 
+    def _withdrawn(self, call: str) -> None:
+        """An own call is not in effect any more: what it wrote must be looked at, what it committed is not."""
+        self.uncommitted |= self.commits.pop(call, frozenset())
+        for path in [p for p, own in self.mine.items() if own == call]:
+            self.beliefs.pop(path, None)
+            del self.mine[path]
+
     def _told(self, notice: Mapping[str, Any]) -> None:
         self.told += 1
         # What the agent knows of an object that it has overwritten since still stands.
@@ -143,13 +152,12 @@ class Memory:
                 self._revise(name, self.beliefs.pop(name, None), change)
         for call, result in notice.get("your_calls", {}).items():
             if result["status"] != "changed":
-                self.uncommitted |= self.commits.pop(call, frozenset())
+                self._withdrawn(call)
+                continue
             wrote = changed | result.get("wrote", {})
-            for path in [p for p, own in self.mine.items() if own == call]:
+            for path in [p for p, own in self.mine.items() if own == call and "read" not in result]:
                 belief = self.beliefs.pop(path, mine.get(path))
-                if result["status"] != "changed":
-                    del self.mine[path]
-                elif path in wrote:
+                if path in wrote:
                     self._revise(path, belief, wrote[path])
 
     def _revise(self, name: str, belief: str | None, change: Mapping[str, Any]) -> None:
