@@ -7,6 +7,7 @@ their order are those of :mod:`mtpo.engine.model`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -48,21 +49,56 @@ class Decoder:
         owners: Whole,
         wanted: Whole,
         kv: tuple[Floats, Floats],
+        threads: int = 1,
     ) -> Floats:
         """The logits (wanted, vocab) of some rows of a batch; writes the keys and values of all of them.
 
         ``x`` (rows, hidden), the embedded tokens, is overwritten. ``angles``: cosines and sines of each row, (rows,
         head_dim). ``slots``: where each one's keys and values go. ``tables``: the blocks of each sequence; ``owners``:
         whose row each one is, an index of ``tables``. A row sees its sequence up to its own of the ``positions``.
-        ``kv``: keys and values, each (layers, blocks, block_size, kv_heads, head_dim).
+        ``kv``: keys and values, each (layers, blocks, block_size, kv_heads, head_dim). ``threads`` share the work; the
+        result is the same to the last bit.
         """
         places = np.zeros((len(tables), max(len(table) for table in tables)), np.int64)
         for row, table in zip(places, tables, strict=True):
             row[: len(table)] = table
         norms = (self.norms_in, self.norms_mid, self.norm, self.epsilon)
         weights = (self.qkv, self.out, self.gate_up, self.down, self.head)
-        found: Floats = forward(x, *angles, positions, slots, places, owners, wanted, *kv, norms, weights)
-        return found
+        given = (x, *angles, positions, slots, places, owners, wanted, *kv, norms, weights)
+        (rows, hidden), ffn = x.shape, self.down[0].shape[2]
+        queried, headed = self.qkv[0].shape[1], self.out[0].shape[2]
+        logits = _room(len(wanted), self.head[0].shape[0])
+        shared = (_room(rows, queried), _room(rows, headed), _room(rows, 2 * ffn), _room(rows, ffn), logits)
+        scores = (headed // kv[0].shape[3] // kv[0].shape[4]) * (int(positions.max()) + 1)
+        wide = len(wanted)
+        own = [
+            (_room(rows, hidden), _room(rows, hidden), _room(wide, hidden), np.empty(scores, np.float32))
+            for _ in range(threads)
+        ]
+        gate = np.zeros(1, np.int64)
+
+        def part(number: int) -> None:
+            forward(number, threads, gate, *given, shared, own[number])
+
+        others = [threading.Thread(target=part, args=(number,)) for number in range(1, threads)]
+        try:
+            for other in others:
+                other.start()
+            part(0)
+        finally:
+            gate[0] = _OPEN
+            for other in others:
+                if other.ident is not None:
+                    other.join()
+        return logits
+
+
+_OPEN = 1 << 62
+"""More than ever come to the gate: whoever waits there for a thread that was not started goes on, to no end."""
+
+
+def _room(rows: int, columns: int) -> Floats:
+    return np.empty((rows, columns), np.float32)
 
 
 def decoder(config: ModelConfig, groups: Mapping[str, Groups], norms: Mapping[str, Floats]) -> Decoder | None:

@@ -155,7 +155,7 @@ class Llama:
         return self.head(self._rms(x[batch.wanted], self.norm)).float()
 
     def _decode(self, decoder: Decoder, batch: Batch, store: KVStore) -> torch.Tensor:
-        """The same without torch."""
+        """The same without torch, with as many threads as torch would use."""
         counts = torch.tensor([segment.stop - segment.start for segment in batch.segments])
         logits = decoder.logits(
             F.embedding(batch.tokens, self.embedding).numpy(),
@@ -166,6 +166,7 @@ class Llama:
             torch.arange(len(counts)).repeat_interleave(counts).numpy(),
             batch.wanted.numpy(),
             (store.keys.numpy(), store.values.numpy()),
+            torch.get_num_threads(),
         )
         return torch.from_numpy(logits)
 

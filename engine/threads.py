@@ -1,4 +1,4 @@
-"""How many threads PyTorch should use in a step, found by trying."""
+"""How many threads should compute a step, found by trying."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ _CONTEXT, _BLOCK, _TRIES = 384, 16, 7
 
 
 def choose_threads(model: Llama) -> int:
-    """Set torch to the number of threads with which two decodes are fastest now; returns it.
+    """Set torch, and with it the model's decoder, to the number of threads with which two decodes are fastest now.
 
-    More is not always better: the products of a small model are short, and on a machine that is busy with something
-    else the threads wait for each other. One is enough where batches are not computed by torch.
+    Returns it. More is not always better: the products of a small model are short, and on a machine that is busy with
+    something else the threads wait for each other.
     """
     if model.device != "cpu":
         return torch.get_num_threads()
-    if model.decoder is not None:
-        torch.set_num_threads(1)
-        return 1
     blocks = _CONTEXT // _BLOCK
     store = KVStore(model.config, 2 * blocks, _BLOCK, model.dtype, model.device)
     tables = [torch.arange(i * blocks, (i + 1) * blocks) for i in range(2)]

@@ -4,8 +4,10 @@ A decode step reads every weight once and uses it for a few rows only, so its ti
 as the file has them, in 8 bits and not in 32, they are read in a quarter of the time; each weight is turned into fp32
 in a register, so the products are those of the fp32 matrix, up to the order of the sums. With more rows the time is
 that of the products: weights are turned into fp32 a panel at a time, and products are summed in tiles that fill the
-registers; attention takes the heads that share keys together, in the same tiles. One thread: two would halve the time
-on a quiet machine, and wait for each other on a busy one.
+registers; attention takes the heads that share keys together, in the same tiles.
+
+Several threads share a pass: each makes some of the columns of every product and attends for some of the rows, and
+they meet where one needs what the others made. Which of them makes a number changes nothing of it.
 
 All that is compiled is in this file: numba keeps machine code until the file of the function changes.
 """
@@ -31,21 +33,27 @@ LANES: Final = 8
 """Floats in a vector: one register of AVX2; machines with wider ones or narrower ones are served too."""
 
 
+def _written(write: Callable[..., object], *known: int) -> Callable[..., Any]:
+    """What numba wants of an intrinsic without a result; ``write`` gets a builder, what is known, and the values."""
+
+    def generate(lowering: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        write(builder, *known, *values)
+        return lowering.get_dummy_value()
+
+    return generate
+
+
 def multiply(count: int) -> Any:
     """For compiled code: the products of ``count`` rows of x with the rows of a grouped matrix.
 
-    ``f(integers, scales, offsets, x, y, rows, groups)``: addresses, then whole numbers. For row r of the ``rows`` of
-    the matrix and t below ``count``, ``y[t, r]`` becomes the product of row r and ``x[t]``. A row of the matrix, and of
-    x, has ``groups`` * 32 elements.
+    ``f(integers, scales, offsets, x, y, rows, groups, stride)``: addresses, then whole numbers. For row r of the
+    ``rows`` of the matrix and t below ``count``, ``y[t * stride + r]`` becomes the product of row r and ``x[t]``. A row
+    of the matrix, and of x, has ``groups`` * 32 elements.
     """
 
     @intrinsic
-    def product(context, integers, scales, offsets, x, y, rows, groups):  # type: ignore[no-untyped-def]
-        def generate(lowering, builder, signature, values):  # type: ignore[no-untyped-def]
-            _products(builder, count, *values)
-            return lowering.get_dummy_value()
-
-        return types.void(integers, scales, offsets, x, y, rows, groups), generate
+    def product(context, integers, scales, offsets, x, y, rows, groups, stride):  # type: ignore[no-untyped-def]
+        return types.void(integers, scales, offsets, x, y, rows, groups, stride), _written(_products, count)
 
     return product
 
@@ -60,11 +68,7 @@ def tile(count: int) -> Any:
 
     @intrinsic
     def product(context, panel, x, y, length, apart, width, stride):  # type: ignore[no-untyped-def]
-        def generate(lowering, builder, signature, values):  # type: ignore[no-untyped-def]
-            _tile(builder, count, *values)
-            return lowering.get_dummy_value()
-
-        return types.void(panel, x, y, length, apart, width, stride), generate
+        return types.void(panel, x, y, length, apart, width, stride), _written(_tile, count)
 
     return product
 
@@ -79,11 +83,7 @@ def blend(count: int) -> Any:
 
     @intrinsic
     def sums(context, factors, rows, y, length, apart, stride, width):  # type: ignore[no-untyped-def]
-        def generate(lowering, builder, signature, values):  # type: ignore[no-untyped-def]
-            _blend(builder, count, *values)
-            return lowering.get_dummy_value()
-
-        return types.void(factors, rows, y, length, apart, stride, width), generate
+        return types.void(factors, rows, y, length, apart, stride, width), _written(_blend, count)
 
     return sums
 
@@ -91,12 +91,25 @@ def blend(count: int) -> Any:
 @intrinsic
 def _plain(context, integers, scales, offsets, plain, groups):  # type: ignore[no-untyped-def]
     """For compiled code: some groups of weights in fp32. ``f(integers, scales, offsets, plain, groups)``."""
+    return types.void(integers, scales, offsets, plain, groups), _written(_spread)
 
-    def generate(lowering, builder, signature, values):  # type: ignore[no-untyped-def]
-        _spread(builder, *values)
-        return lowering.get_dummy_value()
 
-    return types.void(integers, scales, offsets, plain, groups), generate
+@intrinsic
+def _arrive(context, place):  # type: ignore[no-untyped-def]
+    """For compiled code: adds one to the whole number at an address, before anything that comes after."""
+    return types.void(place), _written(lambda b, at: b.atomic_rmw("add", _place(b, at), _I64(1), "acq_rel"))
+
+
+@intrinsic
+def _arrived(context, place):  # type: ignore[no-untyped-def]
+    """For compiled code: the whole number at an address, and with it all that was written before it was."""
+    return types.int64(place), lambda lowering, b, signature, values: b.load_atomic(_place(b, *values), "acquire", 8)
+
+
+@intrinsic
+def _pause(context):  # type: ignore[no-untyped-def]
+    """For compiled code: lets others have the processor."""
+    return types.void(), _written(_yield)
 
 
 _ANY_ORDER: Final = ("contract", "reassoc", "nsz")
@@ -168,6 +181,14 @@ def _blend(
             b.store(b.load(total), place(t, part), align=4)
 
 
+def _place(b: ir.IRBuilder, address: Any) -> Any:
+    return b.inttoptr(address, _I64.as_pointer())
+
+
+def _yield(b: ir.IRBuilder) -> None:
+    b.call(cgutils.get_or_insert_function(b.module, ir.FunctionType(_I32, []), "sched_yield"), [])
+
+
 def _everywhere(b: ir.IRBuilder, place: Any) -> Any:
     """A vector that is in each lane what is at a place."""
     one = b.insert_element(ir.Constant(_VECTOR, ir.Undefined), b.load(place), _I32(0))
@@ -221,6 +242,7 @@ def _products(
     y: Any,
     rows: Any,
     groups: Any,
+    stride: Any,
 ) -> None:
     """Writes the loops over rows and groups, with vectors of partial sums for each row of x.
 
@@ -244,7 +266,7 @@ def _products(
                     b.store(_plus(b, b.load(each[number % chains]), term), each[number % chains])
         for t, each in enumerate(totals):
             lanes = functools.reduce(functools.partial(_plus, b), (b.load(total) for total in each))
-            b.store(_sum(b, lanes), b.gep(y, [b.add(b.mul(rows, _I64(t)), row.index)]))
+            b.store(_sum(b, lanes), b.gep(y, [b.add(b.mul(stride, _I64(t)), row.index)]))
 
 
 _one, _two, _three, _four, _eight = (multiply(count) for count in (1, 2, 3, 4, 8))
@@ -263,6 +285,9 @@ _MANY: Final = 9
 
 _LENGTH, _CHUNK = 768, 65536
 """Elements of a row that are taken at a time, so that a panel stays in the first cache; and of x, in the second."""
+
+_SPINS: Final = 5_000
+"""Looks at the gate, a few microseconds of them, after which who waits lets others have the processor between them."""
 
 
 def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -313,8 +338,8 @@ def _blends(factors: int, rows: int, y: int, count: int, length: int, apart: int
 
 @_compiled(fastmath=set(_ANY_ORDER))
 def _many(integers: Any, scales: Floats, offsets: Floats, x: Floats, y: Floats) -> None:
-    """y = x @ weights.T for a matrix of whole panels."""
-    rows, matrix, width = x.shape[0], scales.shape[0], x.shape[1]
+    """y = x @ weights.T for a matrix of whole panels, with weights that become fp32 a panel at a time."""
+    rows, matrix, width, stride = x.shape[0], scales.shape[0], x.shape[1], y.strides[0] // 4
     parts = (width + _LENGTH - 1) // _LENGTH
     longest = (scales.shape[1] + parts - 1) // parts
     plain = np.empty((_PANEL, longest * GROUP), np.float32)
@@ -330,34 +355,43 @@ def _many(integers: Any, scales: Floats, offsets: Floats, x: Floats, y: Floats) 
                     d, m = scales[r + p, group:].ctypes.data, offsets[r + p, group:].ctypes.data
                     _plain(integers[r + p, at:].ctypes.data, d, m, plain.ctypes.data + 4 * p * length, groups)
                 y_at = y[first:, r:].ctypes.data
-                _tiles(plain.ctypes.data, x[first:, at:].ctypes.data, y_at, last - first, length, length, width, matrix)
+                _tiles(plain.ctypes.data, x[first:, at:].ctypes.data, y_at, last - first, length, length, width, stride)
 
 
 @_compiled()
-def _product(integers: Any, scales: Floats, offsets: Floats, x: Floats, y: Floats) -> None:
-    """y = x @ weights.T."""
-    rows, matrix, groups = x.shape[0], scales.shape[0], scales.shape[1]
-    if rows >= _MANY and matrix % _PANEL == 0:
-        _many(integers, scales, offsets, x, y)
+def _product(matrix: Any, x: Floats, y: Floats, begin: int, end: int) -> None:
+    """These columns of y = x @ weights.T; those of whole panels, where the matrix has whole ones."""
+    if begin == end:
         return
+    integers, scales, offsets = matrix[0][begin:end], matrix[1][begin:end], matrix[2][begin:end]
+    if len(x) >= _MANY and len(matrix[0]) % _PANEL == 0:
+        _many(integers, scales, offsets, x, y[:, begin:end])
+    else:
+        _few(integers, scales, offsets, x, y[:, begin:end])
+
+
+@_compiled()
+def _few(integers: Any, scales: Floats, offsets: Floats, x: Floats, y: Floats) -> None:
+    """y = x @ weights.T, with weights that become fp32 in registers."""
+    rows, columns, groups, stride = x.shape[0], scales.shape[0], scales.shape[1], y.strides[0] // 4
     q, d, m = integers.ctypes.data, scales.ctypes.data, offsets.ctypes.data
     t = 0
     while t < rows:
         a, o, left = x[t:].ctypes.data, y[t:].ctypes.data, rows - t
         if left >= 8:
-            _eight(q, d, m, a, o, matrix, groups)
+            _eight(q, d, m, a, o, columns, groups, stride)
             t += 8
         elif left >= 4:
-            _four(q, d, m, a, o, matrix, groups)
+            _four(q, d, m, a, o, columns, groups, stride)
             t += 4
         elif left == 3:
-            _three(q, d, m, a, o, matrix, groups)
+            _three(q, d, m, a, o, columns, groups, stride)
             t += 3
         elif left == 2:
-            _two(q, d, m, a, o, matrix, groups)
+            _two(q, d, m, a, o, columns, groups, stride)
             t += 2
         else:
-            _one(q, d, m, a, o, matrix, groups)
+            _one(q, d, m, a, o, columns, groups, stride)
             t += 1
 
 
@@ -450,8 +484,32 @@ def _attended(
                     out[q, j] += scores[q, begin + p] * block[p, head, j]
 
 
+@_compiled()
+def _meet(gate: Whole, parts: int, times: int) -> None:
+    """Wait until all the parts have come here; ``times`` says for the how-manieth time they meet."""
+    if parts == 1:
+        return
+    place, waited = gate.ctypes.data, 0
+    _arrive(place)
+    while _arrived(place) < parts * times:
+        waited += 1
+        if waited > _SPINS:
+            _pause()
+
+
+@_compiled()
+def _share(columns: int, part: int, parts: int) -> tuple[int, int]:
+    """The columns of a part: the first, and the one after the last; whole panels."""
+    panels = columns // _PANEL
+    begin, end = (panels * part // parts * _PANEL, panels * (part + 1) // parts * _PANEL)
+    return begin, (columns if part + 1 == parts else end)
+
+
 @_compiled(fastmath=set(_ANY_ORDER))
 def forward(
+    part: int,
+    parts: int,
+    gate: Whole,
     x: Floats,
     cos: Floats,
     sin: Floats,
@@ -464,53 +522,70 @@ def forward(
     values: Floats,
     norms: Any,
     weights: Any,
-) -> Floats:
-    """The logits (wanted, vocab) of x, embedded tokens; see :meth:`mtpo.engine.decoder.Decoder.logits`.
+    shared: Any,
+    own: Any,
+) -> None:
+    """The part of a thread in a pass over x, embedded tokens; see :meth:`mtpo.engine.decoder.Decoder.logits`.
 
-    ``norms``: those before attention and before the FFN (layers, hidden), the last (hidden), epsilon. ``weights``: QKV,
-    output, gate above up, down, each layer by layer, and the head, as integers, scales and offsets.
+    All ``parts`` must run at once, with a ``gate`` that was 0. ``norms``: those before attention and before the FFN
+    (layers, hidden), the last (hidden), epsilon. ``weights``: QKV, output, gate above up, down, each layer by layer,
+    and the head, as integers, scales and offsets. ``shared``: room for queries, keys and values of each row, for what
+    the heads attend to, for gate and up, for the activations, and for the logits, which are what is wanted. ``own``:
+    room for normed rows, products, normed wanted rows and scores, of this part alone.
     """
     norms_in, norms_mid, norm, epsilon = norms
     qkv, out, gate_up, down, head = weights
+    mixed, attended, gates, active, logits = shared
+    normed, projected, last, scores = own
     rows, hidden = x.shape
     layers, _, length, kv_heads, size = keys.shape
     heads, ffn = out[0].shape[2] // size, down[0].shape[2]
     sharing = heads // kv_heads
-    normed, projected = np.empty((rows, hidden), np.float32), np.empty((rows, hidden), np.float32)
-    mixed = np.empty((rows, (heads + 2 * kv_heads) * size), np.float32)
-    attended = np.empty((rows, heads * size), np.float32)
-    gates, active = np.empty((rows, 2 * ffn), np.float32), np.empty((rows, ffn), np.float32)
-    scores = np.empty(sharing * (positions.max() + 1), np.float32)
+    begin, end = _share(hidden, part, parts)
+    first, after = _share(ffn, part, parts)
+    queried, asked = _share((heads + 2 * kv_heads) * size, part, parts)
+    met = 0
     for i in range(layers):
         _normed(x, norms_in[i], epsilon, normed)
-        _product(qkv[0][i], qkv[1][i], qkv[2][i], normed, mixed)
-        for t in range(rows):
+        _product((qkv[0][i], qkv[1][i], qkv[2][i]), normed, mixed, queried, asked)
+        _meet(gate, parts, met + 1)
+        for t in range(part, rows, parts):
             _rotated(mixed[t], heads + kv_heads, size, cos[t], sin[t])
             block, offset = slots[t] // length, slots[t] % length
             for h in range(kv_heads):
                 key, value = (heads + h) * size, (heads + kv_heads + h) * size
                 keys[i, block, offset, h] = mixed[t, key : key + size]
                 values[i, block, offset, h] = mixed[t, value : value + size]
-        for t in range(rows):
+        _meet(gate, parts, met + 2)
+        for each in range(part, rows * kv_heads, parts):
+            t, h = each // kv_heads, each % kv_heads
             context = positions[t] + 1
             places = scores[: sharing * context].reshape(sharing, context)
-            for h in range(kv_heads):
-                begin, end = h * sharing * size, (h + 1) * sharing * size
-                queries = mixed[t, begin:end].reshape(sharing, size)
-                into = attended[t, begin:end].reshape(sharing, size)
-                _attended(queries, keys[i], values[i], tables[owners[t]], h, places, into)
-        _product(out[0][i], out[1][i], out[2][i], attended, projected)
-        x += projected
-        _normed(x, norms_mid[i], epsilon, normed)
-        _product(gate_up[0][i], gate_up[1][i], gate_up[2][i], normed, gates)
+            at, to = h * sharing * size, (h + 1) * sharing * size
+            queries = mixed[t, at:to].reshape(sharing, size)
+            into = attended[t, at:to].reshape(sharing, size)
+            _attended(queries, keys[i], values[i], tables[owners[t]], h, places, into)
+        _meet(gate, parts, met + 3)
+        _product((out[0][i], out[1][i], out[2][i]), attended, projected, begin, end)
         for t in range(rows):
-            for j in range(ffn):
-                gate = gates[t, j]
-                active[t, j] = gate / (np.float32(1) + _exp(-gate)) * gates[t, ffn + j]
-        _product(down[0][i], down[1][i], down[2][i], active, projected)
-        x += projected
-    last = np.empty((len(wanted), hidden), np.float32)
-    logits = np.empty((len(wanted), head[0].shape[0]), np.float32)
+            for j in range(begin, end):
+                x[t, j] += projected[t, j]
+        _meet(gate, parts, met + 4)
+        _normed(x, norms_mid[i], epsilon, normed)
+        wide = (gate_up[0][i], gate_up[1][i], gate_up[2][i])
+        _product(wide, normed, gates, first, after)
+        _product(wide, normed, gates, ffn + first, ffn + after)
+        for t in range(rows):
+            for j in range(first, after):
+                gate_of = gates[t, j]
+                active[t, j] = gate_of / (np.float32(1) + _exp(-gate_of)) * gates[t, ffn + j]
+        _meet(gate, parts, met + 5)
+        _product((down[0][i], down[1][i], down[2][i]), active, projected, begin, end)
+        for t in range(rows):
+            for j in range(begin, end):
+                x[t, j] += projected[t, j]
+        _meet(gate, parts, met + 6)
+        met += 6
     _normed(x[wanted], norm, epsilon, last)
-    _product(head[0], head[1], head[2], last, logits)
-    return logits
+    begin, end = _share(logits.shape[1], part, parts)
+    _product(head, last, logits, begin, end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import attrs
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ gguf = pytest.importorskip("gguf", reason="needs the extra `engine`")
 from mtpo.engine.config import ModelConfig  # noqa: E402
 from mtpo.engine.engine import Engine  # noqa: E402
 from mtpo.engine.groups import GROUP, Groups, read_groups  # noqa: E402
-from mtpo.engine.kernels.decode import _exp, _product  # noqa: E402
+from mtpo.engine.kernels.decode import _exp, _product, _share  # noqa: E402
 from mtpo.engine.model import Batch, KVStore, Llama, Segment  # noqa: E402
 from mtpo.engine.weights import ModelFiles  # noqa: E402
 from tests.engine.conftest import TINY, random_files  # noqa: E402
@@ -75,7 +77,11 @@ def test_products_are_those_of_the_fp32_matrix(rows, matrix, groups, seed):
     scales, offsets = (source.normal(size=(matrix, groups)).astype(np.float32) for _ in range(2))
     x = source.normal(size=(rows, groups * GROUP)).astype(np.float32)
     found = np.full((rows, matrix), np.nan, np.float32)
-    _product(integers, scales, offsets, x, found)
+    begin, end = _share(matrix, 1, 3)
+    _product((integers, scales, offsets), x, found, begin, end)
+    assert np.isnan(found[:, :begin]).all() and np.isnan(found[:, end:]).all()
+    _product((integers, scales, offsets), x, found, 0, begin)
+    _product((integers, scales, offsets), x, found, end, matrix)
     expected = x.astype(np.float64) @ Groups(integers, scales, offsets).plain().astype(np.float64).T
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max() + 1e-3)
 
@@ -128,6 +134,65 @@ def test_logits_and_what_is_kept_equal_those_of_torch(models, shape, parts, leng
     torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-3)
     torch.testing.assert_close(store.keys, kept.keys, rtol=2e-3, atol=2e-3)
     torch.testing.assert_close(store.values, kept.values, rtol=2e-3, atol=2e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, len(SHAPES) - 1),
+    st.lists(st.tuples(st.integers(0, 90), st.sampled_from([1, 1, 2, 9, 20])), min_size=1, max_size=5),
+    st.integers(2, 5),
+    st.integers(0, 99),
+)
+def test_threads_change_nothing_of_a_result(models, shape, parts, threads, seed):
+    """To the last bit, also where a thread has nothing to do because there are more of them than panels or rows."""
+    model, found = models[shape], []
+    real = type(model.decoder).logits
+    for count in (1, threads):
+        batch, store = batch_of(parts, 4, model.config, seed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(model.decoder), "logits", lambda self, *given, n=count: real(self, *given[:-1], n))
+            found.append((model.forward(batch, store), store.keys, store.values))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_as_many_threads_as_torch_has(models, monkeypatch):
+    model, seen = models[0], []
+    real = type(model.decoder).logits
+    monkeypatch.setattr(
+        type(model.decoder), "logits", lambda self, *given: seen.append(given[-1]) or real(self, *given)
+    )
+    before = torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            model.forward(*batch_of([(4, 1)], 4, model.config, 0))
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 2]
+
+
+def test_a_thread_that_can_not_be_started_is_an_error_and_nobody_waits_for_it(models, monkeypatch):
+    model, started, ended = models[0], [], []
+    batch, store = batch_of([(4, 3)], 4, model.config, 0)
+    real = type(model.decoder).logits
+    monkeypatch.setattr(type(model.decoder), "logits", lambda self, *given: real(self, *given[:-1], 3))
+
+    class Second(threading.Thread):
+        def start(self) -> None:
+            if started:
+                raise RuntimeError("can't start new thread")
+            started.append(self)
+            super().start()
+
+        def join(self, timeout: float | None = None) -> None:
+            super().join(timeout)
+            ended.append(self)
+
+    monkeypatch.setattr(threading, "Thread", Second)
+    with pytest.raises(RuntimeError, match="can't start"):
+        model.forward(batch, store)
+    assert started == ended and not started[0].is_alive()
 
 
 @pytest.mark.parametrize("wanted", [[], [3, 0, 4, 1, 2], [4, 4]])
