@@ -1,7 +1,7 @@
 """What changed in a text, in the hunks of a unified diff without context, and such hunks put to a text.
 
-A text counts as its parts between newlines, the last of which is empty when it ends with one: so every text is told
-exactly, and nothing has to be said of a newline that is missing at its end.
+Nothing is said of the end of texts that both end with a newline, or both do not. Where one does, the line :data:`OPEN`
+stands after the last line of the other, as in any unified diff.
 """
 
 from __future__ import annotations
@@ -14,6 +14,12 @@ MOST_COMPARED = 200_000
 """Where more comparisons of lines than this would be needed all lines between the first and the last that differ are
 replaced."""
 
+OPEN = r"\ No newline at end of file"
+"""What stands after the last line of a text that has none."""
+
+_NEWLINE = re.compile(rf"\n(?!{re.escape(OPEN)}(?:\n|\Z))")
+"""Between two lines of hunks, where what is said of the end of a line is part of it."""
+
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
@@ -23,7 +29,8 @@ class PatchError(ValueError):
 
 def difference(was: str, now: str) -> str:
     """The hunks that make ``now`` of ``was``; empty when they are the same."""
-    old, new = was.split("\n"), now.split("\n")
+    both_open = _is_open(was) and _is_open(now)
+    old, new = (text.split("\n") if both_open else _lines(text) for text in (was, now))
     lines = list[str]()
     for first, last, start, end in _replaced(old, new):
         lines.append(f"@@ -{_span(first, last)} +{_span(start, end)} @@")
@@ -34,8 +41,9 @@ def difference(was: str, now: str) -> str:
 
 def patched(text: str, hunks: str) -> str:
     """The text that :func:`difference` described. Raises :class:`PatchError` where the text is not the one it was."""
-    lines, found, at = text.split("\n"), list[str](), 0
-    rest = hunks.split("\n") if hunks else []
+    rest = _NEWLINE.split(hunks) if hunks else []
+    both_open = _is_open(text) and not any("\n" in line for line in rest)
+    lines, found, at = text.split("\n") if both_open else _lines(text), list[str](), 0
     while rest:
         head = _HUNK.fullmatch(rest[0])
         if head is None:
@@ -50,7 +58,24 @@ def patched(text: str, hunks: str) -> str:
             raise PatchError(f"the hunk at line {head[1]} is cut short")
         found += lines[at:begin] + [line[1:] for line in added]
         at = begin + out
-    return "\n".join(found + lines[at:])
+    found += lines[at:]
+    if both_open:
+        return "\n".join(found)
+    if any("\n" in line for line in found[:-1]):
+        raise PatchError("the text does not end where the hunks say that it does")
+    return "".join(f"{line}\n" for line in found).removesuffix(f"\n{OPEN}\n")
+
+
+def _is_open(text: str) -> bool:
+    """Whether the last line of a text has no newline."""
+    return bool(text) and not text.endswith("\n")
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text. The last one, if it has no newline, is like no other: with the line that says so."""
+    lines = text.split("\n")
+    last = lines.pop()
+    return [*lines, f"{last}\n{OPEN}"] if last else lines
 
 
 def _span(first: int, last: int) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,7 +24,6 @@ def test_what_is_told_makes_the_one_of_the_other(was: str, now: str) -> None:
 
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abc")))
 def test_of_whole_lines_it_is_a_unified_diff_without_context(was: list[str], now: list[str]) -> None:
-    # The same newline ends both; without one, an empty text would have no line here, and one there.
     lines = list(difflib.unified_diff(was, now, n=0, lineterm=""))[2:]
     hunks = difference("".join(f"{line}\n" for line in was), "".join(f"{line}\n" for line in now))
     told = [line for line in hunks.split("\n") if hunks]
@@ -37,12 +39,41 @@ def test_of_whole_lines_it_is_a_unified_diff_without_context(was: list[str], now
         ("a\nb\nc\n", "a\nB\nc\n", "@@ -2 +2 @@\n-b\n+B"),
         ("a\n", "a\nb\n", "@@ -1,0 +2 @@\n+b"),
         ("a\nb\nc", "c", "@@ -1,2 +0,0 @@\n-a\n-b"),
-        ("", "a", "@@ -1 +1 @@\n-\n+a"),
+        ("", "a\n", "@@ -0,0 +1 @@\n+a"),
+        ("a\nb", "a\nb\nc", "@@ -2,0 +3 @@\n+c"),
+        ("a\nb", "a\nc", "@@ -2 +2 @@\n-b\n+c"),
         ("same", "same", ""),
     ],
 )
 def test_how_it_is_told(was: str, now: str, hunks: str) -> None:
     assert difference(was, now) == hunks
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "hunks"),
+    [
+        ("a\nb\n", "a\nb", "@@ -2 +2 @@\n-b\n+b\n{open}"),
+        ("a\nb", "a\nb\n", "@@ -2 +2 @@\n-b\n{open}\n+b"),
+        ("a\nb\n", "a\nb\n\n", "@@ -2,0 +3 @@\n+"),
+        ("a\nb", "A\nb\nc\n", "@@ -1,2 +1,3 @@\n-a\n-b\n{open}\n+A\n+b\n+c"),
+        ("", "a", "@@ -0,0 +1 @@\n+a\n{open}"),
+        ("a", "", "@@ -1 +0,0 @@\n-a\n{open}"),
+        ("\n", "a", "@@ -1 +1 @@\n-\n+a\n{open}"),
+    ],
+)
+def test_a_newline_at_the_end_that_is_gone_or_new_is_told_as_in_any_diff(was: str, now: str, hunks: str) -> None:
+    hunks = hunks.format(open=r"\ No newline at end of file")
+    assert difference(was, now) == hunks
+    assert patched(was, hunks) == now
+
+
+@pytest.mark.parametrize(("was", "now"), [("a\nb\n", "a\nb"), ("a\nb", "a\nb\nc\n"), ("", "a"), ("x\ny", "x\n")])
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git")
+def test_git_takes_it_too(tmp_path: Path, was: str, now: str) -> None:
+    (tmp_path / "f").write_text(was)
+    (tmp_path / "p").write_text(f"--- a/f\n+++ b/f\n{difference(was, now)}\n")
+    subprocess.run(["git", "apply", "--unidiff-zero", "p"], cwd=tmp_path, check=True)
+    assert (tmp_path / "f").read_text() == now
 
 
 def test_texts_that_have_too_many_lines_to_compare_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +93,9 @@ def test_texts_that_have_too_many_lines_to_compare_are_replaced(monkeypatch: pyt
         ("@@ -2 +2 @@\n-b", "the hunk at line 2 is cut short"),
         ("@@ -2 +2 @@\n-b\n-c", "the hunk at line 2 is cut short"),
         ("@@ -2 +2 @@\n-b\n+B\n@@ -1 +1 @@\n-a\n+A", "the text has something else at line 1"),
+        ("@@ -3 +3 @@\n-c\n+c\n\\ No newline at end of file", "the text has something else at line 3"),
+        ("@@ -1,0 +1 @@\n+x\n\\ No newline at end of file", "the text does not end where the hunks say that it does"),
+        ("@@ -3 +3 @@\n-c\n+c\n\\ No newline", "not the head of a hunk: .*"),
     ],
 )
 def test_hunks_that_are_not_for_this_text_are_refused(hunks: str, why: str) -> None:
