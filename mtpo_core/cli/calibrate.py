@@ -18,7 +18,8 @@ apart. Takes some minutes; --quick one or two.
     mtpo calibrate --out here.json
     mtpo simulate --trace poisson:rate=0.5,n=100,prompt=300,output=50 --steptime here.json
 
-Exit code 3 when the steps never held still: the figures are shown and written, and are worth little.
+Exit code 3 when the steps never held still: the figures are shown and written, and are worth little. Where nothing can
+be fitted to what was measured, the points are kept in a file beside that of --out, which is named.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ def calibrate_command(
     if not (json or sys.stderr.isatty()):
         err.print(f"measuring steps: {'a minute or two' if quick else 'some minutes; --quick is shorter'}")
     with progress("measuring steps", json) as tell:
-        measured, found, choice = _measure(loaded, name, quick, rounds, terms, tell)
+        found = _measure(loaded, quick, rounds, tell)
+        tell("fitting")
+        measured, choice = _fitted(loaded, name, found, terms, output)
     data = measured.as_json() | {"rounds": found.rounds, "noise": found.noise}
     data |= {"disturbed": found.disturbed, "load": before, "held_out": _held_out(choice)}
     # Before anything else may go wrong, or be interrupted.
@@ -143,28 +146,43 @@ def _machine(device: str) -> str:
     return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _measure(
-    model: Any, name: str, quick: bool, rounds: int, terms: int | None, tell: Callable[[str], None]
-) -> tuple[Measured, Measurement, Choice]:
+def _measure(model: Any, quick: bool, rounds: int, tell: Callable[[str], None]) -> Measurement:
     from mtpo.engine.calibration import FULL, QUICK, measure
+
+    return measure(model, QUICK if quick else FULL, rounds, rounds + 2, tell)
+
+
+def _fitted(
+    model: Any, name: str, found: Measurement, terms: int | None, output: Path | None
+) -> tuple[Measured, Choice]:
+    """The model that fits the points best. Where none does, the points are kept: measuring took minutes."""
+    from mtpo.schedulers.simulator.fit import FitError
     from mtpo.schedulers.simulator.measured import Measured
     from mtpo.schedulers.simulator.regimes import choose
 
-    found = measure(model, QUICK if quick else FULL, rounds, rounds + 2, tell)
-    tell("fitting")
-    choice = choose(found.points, _terms(terms))
-    fitted = choice.fit
-    measured = Measured(
-        f"{name} on {model.device}",
-        _machine(model.device),
-        name,
-        model.device,
-        fitted.step,
-        KV,
-        fitted.errors,
-        found.points,
-    )
-    return measured, found, choice
+    about = f"{name} on {model.device}", _machine(model.device), name, model.device
+    try:
+        choice = choose(found.points, _terms(terms))
+    except FitError as error:
+        kept = _keep(output, dict(zip(("name", "machine", "model", "device"), about, strict=True)), found)
+        raise usage(f"{error}; {kept}") from None
+    return Measured(*about, choice.fit.step, KV, choice.fit.errors, found.points), choice
+
+
+def _keep(output: Path | None, about: dict[str, str], found: Measurement) -> str:
+    """Write what was measured beside where the step times were to go, over nothing; what to say of it."""
+    import attrs
+
+    place = (output or Path("calibrate")).with_suffix("")
+    names = (place.with_name(f"{place.name}.points{f'-{n}' if n else ''}.json") for n in range(1000))
+    path = next(name for name in names if not name.exists())
+    points = [attrs.asdict(one) for one in found.points]
+    data = {"mtpo": "steptime-points", **about, "rounds": found.rounds, "noise": found.noise, "points": points}
+    try:
+        _write(path, data)
+    except OSError as error:
+        return f"the measured points can't be kept in {path}: {error.strerror}"
+    return f"the measured points are kept in {path}"
 
 
 def _unsteady(found: Measurement) -> bool:

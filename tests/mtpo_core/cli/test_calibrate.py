@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from mtpo.schedulers.simulator.fit import Point
+
 pytest.importorskip("mtpo.engine")  # before torch: it sets how threads wait
 torch = pytest.importorskip("torch", reason="needs the extra `engine`")
 save_file = pytest.importorskip("safetensors.torch").save_file
+calibration = pytest.importorskip("mtpo.engine.calibration")
 
 Mtpo = Callable[..., Any]
 
@@ -80,6 +83,31 @@ def test_what_is_measured_is_written_shown_and_simulated(mtpo: Mtpo, folder: Pat
     options = ("--trace", "poisson:rate=1,n=20,prompt=100,output=5", "--kv", 4096)
     said = mtpo("simulate", *options, "--steptime", path, "--json")
     assert (said.code, said.json["hardware"]["step"]) == (0, data["step"])
+
+
+def test_what_can_not_be_fitted_is_kept(
+    mtpo: Mtpo, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of one kind only. What was kept before is not written over; without --out it is where the command runs."""
+    only = (calibration.Scene(1, 16, 16, 1),)
+    monkeypatch.setattr(calibration, "QUICK", only)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "here.json"
+    options = ("--model", folder, "--quick", "--rounds", 1, "--threads", 1)
+    for output, kept in (
+        (("--out", path), tmp_path / "here.points.json"),
+        (("--out", path), tmp_path / "here.points-1.json"),
+        ((), Path("calibrate.points.json")),
+    ):
+        said = mtpo("calibrate", *options, *output)
+        assert (said.code, said.out) == (2, "")
+        last = said.err.splitlines()[-1]
+        assert "do not tell a, b and c apart" in last and last.endswith(f"; the measured points are kept in {kept}")
+        data = json.loads(kept.read_text())
+        assert (data["model"], data["rounds"] >= 1, path.exists()) == ("tiny, float32", True, False)
+        assert [Point(**one) for one in data["points"]] and all(one["seconds"] > 0 for one in data["points"])
+    said = mtpo("simulate", "--trace", "poisson:rate=1,n=2,prompt=10,output=5", "--steptime", tmp_path / kept)
+    assert said.code == 2 and "no file of step times" in said.err
 
 
 @pytest.mark.parametrize(
