@@ -175,7 +175,7 @@ def decided(lines: Sequence[str], facts: Mapping[str, bool]) -> list[str]:
     return kept[::-1]
 
 
-_PLACE: Final = re.compile(r"(?<![\w)*])\w+\*n_\w+\+\w+(?![\w(.\[])")
+_PLACE: Final = re.compile(r"(?<![\w)*])\w+\*m_\w+\+\w+(?![\w(.\[])")
 _READ: Final = re.compile(r"[csp]_\w+(?:\[\w+\]|\.get\(\w+, (?:\w+|\w+\[\w+\])\))")
 
 

@@ -100,6 +100,12 @@ def size_name(sort: type[Term]) -> str:
     return "2" if sort is Bool else f"n_{sort.__name__}"
 
 
+def stride_name(sort: type[Term]) -> str:
+    """The global variable that holds how far apart the places of cells are whose arguments before one of that sort
+    differ by one: at least the size."""
+    return "2" if sort is Bool else f"m_{sort.__name__}"
+
+
 class Catalogue:
     """What searches of one spec share: symbols, indexes, derived relations, and functions for inner quantifiers.
 
@@ -151,7 +157,7 @@ class Catalogue:
         known = (
             {*shared}
             | {f"{p}_{name[2:]}" for name in self.signatures for p in "acchs"}
-            | {f"n_{s}" for s in self.sorts}
+            | {f"{p}_{s}" for s in self.sorts for p in "nm"}
         )
         out: list[str] = []
         for number, block in enumerate(blocks):
@@ -179,7 +185,7 @@ class Catalogue:
             return self.places[domain, tuple(args)]
         text = args[0]
         for sort, arg in zip(domain[1:], args[1:], strict=True):
-            text = f"({text})*{size_name(sort)}+{arg}" if "*" in text else f"{text}*{size_name(sort)}+{arg}"
+            text = f"({text})*{stride_name(sort)}+{arg}" if "*" in text else f"{text}*{stride_name(sort)}+{arg}"
         return text
 
     def unplace(self, symbol: str, place: str) -> list[str]:
@@ -189,8 +195,8 @@ class Catalogue:
         stride = ""
         for number, sort in reversed(list(enumerate(domain))):
             whole = f"{place}//({stride})" if stride else place
-            found.append(whole if number == 0 else f"{whole}%{size_name(sort)}")
-            stride = f"{stride}*{size_name(sort)}" if stride else size_name(sort)
+            found.append(whole if number == 0 else f"{whole}%{stride_name(sort)}")
+            stride = f"{stride}*{stride_name(sort)}" if stride else stride_name(sort)
         return found[::-1]
 
     def read(self, symbol: str, args: Sequence[str], old: bool = False) -> str:

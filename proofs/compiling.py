@@ -89,8 +89,11 @@ class Compiler:
         narrow: tuple[tuple[str, int], ...] = (),
         catalogue: Catalogue | None = None,
         fixed: tuple[tuple[str, int | None], ...] = (),
+        checked: bool = True,
     ) -> None:
         self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced), dict(narrow), dict(fixed))
+        self.checked = checked
+        """Guards and properties are looked at; without, steps are only taken."""
         self.parts = False
         """The arguments of the cell that changes have names."""
         self.starting = False
@@ -102,11 +105,13 @@ class Compiler:
         for variable in self.spec.variables.values():
             self.catalogue.defaults[f"s_{variable.name}"] = functools.partial(self._default, variable)
         out: list[str] = []
-        for action in self.spec.actions.values():
+        for action in self.spec.actions.values() if self.checked else ():
             out += self._guard(action)
         deltas, writing = Deltas(self), Writing(self)
+        for action in () if self.checked else self.spec.actions.values():
+            writing.update(action, ())  # what it looks at is known then
         for action in self.spec.actions.values():
-            check = deltas.after(action)
+            check = deltas.after(action) if self.checked else []
             out += [*writing.update(action, deltas.moved(action)), *check]
         out += [*deltas.functions, *deltas.closings(), *deltas.began()]
         self.starting = True
@@ -478,22 +483,26 @@ class Compiler:
         return tuple(sorts.items())
 
     def _fill(self, index: Index) -> list[str]:
-        if any(atom.positive and atom.value is None and self._never(atom.symbol) for atom in index.atoms):
-            return [f"def fill_{index.name}():", f"{TAB}pass"]
+        none = any(atom.positive and atom.value is None and self._never(atom.symbol) for atom in index.atoms)
+        head = [f"def fill_{index.name}():", *([f"{TAB}if FRESH:", f"{TAB * 2}return"] if none else [])]
         keys = [f"k{i}" for i in range(index.keys)]
         found = Search(self.catalogue, Disjunct(self._index_sorts(index), index.atoms), (), ["x", *keys], static=True)
         body = found.lines(lambda: [f"@fill {index.name} {index.key}"], 1)
         if index.name not in self.catalogue.ordered or body[0] == f"{TAB}for x in range({self._size_of(index)}):":
-            return [f"def fill_{index.name}():", *body]
+            return [*head, *body]
         each = index.name if index.size else f"{index.name}.values()"
         done = [f"{TAB}for l in {each}:", f"{TAB * 2}if len(l) > 1:", f"{TAB * 3}l.sort()"]
-        return [f"def fill_{index.name}():", *body, *done]
+        return [*head, *body, *done]
 
     def _globals(self) -> set[str]:
         """What functions read and change, but for indexes."""
         symbols = self.catalogue.signatures.items()
         names = {n for n, signature in symbols if n[:2] == "s_" or (n[:2] == "c_" and signature.domain)}
-        return names | {f"h{n[1:]}" for n in names if n[0] == "s"} | {f"n_{s.__name__}" for s in self.spec.sorts}
+        return (
+            names
+            | {f"h{n[1:]}" for n in names if n[0] == "s"}
+            | {f"{p}_{s.__name__}" for s in self.spec.sorts for p in "nm"}
+        )
 
     def _never(self, symbol: str) -> bool:
         """Whether a relation holds of nothing at first."""
@@ -546,7 +555,9 @@ def program_of(
     sliced: tuple[tuple[str, str], ...] = (),
     narrow: tuple[tuple[str, int], ...] = (),
     fixed: tuple[tuple[str, int | None], ...] = (),
+    checked: bool = True,
 ) -> Program:
     """The program of a spec; ``sliced`` pairs variables with relations, ``narrow`` relations with the number of an
-    argument, ``fixed`` constants with their values (:class:`mtpo.proofs.catalogue.Catalogue`)."""
-    return Compiler(spec, sliced, narrow, fixed=fixed).program()
+    argument, ``fixed`` constants with their values (:class:`mtpo.proofs.catalogue.Catalogue`). Without ``checked`` it
+    takes steps and looks at no guard and no property."""
+    return Compiler(spec, sliced, narrow, fixed=fixed, checked=checked).program()

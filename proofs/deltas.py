@@ -32,7 +32,7 @@ from mtpo.proofs.disjuncts import (
 )
 from mtpo.proofs.implied import comparisons, follows
 from mtpo.proofs.joins import Search
-from mtpo.spec.language import Action
+from mtpo.spec.language import Action, Property
 from mtpo.spec.terms import Bool
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ class Deltas:
 
     def __init__(self, compiler: Compiler) -> None:
         self.compiler, self.catalogue, spec = compiler, compiler.catalogue, compiler.spec
-        self.steps, self.invariants = spec.role("step"), spec.role("invariant", "lemma")
+        self.steps: tuple[Property, ...] = ()
+        self.invariants: tuple[Property, ...] = ()
+        if compiler.checked:
+            self.steps, self.invariants = spec.role("step"), spec.role("invariant", "lemma")
         self.functions: list[str] = []
         self._triggers: list[_Trigger] = []
         self._always: list[tuple[Disjunct, list[str]]] = []
@@ -78,6 +81,8 @@ class Deltas:
         """By what is said of the state as a whole: the instances that wait for it, as numbers in ``w1``, ``w2``, ..."""
         self._began: dict[bool, list[list[str]]] = {False: [], True: []}
         """What is asked of the first state; of what says less than another apart."""
+        self._kept: list[list[str]] = []
+        """What is kept of the state that is gone on from."""
         self._made: dict[tuple[int, Moved], list[str]] = {}
         for property in (*self.steps, *self.invariants):
             for found in compiler.cases(property.formula, False):
@@ -148,6 +153,8 @@ class Deltas:
             self.functions += [f"def still{number}({', '.join(elements)}):", *indented(still), f"{TAB}return False"]
         start = functools.partial(list[str], heart)
         self._began[self._later].append(self.compiler.search(opened, (), start, needs, static=True, filled=True))
+        if closed.literals and not self._later:
+            self._kept.append(self.compiler.search(opened, (), start, needs))
         for literal in opened.literals:
             if isinstance(literal, Atom) and not literal.rigid and not self._follows(literal, opened):
                 self._trigger(opened, literal, heart, needs)
@@ -372,12 +379,14 @@ class Deltas:
         return out
 
     def began(self) -> list[str]:
-        """``began()``: looks at the invariants in the first state."""
+        """``began()``: looks at the invariants in the first state; ``resumed()``, in a state that is gone on from, at
+        what is false of it and waits for what is said of the whole."""
         whole = [line for found, heart in self._whole for line in self.compiler.search(found, (), lambda h=heart: h)]  # type: ignore[misc]
         now, later = (merged(self.catalogue.apart(self._began[less])) for less in (False, True))
         first = [*now, *whole, *self._closing(None)]
         more = ["if wrong:", f"{TAB}flawed.add(0)", *indented([*later, *self._closing(None)])]
-        return ["def began():", *indented([*first, *more])]
+        kept = merged(self.catalogue.apart(self._kept))
+        return ["def began():", *indented([*first, *more]), "def resumed():", *indented(kept or ["pass"])]
 
 
 def _arguments(literal: Literal) -> frozenset[str]:

@@ -8,9 +8,11 @@ step: an invariant is reported when it becomes false, and may not be again while
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+from array import array
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from mtpo.proofs.compiling import Program, program_of, simple
@@ -36,7 +38,10 @@ class Incremental:
     mappings from elements to values; what they lack is 0. ``narrow``: constant relations which hold of few elements, as
     the argument of that number, for given others, and variables which have a value for few, or hold of few: an advice.
     ``fixed``: the constants whose values the program is made for, if they have no arguments or are relations that hold
-    of nothing.
+    of nothing. ``strides``: how far apart the places of cells are whose arguments before one of that sort differ by
+    one, by default its size; places in ``constants`` that are mappings or sets are by these. Without ``checked`` steps
+    are only taken: no guard and no property is looked at. ``state`` is taken over from another one
+    (:meth:`going_on`).
     """
 
     def __init__(
@@ -47,30 +52,58 @@ class Incremental:
         sliced: Mapping[str, str] | None = None,
         narrow: Mapping[str, int] | None = None,
         fixed: Collection[str] = (),
+        *,
+        strides: Mapping[type[Sort], int] | None = None,
+        checked: bool = True,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
-        self.spec, self.sizes = spec, dict(sizes)
-        ways = (tuple((given or {}).items()) for given in (sliced, narrow))
-        self.program: Program = program_of(spec, *ways, _fixed(spec, constants, fixed))
+        self.spec, self.sizes, self.strides = spec, dict(sizes), dict(strides or {})
+        self._given = constants, sliced, narrow, fixed
+        self.program: Program = prepare(spec, constants, sliced, narrow, fixed, checked=checked)
         scope: dict[str, Any] = {"E": (), "bisect_left": bisect_left, "insort": insort}
         scope |= {"broken": set[int](), "wrong": set[int](), "flawed": set[int]()}
         self._scope = scope
         for sort, size in self.sizes.items():
             scope[f"n_{sort.__name__}"] = size
+            scope[f"m_{sort.__name__}"] = self.strides.get(sort, size)
         for name, symbol in spec.constants.items():
             if name not in constants:
                 raise InstanceError(f"{spec.name}: constant `{name}` has no value")
             self._constant(symbol, constants[name])
         text, bound = _compiled(self.program)
         exec(text, scope)
-        self._start()
+        scope["FRESH"] = state is None
+        self._start(state)
         exec(bound, scope)
-        self._guards = {name: scope[f"guard_{name}"] for name in spec.actions}
+        self._guards = {name: scope[f"guard_{name}"] for name in spec.actions if checked}
         self._updates = {name: scope[f"update_{name}"] for name in spec.actions}
         self._reads = {name: scope[f"get_{name}"] for name in spec.variables}
         self._last = ""
         self._broken: set[int] = scope["broken"]
         self._wrong: set[int] = scope["wrong"]
-        scope["began"]()
+        scope["began" if state is None else "resumed"]()
+
+    def going_on(self) -> Incremental:
+        """The same spec in the same state, with everything looked at from now on; this one is not to be used any more.
+
+        What was violated before is not reported again: whoever took the steps without looking vouches for them.
+        """
+        constants, sliced, narrow, fixed = self._given
+        return Incremental(
+            self.spec, self.sizes, constants, sliced, narrow, fixed, strides=self.strides, state=self._scope
+        )
+
+    def digest(self) -> bytes:
+        """SHA-256 of the state: every cell of every variable."""
+        found = hashlib.sha256()
+        for name in self.spec.variables:
+            table = self._scope[f"s_{name}"]
+            keys = [] if isinstance(table, list) else sorted(table)
+            values = map(table.__getitem__, keys) if isinstance(table, dict) else table if not keys else ()
+            for part in (_packed(keys), _packed([*values])):
+                found.update(f"{name} {len(part)} ".encode())
+                found.update(part)
+        return found.digest()
 
     @property
     def _names(self) -> list[str]:
@@ -82,7 +115,7 @@ class Incremental:
     def _place(self, symbol: Function[Any], args: Sequence[int]) -> int:
         place = 0
         for sort, arg in zip(symbol.domain, args, strict=True):
-            place = place * self._size(sort) + arg
+            place = place * self.strides.get(sort, self._size(sort)) + arg
         return place
 
     def _constant(self, symbol: Function[Any], given: Constant) -> None:
@@ -92,15 +125,23 @@ class Incremental:
             scope[f"K__{name}"] = int(given[0])
         elif len(symbol.domain) > 1 and symbol.range is Bool:
             scope[f"c_{name}"] = (
-                given if isinstance(given, Set) else frozenset(place for place, v in _items(given) if v)
+                given if isinstance(given, Set) else frozenset(place for place, v in self._placed(symbol, given) if v)
             )
         else:
-            table = scope[f"c_{name}"] = _Table(given) if isinstance(given, Mapping) else list(given)
+            apart = isinstance(given, Mapping) or any(sort in self.strides for sort in symbol.domain[1:])
+            table = scope[f"c_{name}"] = _Table(self._placed(symbol, given)) if apart else list(given)  # type: ignore[arg-type]
             values = table.values() if isinstance(table, dict) else table
             if symbol.range is not Int and any(not 0 <= v < self._size(symbol.range) for v in values):
                 raise InstanceError(f"{self.spec.name}: a value of `{name}` is no {symbol.range.__name__}")
 
-    def _start(self) -> None:
+    def _placed(self, symbol: Function[Any], given: Mapping[int, int] | Sequence[int]) -> Iterable[tuple[int, int]]:
+        """The places and values of a table."""
+        if isinstance(given, Mapping):
+            return given.items()
+        points = itertools.product(*(range(self._size(sort)) for sort in symbol.domain))
+        return zip((self._place(symbol, args) for args in points), given, strict=True)
+
+    def _start(self, state: Mapping[str, Any] | None) -> None:
         scope = self._scope
         for name, size in self.program.indexes.items():
             keys = range(int(scope.get(size) or size) if size else 0)
@@ -108,6 +149,9 @@ class Incremental:
         for name in self.program.fills[0]:
             scope[f"fill_{name}"]()
         for name, variable in self.spec.variables.items():
+            if state is not None:
+                scope[f"s_{name}"] = state[f"s_{name}"]
+                continue
             first = scope[f"first_{name}"]
             sizes = [range(self._size(sort)) for sort in variable.domain]
             if len(sizes) < 2:
@@ -197,9 +241,33 @@ class Incremental:
         made = []
         for param, arg in zip(self.spec.actions[step.action].params, step.args, strict=True):
             if isinstance(param, Function) and isinstance(arg, tuple):
-                arg = {place: value for place, value in enumerate(arg) if value}  # type: ignore[assignment]
+                arg = {place: value for place, value in self._placed(param, arg) if value}  # type: ignore[assignment]
             made.append(arg)
         return Step(step.action, tuple(made))
+
+
+def prepare(
+    spec: Spec,
+    constants: Mapping[str, Constant],
+    sliced: Mapping[str, str] | None = None,
+    narrow: Mapping[str, int] | None = None,
+    fixed: Collection[str] = (),
+    *,
+    checked: bool = True,
+) -> Program:
+    """The program for an :class:`Incremental` with these arguments, which it will find made."""
+    ways = (tuple((given or {}).items()) for given in (sliced, narrow))
+    program = program_of(spec, *ways, _fixed(spec, constants, fixed), checked)
+    _compiled(program)
+    return program
+
+
+def _packed(values: list[int]) -> bytes:
+    """Numbers as bytes; other numbers are other bytes."""
+    try:
+        return array("q", values).tobytes()
+    except OverflowError:
+        return repr(list(map(int, values))).encode()
 
 
 def _items(table: Any) -> Any:

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from mtpo.proofs.incremental import Incremental
+from mtpo.proofs.incremental import Incremental, prepare
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Sort
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
@@ -36,6 +36,10 @@ FIXED: Final = ("origin", "replay", "accepts")
 
 _WRITTEN: Final = {"applied": "out", "redone": "out", "undone": "restored", "retracted": "restored"}
 """Where a record names what is left on objects."""
+
+_APART: Final = 1 << 29
+"""How far apart the cells of two calls are in long logs: tables find them by their last bits, so what is near in the
+log should differ there, and be near."""
 
 _SEEING: Final = frozenset({"read", "applied", "redone"})
 """Those that say what was seen."""
@@ -142,16 +146,24 @@ class Numbering:
             Value: max(1, len(self.digests)),
         }
 
-    def incremental(self) -> Incremental:
-        """The spec, sized for the log."""
-        width = max(1, len(self.names))
-        reads, writes = set[int](), set(range(width))
+    def incremental(self, *, checked: bool = True) -> Incremental:
+        """The spec, sized for the log. Without ``checked`` steps are only taken."""
+        width = self.sizes[Object]
+        if width * self.sizes[Call] >= _APART:
+            width = max(width, _APART + 4)
+        reads, writes = set[int](), set(range(len(self.names) or 1))
         for number, (read, written) in enumerate(zip(self.reads, self.writes, strict=True)):
             if number:
                 reads.update([number * width + o for o in read])
                 writes.update([number * width + o for o in written])
         tables = {"reads": reads, "writes": writes, "accepts": set[int]()}
-        return Incremental(mtpo, self.sizes, {**self._constants(), **tables}, SLICED, NARROW, FIXED)
+        constants = {**self._constants(), **tables}
+        return Incremental(mtpo, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked)
+
+    def compile(self) -> None:
+        """Make the programs that any log of the policy needs, for processes that are forked from this one."""
+        for checked in (True, False):
+            prepare(mtpo, {**self._constants(), "accepts": set[int]()}, SLICED, NARROW, FIXED, checked=checked)
 
     def instance(self) -> Instance:
         """The same in the plain interpretation, for short logs."""

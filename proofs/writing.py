@@ -66,7 +66,8 @@ class Writing:
         body = [*find, *(line for _, lines in sorted(write, key=lambda each: each[0]) for line in lines)]
         body = [line for line in body if line != "pass"] or ["pass"]
         head = f"def update_{action.name}({given}):"
-        return [head, *indented(clear), *indented(shared(propagated(body))), f"{TAB}check_{action.name}({given})"]
+        check = [f"{TAB}check_{action.name}({given})"] if self.compiler.checked else []
+        return [head, *indented(clear), *indented(shared(propagated(body))), *check]
 
     def _at_once(self, action: Action) -> list[Update]:
         """The tables whose cells can be written as they are found, in an order in which none is looked at after it is

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
+import multiprocessing
+import os
 import random
+import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtpo.proofs import relay
 from mtpo.proofs.numbering import Numbering
 from mtpo.proofs.replay import Run, Sparse, replay
 from mtpo.spec.records import Record, value_digest
@@ -324,6 +330,154 @@ def test_the_same_as_the_plain_interpretation(policy: Policy, seed: int, changes
             outcomes.append((found.steps, found.problems))
             assert changes or not found.problems
     assert outcomes[0] == outcomes[1]
+
+
+# -- several processes ---------------------------------------------------------------------------------------------
+
+
+def in_stretches(records: Records, starts: list[int]) -> tuple[int, Any]:
+    """What several replay, one after the other, each from where it begins to look; what each begins with is what the
+    one before ends with."""
+    numbering, place, before = Numbering(records, value_digest(b"salt", None)), 0, b""
+    run: Run | None = None
+    for start, end in itertools.pairwise([0, *starts, len(records)]):
+        spec = Sparse(numbering, numbering.incremental(checked=False) if start else None)
+        run = Run(numbering, spec)
+        for record in records[:start]:
+            run.skim(record)
+        if start:
+            assert relay.digest_of(run, spec) == before
+            spec = Sparse(numbering, spec.spec.going_on())
+            run = run.going_on(spec)
+        place = relay.go(records, run, start, lambda end=end: end, lambda place: None)  # type: ignore[misc]
+        if run.problems:
+            break
+        before = relay.digest_of(run, spec)
+    assert run is not None
+    return run.steps, (tuple(run.problems), place if run.problems else None, place if run.unmatched else None)
+
+
+@pytest.mark.parametrize("policy", Policy)
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), changes=st.integers(0, 2), count=st.integers(1, 3))
+def test_several_find_what_one_finds(policy: Policy, seed: int, changes: int, count: int) -> None:
+    chance = random.Random(seed)
+    records = generated(chance.randrange(20, 160), seed, policy, at_work=3, calls=6, near=3)
+    for _ in range(changes):
+        records = mutated(list(records), chance)
+    starts = sorted(chance.sample(range(1, len(records)), count - 1))
+    try:
+        found = replay(records, absent=value_digest(b"salt", None))
+    except (KeyError, IndexError, ValueError):  # it names what it does not introduce: whoever looks first is stopped
+        return
+    try:
+        others = in_stretches(records, starts)
+    except (KeyError, IndexError, ValueError):
+        assert found.problems  # before the place where one begins to look
+        return
+    assert others == (found.steps, (found.problems, found.stopped, found.refused))
+
+
+class Deliberate(relay.Board):
+    """Stretches of equal length, for which the process before waits."""
+
+    def due(self, number: int, place: int) -> bool:
+        return place >= self.total * number // self.count
+
+    def start(self, number: int) -> int:
+        if multiprocessing.parent_process() is not None:
+            return super().start(number)
+        until = self.began + 10
+        while not (found := super().start(number)) and time.monotonic() < until:
+            time.sleep(0.001)
+        return found
+
+
+@pytest.fixture
+def deliberate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "Board", Deliberate)
+    monkeypatch.setattr(relay, "CHUNK", 16)
+
+
+LONGER = generated(600, 5, Policy.REPLAY, at_work=3, calls=6, near=3)
+
+
+@pytest.mark.usefixtures("deliberate")
+@pytest.mark.parametrize("jobs", [2, 3])
+@pytest.mark.parametrize("place", [None, 90, 250, 350, 590])
+def test_processes_find_what_one_finds(jobs: int, place: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = list(LONGER)
+    if place is not None:
+        place = next(n for n in range(place, 0, -1) if records[n].kind == "applied")
+        records.insert(place, records[place])
+    heard = list[Any]()
+    rest = relay.Relay.rest
+    monkeypatch.setattr(relay.Relay, "rest", lambda *args: heard.append(rest(*args)) or heard[-1])
+    told = list[int]()
+    found = replay(records, jobs=jobs, progress=lambda done, total: told.append(done))
+    assert found == replay(records)
+    assert bool(found.problems) == (place is not None)
+    assert told == sorted(told)
+    assert len(heard) == (found.stopped is None or found.stopped >= len(records) // jobs + 16)
+    assert None not in heard
+
+
+@pytest.mark.usefixtures("deliberate")
+@pytest.mark.parametrize("fate", ["killed", "astray", "raised", "stopped"])
+def test_a_process_that_is_lost_costs_time_only(fate: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    skim, go = Run.skim, relay.go
+    parent = os.getpid()
+
+    def astray(run: Run, record: Record) -> None:
+        skim(run, record)
+        run.steps += record.kind == "settle"
+
+    def late(*args: Any) -> int:
+        if os.getpid() != parent:
+            if fate == "raised":
+                raise ValueError("lost")
+            os.kill(os.getpid(), signal.SIGKILL if fate == "killed" else signal.SIGSTOP)
+        return go(*args)
+
+    if fate == "astray":
+        monkeypatch.setattr(Run, "skim", astray)
+    monkeypatch.setattr(relay, "go", late)
+    monkeypatch.setattr(relay, "PATIENCE", 0.5)
+    why = list[str]()
+    leave = relay.Relay.__exit__
+    monkeypatch.setattr(relay.Relay, "__exit__", lambda self, *raised: why.append(self.lost) or leave(self, *raised))
+    assert replay(LONGER, jobs=2) == replay(LONGER)
+    assert why == [
+        {
+            "killed": "process 1 died",
+            "astray": "process 1 began in another state",
+            "raised": "process 1: ValueError: lost",
+            "stopped": "process 1 stands still",
+        }[fate]
+    ]
+
+
+def test_the_stretches_end_together() -> None:
+    """The first takes 10 of a record, the others 3 until they look: all are done at one time."""
+    for count in (1, 2, 3, 4):
+        board = relay.Board(count, 100_000)
+        places = []
+        for number in range(1, count):
+            place = 0
+            while True:
+                place += 100
+                board._now = lambda place=place: 3 * place  # type: ignore[assignment,method-assign,misc]
+                board.reached(0, 3 * place // 10)
+                if board.due(number, place):
+                    break
+            places.append(place)
+        ends = [3 * start + 10 * (end - start) for start, end in itertools.pairwise([0, *places, 100_000])]
+        assert max(ends) - min(ends) < 5_000
+        assert places == sorted(places)
+
+
+def test_a_short_log_is_replayed_by_one() -> None:
+    assert relay.jobs(LONGER) == 1
 
 
 # -- what a record costs -------------------------------------------------------------------------------------------

@@ -1,0 +1,278 @@
+"""Replay of a long log by several processes, each of which replays a stretch of it.
+
+A process that begins in the middle must know the state there. It finds that on its own, quickly: it takes the steps
+before without looking at guards, properties and outcomes, which others look at meanwhile, and goes on from there with
+everything looked at. Nothing rests on that quick pass: the process that replays the stretch before ends in a state, and
+only if this is the one in which the next began, by their digests, does what the next found count. Where a process is
+lost, or the states differ, the first process goes on by itself, as far as need be. So the outcome is that of one
+process: of the first record with a problem, in whichever stretch it is.
+
+Where stretches begin is not known beforehand: each process sees how fast the others are, and begins to look when all of
+them will be done at about the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import mmap
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from mtpo.proofs.children import processes
+from mtpo.proofs.numbering import Numbering
+from mtpo.proofs.stepping import Run, Sparse
+from mtpo.spec.records import Record
+from mtpo_core.problems import Problem
+
+LONG: Final = 20_000
+"""Records from which on several processes are worth it."""
+
+MOST: Final = 4
+"""Processes beyond which another one would mostly take steps that the others look at."""
+
+CHUNK: Final = 4096
+"""Records between two looks at what the other processes do."""
+
+PATIENCE: Final = 120.0
+"""Seconds after which a process that does nothing is given up."""
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@attrs.frozen
+class Ended:
+    """A stretch was replayed: up to a place; ``steps`` taken since the first record; what is wrong with the record
+    there, and whether it is no step; the ``digest`` of the state if nothing is."""
+
+    place: int
+    steps: int
+    problems: tuple[Problem, ...]
+    unmatched: bool
+    digest: bytes
+
+
+class Board:
+    """What processes tell each other: numbers in memory that they share. By process: how far it has got, and where its
+    stretch begins (0: not known yet); and when the first was set up, in microseconds."""
+
+    def __init__(self, count: int, total: int) -> None:
+        self.count, self.total, self.began = count, total, time.monotonic()
+        self._numbers = memoryview(mmap.mmap(-1, 8 * (2 * count + 2))).cast("q")
+
+    def at(self, number: int) -> int:
+        """How far a process has got."""
+        return self._numbers[number]
+
+    def reached(self, number: int, place: int) -> None:
+        """A process has got so far."""
+        self._numbers[number] = place
+
+    def start(self, number: int) -> int:
+        """Where the stretch of a process begins; the end of the log where there is no such process, or it gave up."""
+        return self._numbers[self.count + number] if number < self.count else self.total
+
+    def starts(self, number: int, place: int) -> None:
+        """The stretch of a process begins there."""
+        self._numbers[self.count + number] = place
+
+    def set_up(self) -> None:
+        """The first process begins with the first record."""
+        self._numbers[2 * self.count + 1] = self._now()
+
+    def due(self, number: int, place: int) -> bool:
+        """Whether a process that has got to a place without looking should look from there on.
+
+        Without looking it took ``r`` times as long as the first takes, which looks. All processes end at one time if
+        the one with number ``j`` begins to look at ``a (1 - (1 - r)^j) / r``, which for ``j = count`` is the end.
+        """
+        now, looked = self._now(), self.at(0)
+        first = (now - self._numbers[2 * self.count + 1]) / looked if looked else 0.0
+        r = min(1.0, now / place / first) if first else 0.0
+
+        def share(j: int) -> float:
+            return (1 - (1 - r) ** j) / r if r else float(j)
+
+        return place * share(self.count) >= self.total * share(number)
+
+    def _now(self) -> int:
+        return int((time.monotonic() - self.began) * 1e6)
+
+
+def jobs(records: Sequence[Record]) -> int:
+    """How many processes should replay a log: one if it is short, or there is no memory for more."""
+    if len(records) < LONG:
+        return 1
+    return max(1, min(processes(), MOST, 1 + _room()))
+
+
+def _room() -> int:
+    """How many more processes of this size memory has room for."""
+    try:
+        own = int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return 1
+    return int(free // (1.5 * own))
+
+
+def digest_of(run: Run, spec: Sparse) -> bytes:
+    """SHA-256 of all that a replay knows."""
+    return hashlib.sha256(spec.spec.digest() + repr(run.standing()).encode()).digest()
+
+
+def go(
+    records: Sequence[Record],
+    run: Run,
+    place: int,
+    until: Callable[[], int],
+    reached: Callable[[int], None],
+) -> int:
+    """Replay records from a place on, up to one that may become known on the way; 0 while it is not. The place where
+    that ends: of the record that has problems, if one has."""
+    take, problems, total = run.take, run.problems, len(records)
+    try:
+        while place < total:
+            cut, end = until(), min(place + CHUNK, total)
+            if cut and place == cut:
+                break
+            if place < cut < end:
+                end = cut
+            for record in records[place:end]:
+                take(record)
+                if problems:
+                    return place
+                place += 1
+            reached(place)
+    except KeyboardInterrupt:
+        reached(place)
+        raise
+    return place
+
+
+class Relay:
+    """The processes after the first, as a context: they are gone when it is left."""
+
+    def __init__(self, records: Sequence[Record], numbering: Numbering, count: int) -> None:
+        self.records, self.count = records, count
+        self.board = Board(count, len(records))
+        self.lost = ""
+        """Why what the others found does not count."""
+        context = multiprocessing.get_context("fork")
+        self._children: list[tuple[Any, Any]] = []
+        for number in range(1, count):
+            ours, theirs = context.Pipe(duplex=False)
+            given = (records, numbering, number, self.board, theirs, ours, os.getpid())
+            process = context.Process(target=_live, args=given, daemon=True)
+            process.start()
+            theirs.close()
+            self._children.append((process, ours))
+
+    def __enter__(self) -> Relay:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for process, _ in self._children:
+            process.kill()
+        for process, pipe in self._children:
+            process.join()
+            pipe.close()
+
+    def rest(self, place: int, digest: bytes, progress: Callable[[int], None]) -> Ended | None:
+        """What the other processes found from a place on, where the first one has come to a state with that digest;
+        None if it does not count: see ``lost``."""
+        found: Ended | None = None
+        for number in range(1, self.count):
+            begun = self._told(number, progress)
+            if begun is None:
+                return None
+            if begun != (place, digest):
+                self.lost = f"process {number} began in another state"
+                return None
+            found = self._told(number, progress)
+            if found is None or found.problems or found.place == len(self.records):
+                return found
+            place, digest = found.place, found.digest
+        return found
+
+    def _told(self, number: int, progress: Callable[[int], None]) -> Any:
+        """The next word of a process; None if there will be none."""
+        process, pipe = self._children[number - 1]
+        last, since = -1, time.monotonic()
+        while True:
+            multiprocessing.connection.wait([pipe, process.sentinel], timeout=0.2)
+            try:
+                if pipe.poll():
+                    found = pipe.recv()
+                    if isinstance(found, str):
+                        self.lost = f"process {number}: {found}"
+                        return None
+                    return found
+            except (EOFError, OSError):
+                self.lost = f"process {number} died"
+                return None
+            at = self.board.at(number)
+            progress(at)
+            if at != last:
+                last, since = at, time.monotonic()
+            elif time.monotonic() - since > PATIENCE or not process.is_alive():
+                self.lost = f"process {number} {'stands still' if process.is_alive() else 'died'}"
+                if not pipe.poll():
+                    return None
+
+
+def _live(
+    records: Sequence[Record], numbering: Numbering, number: int, board: Board, pipe: Any, ours: Any, parent: int
+) -> None:
+    """What a process does after the first: it finds the state where its stretch begins, and replays that."""
+    ours.close()
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the first, who says what was replayed
+    try:
+        for word in _stretch(records, numbering, number, board):
+            pipe.send(word)
+    except Exception as error:  # noqa: BLE001 - the first comes upon it, or upon what is wrong before
+        if not board.start(number):
+            board.starts(number, len(records))
+        with contextlib.suppress(OSError):
+            pipe.send(f"{type(error).__name__}: {error}")
+
+
+def _stretch(records: Sequence[Record], numbering: Numbering, number: int, board: Board) -> Iterator[Any]:
+    spec = Sparse(numbering, numbering.incremental(checked=False))
+    run, place, total = Run(numbering, spec), 0, len(records)
+    skim = run.skim
+    while place == 0 or not board.due(number, place):
+        if place + CHUNK >= total or place < board.at(number - 1):
+            board.starts(number, total)
+            yield "the process before is faster"
+            return
+        for record in records[place : place + CHUNK]:
+            skim(record)
+        place += CHUNK
+    board.starts(number, place)
+    board.reached(number, place)
+    yield place, digest_of(run, spec)
+    spec = Sparse(numbering, spec.spec.going_on())
+    run = run.going_on(spec)
+    place = go(records, run, place, lambda: board.start(number + 1), lambda at: board.reached(number, at))
+    problems = tuple(run.problems)
+    yield Ended(place, run.steps, problems, run.unmatched, b"" if problems else digest_of(run, spec))
+
+
+def _die_with(parent: int) -> None:
+    """Be killed when the parent is gone, where the system can do that (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
