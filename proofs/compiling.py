@@ -138,9 +138,9 @@ class Compiler:
         for symbol in changes:
             out += self._change(symbol)
         for (function, relation), name in inverses.items():
-            out += self._fill_inverse(function, relation, name)
+            out += _ordered(self._fill_inverse(function, relation, name))
         for each in derived:
-            out += self._fill_derived(each)
+            out += _ordered(self._fill_derived(each))
         filled: dict[str, Index] = {}
         self.catalogue.ordered |= {index.name for index in self.catalogue.indexes.values() if index.rigid}
         while True:
@@ -151,7 +151,7 @@ class Compiler:
                 break
             filled |= {name: every[name] for name in new}
             self.catalogue.ordered |= {name for name in new if every[name].rigid}
-            out += [line for name in new for line in self._fill(every[name])]
+            out += _ordered(line for name in new for line in self._fill(every[name]))
         return Program(
             *bound(tidy(self._expanded([*self.catalogue.source, *out])), self._globals()),
             self.catalogue,
@@ -540,6 +540,12 @@ class Compiler:
         add = f"{found.symbol}.add({place})" if found.arity > 1 else f"{found.symbol}[{place}] = True"
         body = search.lines(lambda: [add], 1)
         return [f"def fill_{found.symbol}():", *body, f"{TAB}pass"]
+
+
+def _ordered(lines: Iterable[str]) -> list[str]:
+    """The code that fills an index, with places where constant relations hold in order: what is near is met together,
+    and lists are made in order."""
+    return [re.sub(r"\bfor (k+) in c_(\w+):", r"for \1 in o_\2:", line) for line in lines]
 
 
 def simple(variable: Variable[Any]) -> bool:

@@ -146,6 +146,8 @@ class Incremental:
         for name, size in self.program.indexes.items():
             keys = range(int(scope.get(size) or size) if size else 0)
             scope[name] = [[] for _ in keys] if name in self.program.lists else [()] * len(keys) if size else {}
+        relations = [name for name, f in self.spec.constants.items() if len(f.domain) > 1 and f.range is Bool]
+        scope.update({f"o_{name}": sorted(scope[f"c_{name}"]) for name in relations})
         for name in self.program.fills[0]:
             scope[f"fill_{name}"]()
         for name, variable in self.spec.variables.items():
@@ -173,6 +175,8 @@ class Incremental:
             scope[f"w{number}"] = set()
         for name in self.program.fills[1]:
             scope[f"fill_{name}"]()
+        for name in relations:
+            del scope[f"o_{name}"]
 
     # -- running -----------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ serial order, the digests are the values.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -34,15 +35,15 @@ NARROW: Final = {"reads": 1, "writes": 1, "undoer": 0, "holder": 0, "pending": 0
 FIXED: Final = ("origin", "replay", "accepts")
 """What is the same in every log of a policy."""
 
-_WRITTEN: Final = {"applied": "out", "redone": "out", "undone": "restored", "retracted": "restored"}
-"""Where a record names what is left on objects."""
-
 _APART: Final = 1 << 29
 """How far apart the cells of two calls are in long logs: tables find them by their last bits, so what is near in the
 log should differ there, and be near."""
 
 _SEEING: Final = frozenset({"read", "applied", "redone"})
 """Those that say what was seen."""
+
+_NAMING: Final = _SEEING | {"run-open", "launch", "call", "undone", "retracted"}
+"""Those that name what no record before does."""
 
 Taken = tuple[str, tuple[Any, ...]]
 """An action with its arguments; of a function, where it is not 0."""
@@ -54,7 +55,6 @@ class Numbering:
 
     def __init__(self, records: Sequence[Record], absent: str | None = None) -> None:
         objects: set[str] = set()
-        self.digests: dict[str, int] = {}
         self.agents = 0
         self.footprints: dict[tuple[int, int], tuple[Iterable[str], Iterable[str], bool]] = {}
         self.policy = "replay"
@@ -62,45 +62,50 @@ class Numbering:
         later: dict[str, None] = {}
         texts: dict[tuple[int, int], str] = {}
         for r in records:
-            kind, body = r.kind, r.body
-            if kind == "launch":
-                self.agents += 1
-            elif kind == "run-open":
-                initial, self.policy = body["initial"], body["policy"]
-            elif kind == "read" and r.call is not None:
-                key = parse_key(r.call)
-                texts[key], self.footprints[key] = r.call, (body["saw"].keys(), (), True)
-                objects.update(body["saw"])
-            elif kind == "call" and r.call is not None:
-                key = parse_key(r.call)
-                texts[key], self.footprints[key] = r.call, (body["reads"], body["writes"], bool(body["invertible"]))
-                objects.update(body["reads"])
-                objects.update(body["writes"])
-            part = _WRITTEN.get(kind)
-            if part is not None:
-                for digest in body[part].values():
-                    later[digest] = None
+            kind = r.kind
+            if kind not in _NAMING:
+                continue
+            body = r.body
             if kind in _SEEING:
-                for o, sight in body["saw"].items():
+                saw = body["saw"]
+                for o, sight in saw.items():
                     later[sight["digest"]] = None
                     if absent is None and sight["write"] is None and o not in initial:
                         absent = sight["digest"]  # that of an object which is not there, seen before any write
+                if kind != "read":
+                    for digest in body["out"].values():
+                        later[digest] = None
+                elif r.call is not None:
+                    key = parse_key(r.call)
+                    texts[key], self.footprints[key] = r.call, (saw, (), True)
+                    objects.update(saw)
+            elif kind == "call":
+                if r.call is not None:
+                    read, written = body["reads"], body["writes"]
+                    key = parse_key(r.call)
+                    texts[key], self.footprints[key] = r.call, (read, written, bool(body["invertible"]))
+                    objects.update(read, written)
+            elif kind == "launch":
+                self.agents += 1
+            elif kind == "run-open":
+                initial, self.policy = body["initial"], body["policy"]
+            else:
+                for digest in body["restored"].values():
+                    later[digest] = None
         self.names = sorted(objects)
         self.objects = {o: i for i, o in enumerate(self.names)}
         self.keys = sorted(self.footprints)
-        self.calls = {texts[key]: number for number, key in enumerate(self.keys, 1)}
+        self.calls = dict(zip(map(texts.__getitem__, self.keys), itertools.count(1)))
         given = [initial.get(o, absent or "absent") for o in self.names]
-        for digest in (*given, *later):
-            self.digests.setdefault(digest, len(self.digests))
+        self.digests = dict(zip(dict.fromkeys([*given, *later]), itertools.count()))
         self.given = [self.digests[d] for d in given] or [0]
-        places = self.objects
         self.reads: list[tuple[int, ...]] = [()]
         self.writes: list[tuple[int, ...]] = [tuple(range(len(self.names)))]
         """The objects that each call reads and writes."""
-        for key in self.keys:
-            read, written, _ = self.footprints[key]
-            self.reads.append(tuple([places[o] for o in read]))
-            self.writes.append(tuple([places[o] for o in written]))
+        place = self.objects.__getitem__
+        for read, written, _ in map(self.footprints.__getitem__, self.keys):
+            self.reads.append(tuple(map(place, read)) if read else ())
+            self.writes.append(tuple(map(place, written)) if written else ())
         self.makers: Mapping[str, Callable[[Record], Taken | None]] = {
             **dict.fromkeys(STEPS, self._of_call),
             **dict.fromkeys(OF_AGENTS, self._of_agent),
@@ -152,10 +157,12 @@ class Numbering:
         if width * self.sizes[Call] >= _APART:
             width = max(width, _APART + 4)
         reads, writes = set[int](), set(range(len(self.names) or 1))
-        for number, (read, written) in enumerate(zip(self.reads, self.writes, strict=True)):
-            if number:
-                reads.update([number * width + o for o in read])
-                writes.update([number * width + o for o in written])
+        for number, (read, written) in enumerate(zip(self.reads[1:], self.writes[1:], strict=True), 1):
+            row = number * width
+            for o in read:
+                reads.add(row + o)
+            for o in written:
+                writes.add(row + o)
         tables = {"reads": reads, "writes": writes, "accepts": set[int]()}
         constants = {**self._constants(), **tables}
         return Incremental(mtpo, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked)
