@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mtpo.schedulers.step.calibrator import Calibrator
 from mtpo.schedulers.step.deadlines import Objectives
 from mtpo.schedulers.step.fairbatching import FairBatching
-from mtpo.schedulers.types import StepModel
+from mtpo.schedulers.types import StepDecision, StepModel
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.fairbatching import Request, fair
 
@@ -25,8 +25,8 @@ UNIT = StepModel(2.0, 1.0, 1.0)
 WITHOUT_CONTEXT = StepModel(1.0, 2.0, 0.0)
 
 
-def a_world(model, jobs, idle):
-    policy = FairBatching(Calibrator(model), Objectives(30.0, 4.0), float(idle), learns=False)
+def a_world(model, jobs, idle, kind=FairBatching):
+    policy = kind(Calibrator(model), Objectives(30.0, 4.0), float(idle), learns=False)
     # Blocks of a token: where nothing fits the policy computes a block of a prompt, the spec a token of it.
     return scenes.World(policy, jobs, model, size=1)
 
@@ -96,7 +96,7 @@ class Beside:
         else:
             self.take("progress", self.by_slack(decodes or here)[0])
             batch = {r for r in here if self.value("taken", r)}
-        assert batch == work.keys()
+        assert batch == work.keys(), "another batch"
         self.take("run")
 
     def prefills(self, group, work):
@@ -104,6 +104,7 @@ class Beside:
             if self.value("est") + self.value("cost", r) > self.value("budget"):
                 self.take("stop_at", r)
                 return
+            assert r in work, "another batch"
             self.take("take_prefill", r)
             for _ in range(work[r] - 1):
                 self.take("extend", r)
@@ -129,14 +130,18 @@ class Beside:
         return self.taken
 
 
+def small_traces():
+    """Of three requests. The first one keeps the worker busy until the others are there."""
+    kinds = list(itertools.product((0.0, 3.0), (1, 4), (2,), ((6.0, 3.0), (40.0, 30.0))))
+    for one, two in itertools.combinations_with_replacement(kinds, 2):
+        chosen = ((0.0, 2, 3, (9.0, 5.0)), one, two)
+        yield [scenes.Job(id, when, p, o, *slo) for id, (when, p, o, slo) in enumerate(chosen)]
+
+
 @pytest.mark.parametrize("model", [UNIT, WITHOUT_CONTEXT], ids=["with context", "without"])
 def test_every_small_trace_is_one_of_the_spec(model):
-    kinds = list(itertools.product((0.0, 3.0), (1, 4), (2,), ((6.0, 3.0), (40.0, 30.0))))
     taken = set()
-    for one, two in itertools.combinations_with_replacement(kinds, 2):
-        # The first one keeps the worker busy until the others are there.
-        chosen = ((0.0, 2, 3, (9.0, 5.0)), one, two)
-        jobs = [scenes.Job(id, when, p, o, *slo) for id, (when, p, o, slo) in enumerate(chosen)]
+    for jobs in small_traces():
         found = Beside(a_world(model, jobs, 6), 6).run()
         assert found is not None
         taken |= found
@@ -165,3 +170,135 @@ def test_where_nothing_fits_one_item_is_computed():
     """An objective that is shorter than any step."""
     jobs = [scenes.Job(0, 0.0, 3, 3, 1.0, 1.0), scenes.Job(1, 0.0, 2, 2, 1.0, 1.0)]
     assert Beside(a_world(UNIT, jobs, 1), 1).run() >= {"progress", "pass_urgent"}
+
+
+# -- planted bugs --------------------------------------------------------------------------------------------------
+
+
+class Generous(FairBatching):
+    """The budget is a second too large."""
+
+    def _budget(self, observation, tightest, decodes):
+        return super()._budget(observation, tightest, decodes) + 1.0
+
+
+class Stingy(FairBatching):
+    """The budget is a second too small."""
+
+    def _budget(self, observation, tightest, decodes):
+        return super()._budget(observation, tightest, decodes) - 1.0
+
+
+class TightestOnly(FairBatching):
+    """The budget is the strictest time per token, however much slack there is."""
+
+    def _budget(self, observation, tightest, decodes):
+        return self.idle if tightest is None else tightest
+
+
+class SlackOnly(FairBatching):
+    """The budget is the least slack, also where that is less than the strictest time per token."""
+
+    def _budget(self, observation, tightest, decodes):
+        return self.idle if tightest is None else decodes[0][0] - observation.now
+
+
+class IdleAlways(FairBatching):
+    """The budget is what it is where no decode runs."""
+
+    def _budget(self, observation, tightest, decodes):
+        return self.idle
+
+
+class NoneUrgent(FairBatching):
+    """Prefills go before all decodes."""
+
+    def _groups(self, observation):
+        budget, urgent, prefills, others = super()._groups(observation)
+        return budget, [], prefills, [*urgent, *others]
+
+
+class AllUrgent(FairBatching):
+    """All decodes go before prefills."""
+
+    def _groups(self, observation):
+        budget, urgent, prefills, others = super()._groups(observation)
+        return budget, [*urgent, *others], prefills, []
+
+
+class RunningFirst(FairBatching):
+    """Prompts that were begun go on before others, however little slack these have."""
+
+    def _groups(self, observation):
+        budget, urgent, prefills, others = super()._groups(observation)
+        begun = {r.id for r in observation.running}
+        return budget, urgent, iter(sorted(prefills, key=lambda r: r.id not in begun)), others
+
+
+class MostSlackFirst(FairBatching):
+    """Prompts with the most slack first."""
+
+    def _groups(self, observation):
+        budget, urgent, prefills, others = super()._groups(observation)
+        return budget, urgent, iter(list(prefills)[::-1]), others
+
+
+class DecodesBackwards(FairBatching):
+    """Decodes with the most slack first."""
+
+    def _groups(self, observation):
+        budget, urgent, prefills, others = super()._groups(observation)
+        return budget, urgent[::-1], prefills, others[::-1]
+
+
+class OnePrompt(FairBatching):
+    """One prompt a step, also where there is time for more."""
+
+    def _groups(self, observation):
+        budget, urgent, prefills, others = super()._groups(observation)
+        return budget, urgent, itertools.islice(prefills, 1), others
+
+
+class NoProgress(FairBatching):
+    """Where nothing fits nothing is computed."""
+
+    def _progress(self, observation, first):
+        return StepDecision(())
+
+
+BUGS = [
+    Generous,
+    Stingy,
+    TightestOnly,
+    SlackOnly,
+    IdleAlways,
+    NoneUrgent,
+    AllUrgent,
+    RunningFirst,
+    MostSlackFirst,
+    DecodesBackwards,
+    OnePrompt,
+    NoProgress,
+]
+
+
+def special_runs(kind):
+    """A prompt that is begun when a more urgent one comes, and one of which nothing fits."""
+    came = [(0.0, 12, (90.0, 30.0)), (3.0, 2, (9.0, 5.0))]
+    overtakes = [scenes.Job(id, when, prompt, 2, *slo) for id, (when, prompt, slo) in enumerate(came)]
+    yield Beside(a_world(UNIT, overtakes, 6, kind), 6)
+    nothing_fits = [scenes.Job(0, 0.0, 3, 3, 1.0, 1.0), scenes.Job(1, 0.0, 2, 2, 1.0, 1.0)]
+    yield Beside(a_world(UNIT, nothing_fits, 1, kind), 1)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
+def test_a_planted_bug_is_caught(bug):
+    with pytest.raises(AssertionError, match=r"fair\.|another batch|nothing scheduled though there is work"):
+        for beside in special_runs(bug):
+            beside.run()
+        for jobs in small_traces():
+            Beside(a_world(UNIT, jobs, 6, bug), 6).run()
+
+
+def test_without_a_bug_the_special_runs_are_of_the_spec():
+    assert all(beside.run() for beside in special_runs(FairBatching))
