@@ -4,7 +4,8 @@ ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.c
 of a log (run.gate). With
 --rules it is a spec (fair), a rule (mtpo:gate) or left out: what the papers say, the clauses that carry it, what none
 carries, and for each action and property the rules that it is for. With --log it is a call of a run (1.4): what it went
-through, who was told, and which clauses allowed each step.
+through, who was told, and which clauses allowed each step; what is damaged in the log, or was altered, is named on
+standard error, with exit code 1.
 """
 
 from __future__ import annotations
