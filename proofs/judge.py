@@ -50,21 +50,26 @@ class Judgment:
 
 
 def judge(
-    run: LoggedRun, expected: RunCertificate | None = None, tell: Callable[[str], None] = lambda text: None
+    run: LoggedRun,
+    expected: RunCertificate | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+    jobs: int | None = None,
 ) -> Judgment:
     """Judge a run by its log, and against a certificate saved before when there is one (``expected``).
 
-    ``tell`` is told how far it is.
+    ``tell`` is told how far it is. ``jobs``: how many processes share the replay (:func:`mtpo.proofs.replay.replay`).
     """
     tell(f"checking the chain and the rules of {len(run.records):,} records")
     report = check(run, None if expected is None else expected.redacted_digests)
-    replayed, row = _replayed(run, report, tell)
+    replayed, row = _replayed(run, report, tell, jobs)
     certificate = certify(run, report, extra=[row], found=replayed.problems if replayed else ())
     differences = compare(run, expected, certificate) if expected else ()
     return Judgment(report, replayed, certificate, tuple(differences))
 
 
-def _replayed(run: LoggedRun, report: Report, tell: Callable[[str], None]) -> tuple[Replay | None, Property]:
+def _replayed(
+    run: LoggedRun, report: Report, tell: Callable[[str], None], jobs: int | None
+) -> tuple[Replay | None, Property]:
     """The replay, if the log can be replayed, and what is to be said of it."""
     english = "Every record is a step of the spec, with its outcome."
     broken = sorted({p.property for p in report.problems} & _NO_RUN)
@@ -82,6 +87,7 @@ def _replayed(run: LoggedRun, report: Report, tell: Callable[[str], None]) -> tu
         found = replay(
             run.records,
             absent=value_digest(run.salt, None),
+            jobs=jobs,
             progress=lambda done, total: tell(f"{done:,} of {total:,} records replayed against the spec"),
         )
     except (KeyError, ValueError, IndexError, TypeError) as error:

@@ -42,6 +42,9 @@ log should differ there, and be near."""
 _SEEING: Final = frozenset({"read", "applied", "redone"})
 """Those that say what was seen."""
 
+_compiled: Final = set[str]()
+"""The policies for which all programs were made in this process."""
+
 _NAMING: Final = _SEEING | {"run-open", "launch", "call", "undone", "retracted"}
 """Those that name what no record before does."""
 
@@ -171,6 +174,12 @@ class Numbering:
         """Make the programs that any log of the policy needs, for processes that are forked from this one."""
         for checked in (True, False):
             prepare(mtpo, {**self._constants(), "accepts": set[int]()}, SLICED, NARROW, FIXED, checked=checked)
+        _compiled.add(self.policy)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether these programs are made already."""
+        return self.policy in _compiled
 
     def instance(self) -> Instance:
         """The same in the plain interpretation, for short logs."""

@@ -34,8 +34,11 @@ from mtpo.proofs.stepping import Run, Sparse
 from mtpo.spec.records import Record
 from mtpo_core.problems import Problem
 
-LONG: Final = 20_000
-"""Records from which on several processes are worth it."""
+LONG: Final = 30_000
+"""Records from which on several processes are worth it, the program included that takes steps without looking."""
+
+READY: Final = 5_000
+"""Records from which on they are when that program is made."""
 
 MOST: Final = 4
 """Processes beyond which another one would mostly take steps that the others look at."""
@@ -108,9 +111,12 @@ class Board:
         return int((time.monotonic() - self.began) * 1e6)
 
 
-def jobs(records: Sequence[Record]) -> int:
-    """How many processes should replay a log: one if it is short, or there is no memory for more."""
-    if len(records) < LONG:
+def jobs(records: int, ready: bool = False) -> int:
+    """How many processes should replay a log with so many records: one if it is short, or there is no memory for more.
+
+    ``ready``: the programs are made.
+    """
+    if records < (READY if ready else LONG):
         return 1
     return max(1, min(processes(), MOST, 1 + _room()))
 

@@ -70,10 +70,10 @@ def replay(
 
     Malformed bodies raise KeyError or ValueError: check the log first.
     """
-    count = relay.jobs(records) if jobs is None else jobs
     with without_collection():
         progress(0, len(records))
         numbering = Numbering(records, absent)
+        count = relay.jobs(len(records), numbering.compiled) if jobs is None else jobs
         if plain or count < 2:
             return _alone(records, Run(numbering, Plain(numbering) if plain else Sparse(numbering)), progress)
         numbering.compile()

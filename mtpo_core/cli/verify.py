@@ -5,7 +5,8 @@ it (--all names each). A value that is short is shown, a longer one named by its
 
 With --certificate the log is held against a run certificate saved before, which detects a cut tail, a rewritten log,
 and values that were redacted since. Where the log stops being a run of the spec, the clauses that are false are told
-with the elements, the facts, and the record since which they are. With --shrink a log that violates a property is made
+with the elements, the facts, and the record since which they are. The cores share the replay of a long log, so many of
+them as --jobs says; what is found is the same. With --shrink a log that violates a property is made
 smaller and written as lines of JSON: fewer agents, calls, objects and records that violate the same property and none
 that the whole does not. The last line is the verdict: yes (exit code 0), no (1), or not known (3: the run did not come
 to its end, or something can't be checked any more). Interrupted (Ctrl-C) it says in one line how far it came; the exit
@@ -33,6 +34,9 @@ def verify_command(
     every: Annotated[
         bool, typer.Option("--all", help="each violation, also those that may follow from the first")
     ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=64, help="processes for a long log; by default the cores, up to four")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
@@ -53,7 +57,7 @@ def verify_command(
                 tell(text)
 
             run = opened(log)
-            found = judge(run, expected, told)
+            found = judge(run, expected, told, jobs)
     except KeyboardInterrupt:
         raise _interrupted(f"{log}: interrupted: {stage[0]}; no verdict") from None
     if save is not None:

@@ -2,9 +2,11 @@
 whole of ``mtpo verify``; whether the rate stays as logs grow, and what a record costs in memory.
 
 The logs are runs of the protocol's own machine: agents come and go, eight at work at a time, each making a hundred
-calls on twelve objects, one of which it shares with the next, so that some calls are late and are repaired. Time is
-that of the processor; making a log is not timed. No model checker that validates traces is at hand to run beside it;
-TLC is reported to take 19 to 30 events a second, the greater of which stands for it here.
+calls on twelve objects, one of which it shares with the next, so that some calls are late and are repaired. Making a
+log is not timed. A log is replayed by as many processes as ``mtpo verify`` takes, and by one, in turns. The rate is the
+best of the rounds: of several processes by the clock, of one by the time of the processor. No model checker that
+validates traces is at hand to run beside it; TLC is reported to take 19 to 30 events a second, the greater of which
+stands for it here.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from measure import Figure
 
 from mtpo.proofs.judge import judge
 from mtpo.proofs.numbering import Numbering
+from mtpo.proofs.relay import jobs
 from mtpo.proofs.replay import Run, Sparse, replay
 from mtpo.proofs.shrink import rechained
 from mtpo.spec.records import Record, value_digest
@@ -27,6 +30,7 @@ from mtpo_core.logfile import LoggedRun
 from mtpo_core.machine import Machine
 
 LENGTHS = (10_000, 100_000, 1_000_000)
+ROUNDS = {10_000: 5, 100_000: 3, 1_000_000: 1}
 SALT = b"salt"
 AT_WORK = 8
 CALLS = 100
@@ -47,15 +51,25 @@ def figures(tell: Callable[[str], None]) -> list[Figure]:
     start = time.process_time()
     replay(generated(100))
     found = [Figure("compiling the spec, once a process: seconds", time.process_time() - start, None, more=False)]
+    start = time.process_time()
+    Numbering(generated(100)).compile()
+    more = "compiling what several processes need besides, once a process: seconds"
+    found.append(Figure(more, time.process_time() - start, None, more=False))
     rates = {}
     for length in LENGTHS:
         tell(f"making a log of {length:,} records")
         records = generated(length)
         tell(f"replaying {length:,} records")
-        rates[length] = rate(records)
+        count = jobs(length, ready=True)
+        rates[length], alone = rate(records, count), 0.0
+        for _ in range(ROUNDS[length]):
+            alone = max(alone, rate_of_one(records))
+            rates[length] = max(rates[length], rate(records, count))
         what = f"{length:,} records: records per second, every property after every step"
-        found.append(Figure(what, rates[length], TLC, GOAL, why=PEER, absolute=True))
+        used = "one process" if count == 1 else f"{count} processes, one a core"
+        found.append(Figure(f"{what}, {used}", rates[length], TLC, GOAL, why=PEER, absolute=True))
         found.append(Figure(f"{length:,} records: rate, of the goal", rates[length] / GOAL, None))
+        found.append(Figure(f"{what}, one process", alone, TLC, why=PEER))
         if length == LENGTHS[1]:
             tell(f"measuring the memory of {length:,} records")
             found.append(Figure(f"{length:,} records: bytes of state per record", state(records), None, more=False))
@@ -68,10 +82,19 @@ def figures(tell: Callable[[str], None]) -> list[Figure]:
     return found
 
 
-def rate(records: list[Record]) -> float:
-    """Records a second."""
+def rate(records: list[Record], count: int) -> float:
+    """Records a second, by the clock."""
+    start = time.perf_counter()
+    found = replay(records, jobs=count)
+    seconds = time.perf_counter() - start
+    assert not found.problems, found.problems
+    return len(records) / seconds
+
+
+def rate_of_one(records: list[Record]) -> float:
+    """Records a second of the time of the one process."""
     start = time.process_time()
-    found = replay(records)
+    found = replay(records, jobs=1)
     seconds = time.process_time() - start
     assert not found.problems, found.problems
     return len(records) / seconds
@@ -93,9 +116,9 @@ def state(records: list[Record]) -> float:
 def judged(length: int) -> float:
     """Records a second of everything that ``mtpo verify`` does with a log that it has read."""
     run = logged(length)
-    start = time.process_time()
+    start = time.perf_counter()
     found = judge(run)
-    seconds = time.process_time() - start
+    seconds = time.perf_counter() - start
     assert not found.problems, found.problems[:3]
     return length / seconds
 

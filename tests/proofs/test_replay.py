@@ -476,8 +476,13 @@ def test_the_stretches_end_together() -> None:
         assert places == sorted(places)
 
 
-def test_a_short_log_is_replayed_by_one() -> None:
-    assert relay.jobs(LONGER) == 1
+def test_a_short_log_is_replayed_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "processes", lambda: 2)
+    monkeypatch.setattr(relay, "_room", lambda: 1)
+    found = [relay.jobs(n, ready) for n in (len(LONGER), relay.READY, relay.LONG) for ready in (False, True)]
+    assert found == [1, 1, 1, 2, 2, 2]
+    monkeypatch.setattr(relay, "_room", lambda: 0)
+    assert relay.jobs(10**6) == 1
 
 
 # -- what a record costs -------------------------------------------------------------------------------------------
