@@ -59,11 +59,12 @@ class Numbering:
     def __init__(self, records: Sequence[Record], absent: str | None = None) -> None:
         objects: set[str] = set()
         self.agents = 0
-        self.footprints: dict[tuple[int, int], tuple[Iterable[str], Iterable[str], bool]] = {}
+        self.footprints: dict[tuple[int, int], tuple[Iterable[str], Iterable[str], bool, str]] = {}
+        """By call: what it reads and writes, whether it has an inverse; its key as the log has it."""
         self.policy = "replay"
         initial: Mapping[str, str] = {}
         later: dict[str, None] = {}
-        texts: dict[tuple[int, int], str] = {}
+        footprints = self.footprints
         for r in records:
             kind = r.kind
             if kind not in _NAMING:
@@ -79,14 +80,12 @@ class Numbering:
                     for digest in body["out"].values():
                         later[digest] = None
                 elif r.call is not None:
-                    key = parse_key(r.call)
-                    texts[key], self.footprints[key] = r.call, (saw, (), True)
+                    footprints[parse_key(r.call)] = saw, (), True, r.call
                     objects.update(saw)
             elif kind == "call":
                 if r.call is not None:
                     read, written = body["reads"], body["writes"]
-                    key = parse_key(r.call)
-                    texts[key], self.footprints[key] = r.call, (read, written, bool(body["invertible"]))
+                    footprints[parse_key(r.call)] = read, written, bool(body["invertible"]), r.call
                     objects.update(read, written)
             elif kind == "launch":
                 self.agents += 1
@@ -98,7 +97,8 @@ class Numbering:
         self.names = sorted(objects)
         self.objects = {o: i for i, o in enumerate(self.names)}
         self.keys = sorted(self.footprints)
-        self.calls = dict(zip(map(texts.__getitem__, self.keys), itertools.count(1)))
+        rows = [*map(footprints.__getitem__, self.keys)]
+        self.calls = dict(zip([row[3] for row in rows], itertools.count(1)))
         given = [initial.get(o, absent or "absent") for o in self.names]
         self.digests = dict(zip(dict.fromkeys([*given, *later]), itertools.count()))
         self.given = [self.digests[d] for d in given] or [0]
@@ -106,7 +106,7 @@ class Numbering:
         self.writes: list[tuple[int, ...]] = [tuple(range(len(self.names)))]
         """The objects that each call reads and writes."""
         place = self.objects.__getitem__
-        for read, written, _ in map(self.footprints.__getitem__, self.keys):
+        for read, written, _, _ in rows:
             self.reads.append(tuple(map(place, read)) if read else ())
             self.writes.append(tuple(map(place, written)) if written else ())
         self.makers: Mapping[str, Callable[[Record], Taken | None]] = {
@@ -184,10 +184,10 @@ class Numbering:
     def instance(self) -> Instance:
         """The same in the plain interpretation, for short logs."""
         names = self.names or [""]
-        rows = [((), names, True), *(self.footprints[key] for key in self.keys)]
+        rows = [((), names), *(self.footprints[key][:2] for key in self.keys)]
         tables = {
-            "reads": [int(o in reads) for reads, _, _ in rows for o in names],
-            "writes": [int(o in writes) for _, writes, _ in rows for o in names],
+            "reads": [int(o in reads) for reads, _ in rows for o in names],
+            "writes": [int(o in writes) for _, writes in rows for o in names],
             "accepts": [0] * (len(rows) * len(names) * self.sizes[Value]),
         }
         return Instance(mtpo, self.sizes, {**self._constants(), **tables})
