@@ -19,6 +19,7 @@ BUILT_IN = {
     "mtpo": "mtpo.spec.mtpo:mtpo",
     "kv": "mtpo.spec.paged_kv:kv",
     "fair": "mtpo.spec.fairbatching:fair",
+    "batching": "mtpo.spec.batching:batching",
     "concur": "mtpo.spec.concur:concur",
     "conserve": "mtpo.spec.conserve:conserve",
     "gap": "mtpo.spec.bounded_gap:gap",

@@ -3,8 +3,9 @@
 A clause is named by its id: a property, an action (``mtpo.read``, its whole guard and all its updates), a conjunct of a
 guard (``mtpo.read.is-below``) or an update (``mtpo.deliver.saw:=``). ``lacks`` says what of a rule no clause carries,
 and why. Sources: "SCCP" is "Notified Serializability" (SCCP workshop, VLDB 2026), "CoAgent" arXiv 2606.15376,
-"FairBatching" arXiv 2510.14392, "CONCUR" arXiv 2601.22705, "ConServe" arXiv 2606.01839, "PagedAttention" SOSP 2023,
-"ARIES" TODS 17(1), 1992; "ours" is what they leave open, those numbered F that proofs/FINDINGS.md tells.
+"FairBatching" arXiv 2510.14392, "Sarathi-Serve" OSDI 2024, "CONCUR" arXiv 2601.22705, "ConServe" arXiv 2606.01839,
+"PagedAttention" SOSP 2023, "ARIES" TODS 17(1), 1992; "ours" is what they leave open, those numbered F that
+proofs/FINDINGS.md tells.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = ["RULES", "Rule", "carried", "clauses_of", "unknown", "unmapped"]
 RULES: Final[tuple[Rule, ...]] = (
     *protocol.MTPO,
     *cache.KV,
+    *published.BATCHING,
     *published.FAIR,
     *published.CONCUR,
     *published.CONSERVE,

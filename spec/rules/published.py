@@ -9,6 +9,7 @@ from mtpo.spec.rules.rule import rules_of
 _fair = rules_of("fair")
 _concur = rules_of("concur")
 _conserve = rules_of("conserve")
+_batching = rules_of("batching")
 
 FAIR: Final = (
     _fair(
@@ -146,4 +147,65 @@ CONSERVE: Final = (
         "room-comes-back every-stage-passes",
         "That a decoder becomes empty in the end is assumed: conversations may talk for ever.",
     ),
+)
+
+BATCHING: Final = (
+    _batching(
+        "stall-free",
+        "Sarathi-Serve 4",
+        "Every decode goes on before any prompt; prompts take what is left of the budget, so no decode waits for one.",
+        "decode.earlier-ones prefill.decodes-before admit.running-before stall-free decodes-in-order reach-mixed "
+        "reach-starved",
+        "A budget smaller than the number of decodes starves those at the end of the list (F20).",
+    ),
+    _batching(
+        "chunks",
+        "Sarathi-Serve 4",
+        "A prompt is computed in chunks that fit into what is left of the budget, in order of arrival.",
+        "prefill prompts-in-order reach-chunk",
+        "What a chunk costs, and how the budget is found, is not modelled.",
+    ),
+    _batching(
+        "prefill-first",
+        "vLLM V0",
+        "If a waiting prompt fits, the step is whole prompts only; else it is one decode of each running request.",
+        "admit_whole decode.no-prompt prefill.alone admit.alone one-kind prompts-first whole-prompts reach-stalled "
+        "reach-together",
+        "How many whole prompts a step has is left open. The engine refuses a prompt longer than a step; here it has "
+        "steps of its own.",
+    ),
+    _batching(
+        "running-first",
+        "vLLM V1",
+        "Running requests in the order of their list, each what it lacks; then waiting ones, unless one was preempted.",
+        "decode admit admit.none-preempted running-first admitted-in-order one-begun",
+        "The cap on long prompts is not modelled: under it a prompt can come before a decode.",
+    ),
+    _batching(
+        "first-come-first-served",
+        "vLLM V0, V1; Sarathi-Serve",
+        "Requests are admitted in order of arrival; who was preempted waits in front of those that never ran.",
+        "arrive admit admitted-in-order running-are-earlier comes-and-goes",
+    ),
+    _batching(
+        "budget",
+        "vLLM V1; Sarathi-Serve 4",
+        "A step computes no more tokens than its budget, decodes included.",
+        "within-budget slot-for-each slots-end from-the-left",
+        "The cap on the number of requests is left out.",
+    ),
+    _batching(
+        "preemption",
+        "PagedAttention 4; vLLM V0, V1",
+        "When the cache has no room for one whose turn it is, the newest gives up its blocks and is computed anew.",
+        "squeeze preempt preempted-last room kept oldest-alone reach-preempted",
+        "The cache itself is the spec kv; here it may have no room at any moment.",
+    ),
+    _batching(
+        "step",
+        "vLLM V0, V1; Sarathi-Serve",
+        "A batch is formed until nobody can be given more, and computed; whoever has all of its tokens emits one.",
+        "begin complete run leave work-conserving emits-in-turn within-context one-snapshot round-ends",
+    ),
+    _batching("invariants-of-proof", "ours", "What the others need to be inductive.", "books one-begun A-one-policy"),
 )
