@@ -45,7 +45,7 @@ _SEEING: Final = frozenset({"read", "applied", "redone"})
 _compiled: Final = set[str]()
 """The policies for which all programs were made in this process."""
 
-_NAMING: Final = _SEEING | {"run-open", "launch", "call", "undone", "retracted"}
+_NAMING: Final = _SEEING | {"run-open", "launch", "call"}
 """Those that name what no record before does."""
 
 Taken = tuple[str, tuple[Any, ...]]
@@ -63,52 +63,48 @@ class Numbering:
         """By call: what it reads and writes, whether it has an inverse; its key as the log has it."""
         self.policy = "replay"
         initial: Mapping[str, str] = {}
-        later: dict[str, None] = {}
-        footprints = self.footprints
+        footprints, written = self.footprints, 0
         for r in records:
             kind = r.kind
             if kind not in _NAMING:
                 continue
             body = r.body
             if kind in _SEEING:
-                saw = body["saw"]
-                for o, sight in saw.items():
-                    later[sight["digest"]] = None
-                    if absent is None and sight["write"] is None and o not in initial:
-                        absent = sight["digest"]  # that of an object which is not there, seen before any write
+                if absent is None:
+                    absent = next((x["digest"] for o, x in body["saw"].items() if _missing(x, o, initial)), None)
                 if kind != "read":
-                    for digest in body["out"].values():
-                        later[digest] = None
+                    written += len(body["out"])
                 elif r.call is not None:
+                    saw = body["saw"]
                     footprints[parse_key(r.call)] = saw, (), True, r.call
                     objects.update(saw)
             elif kind == "call":
                 if r.call is not None:
-                    read, written = body["reads"], body["writes"]
-                    footprints[parse_key(r.call)] = read, written, bool(body["invertible"]), r.call
-                    objects.update(read, written)
+                    read, write = body["reads"], body["writes"]
+                    footprints[parse_key(r.call)] = read, write, bool(body["invertible"]), r.call
+                    objects.update(read, write)
             elif kind == "launch":
                 self.agents += 1
-            elif kind == "run-open":
-                initial, self.policy = body["initial"], body["policy"]
             else:
-                for digest in body["restored"].values():
-                    later[digest] = None
+                initial, self.policy = body["initial"], body["policy"]
         self.names = sorted(objects)
         self.objects = {o: i for i, o in enumerate(self.names)}
         self.keys = sorted(self.footprints)
         rows = [*map(footprints.__getitem__, self.keys)]
         self.calls = dict(zip([row[3] for row in rows], itertools.count(1)))
         given = [initial.get(o, absent or "absent") for o in self.names]
-        self.digests = dict(zip(dict.fromkeys([*given, *later]), itertools.count()))
+        self.digests = dict(zip(dict.fromkeys(given), itertools.count()))
+        """Of the values that there are at first, and of those that are written, as soon as the step is made."""
+        self.values = len(self.digests) + written
+        """How many there can be."""
         self.given = [self.digests[d] for d in given] or [0]
         self.reads: list[tuple[int, ...]] = [()]
         self.writes: list[tuple[int, ...]] = [tuple(range(len(self.names)))]
         """The objects that each call reads and writes."""
         place = self.objects.__getitem__
-        for read, written, _, _ in rows:
+        for read, write, _, _ in rows:
             self.reads.append(tuple(map(place, read)) if read else ())
-            self.writes.append(tuple(map(place, written)) if written else ())
+            self.writes.append(tuple(map(place, write)) if write else ())
         self.makers: Mapping[str, Callable[[Record], Taken | None]] = {
             **dict.fromkeys(STEPS, self._of_call),
             **dict.fromkeys(OF_AGENTS, self._of_agent),
@@ -151,7 +147,7 @@ class Numbering:
             Agent: max(1, self.agents),
             Call: len(self.keys) + 1,
             Object: max(1, len(self.names)),
-            Value: max(1, len(self.digests)),
+            Value: max(1, self.values),
         }
 
     def incremental(self, *, checked: bool = True) -> Incremental:
@@ -239,9 +235,18 @@ class Numbering:
         return record.kind, (call, dict.fromkeys(members, 1), dict.fromkeys(touched, 1))
 
     def _effect(self, record: Record) -> Taken:
-        objects, digests = self.objects, self.digests
-        out = {objects[o]: digests[digest] for o, digest in record.body["out"].items()}
+        objects, number = self.objects, self.digests.setdefault
+        out = {objects[o]: number(digest, len(self.digests)) for o, digest in record.body["out"].items()}
         return record.kind, (self._number(record), out)
+
+    def value(self, digest: str) -> int:
+        """The number of a value; -1 of one that nobody has written yet."""
+        return self.digests.get(digest, -1)
+
+
+def _missing(sight: Mapping[str, Any], o: str, initial: Mapping[str, str]) -> bool:
+    """Whether it shows the digest of an object which is not there: seen before any write."""
+    return sight["write"] is None and o not in initial
 
 
 def parse_key(text: str) -> tuple[int, int]:

@@ -169,7 +169,7 @@ class Run:
         if kind in _SEEING:
             call = step[1][0]
             for o, sight in body["saw"].items():
-                if self._saw(call, names.objects[o]) != names.digests[sight["digest"]]:
+                if self._saw(call, names.objects[o]) != names.value(sight["digest"]):
                     self._report(record, "mtpo.filtered-read", f"saw another value of {o} than is at its position")
             if kind == "redone" and not noted:
                 note = bool(self._note(call))
@@ -180,7 +180,7 @@ class Run:
         else:
             for o, digest in body["restored"].items():
                 place = names.objects[o]
-                if self._value(self._top(place), place) != names.digests[digest]:
+                if self._value(self._top(place), place) != names.value(digest):
                     self._report(record, "mtpo.top-only-undo", f"{o} was not restored to what the call had replaced")
 
     def _settled(self, record: Record, noted: dict[int, int]) -> None:
