@@ -113,7 +113,7 @@ class Compiler:
         for action in self.spec.actions.values():
             check = deltas.after(action) if self.checked else []
             out += [*writing.update(action, deltas.moved(action)), *check]
-        out += [*deltas.functions, *deltas.closings(), *deltas.began()]
+        out += [*deltas.functions, *deltas.closings(), *_ordered(deltas.began())]
         self.starting = True
         for variable in self.spec.variables.values():
             out += self._first(variable)

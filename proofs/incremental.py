@@ -82,6 +82,8 @@ class Incremental:
         self._broken: set[int] = scope["broken"]
         self._wrong: set[int] = scope["wrong"]
         scope["began" if state is None else "resumed"]()
+        for name in self._relations:
+            del scope[f"o_{name}"]
 
     def going_on(self) -> Incremental:
         """The same spec in the same state, with everything looked at from now on; this one is not to be used any more.
@@ -104,6 +106,11 @@ class Incremental:
                 found.update(f"{name} {len(part)} ".encode())
                 found.update(part)
         return found.digest()
+
+    @property
+    def _relations(self) -> list[str]:
+        """The constant relations of several arguments: ``o_NAME`` are their places in order, for those that begin."""
+        return [name for name, f in self.spec.constants.items() if len(f.domain) > 1 and f.range is Bool]
 
     @property
     def _names(self) -> list[str]:
@@ -146,8 +153,8 @@ class Incremental:
         for name, size in self.program.indexes.items():
             keys = range(int(scope.get(size) or size) if size else 0)
             scope[name] = [[] for _ in keys] if name in self.program.lists else [()] * len(keys) if size else {}
-        relations = [name for name, f in self.spec.constants.items() if len(f.domain) > 1 and f.range is Bool]
-        scope.update({f"o_{name}": sorted(scope[f"c_{name}"]) for name in relations})
+        for name in self._relations:
+            scope[f"o_{name}"] = sorted(scope[f"c_{name}"])
         for name in self.program.fills[0]:
             scope[f"fill_{name}"]()
         for name, variable in self.spec.variables.items():
@@ -175,8 +182,6 @@ class Incremental:
             scope[f"w{number}"] = set()
         for name in self.program.fills[1]:
             scope[f"fill_{name}"]()
-        for name in relations:
-            del scope[f"o_{name}"]
 
     # -- running -----------------------------------------------------------------------------------------------
 
