@@ -106,6 +106,12 @@ def test_a_run_that_is_not_replayed_says_why(tmp_path: Path, mtpo: Mtpo) -> None
     assert line.startswith("not asked") and line.endswith("[the spec is that of mode mtpo, the run is serial]")
 
 
+def test_several_processes_say_what_one_says(log: Path, mtpo: Mtpo) -> None:
+    one, two = (mtpo("verify", log, "--jobs", jobs) for jobs in (1, 2))
+    assert (one.code, one.out) == (0, two.out)
+    assert mtpo("verify", log, "--jobs", 0).code == 2
+
+
 def test_why_a_log_stops_being_a_run_and_a_smaller_one(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
     small = tmp_path / "small.jsonl"
     found = mtpo("verify", log, "--shrink", small)
