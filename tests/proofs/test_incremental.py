@@ -247,6 +247,45 @@ def test_tables_that_depend_on_themselves(size: int, seed: int) -> None:
         both.same({})
 
 
+working: Final = Spec("working", "What is left about while somebody works is cleared up before the rest.")
+busy = working.var("busy", Item, init=lambda i: False, doc="works")
+left = working.var("left", Item, init=lambda i: False, doc="is left about")
+
+
+@working.action
+def switch(i: Item) -> None:
+    "It begins to work, or ends."
+    busy[i] = ~busy(i)
+
+
+@working.action
+def toggle(i: Item) -> None:
+    "It is left about, or cleared up."
+    left[i] = ~left(i)
+
+
+@working.invariant("working.clear")
+def clear() -> Bool:
+    "While nobody works nothing is left about."
+    return implies(forall(Item, lambda i: ~busy(i)), forall(Item, lambda i: ~left(i)))
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+@pytest.mark.parametrize("moment", range(5))
+def test_what_waits_is_not_lost_when_another_goes_on(moment: int, cleared: bool) -> None:
+    """What was left about before one began to look is found when the rest begins."""
+    steps = [Step("switch", (0,)), Step("toggle", (1,)), Step("toggle", (2,)), Step("toggle", (1,))]
+    steps += [Step("toggle", (2,))] * cleared
+    spec = Incremental(working, {Item: 3}, {}, checked=False)
+    for number, step in enumerate(steps):
+        if number == moment:
+            spec = spec.going_on()
+        assert not spec.perform(step) and not spec.violated()
+    spec = spec.going_on() if moment >= len(steps) else spec
+    spec.perform(Step("switch", (0,)))
+    assert [p.id for p in spec.violated()] == ([] if cleared else ["working.clear"])
+
+
 def test_what_slicing_leaves_out_is_read_by_nothing_else() -> None:
     """Only ``committed-stable`` compares what a call saw of objects that it does not read, with itself."""
     assert unsliced(mtpo, SLICED) == ["mtpo.committed-stable"]
