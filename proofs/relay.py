@@ -171,6 +171,7 @@ class Relay:
 
     def __init__(self, records: Sequence[Record], numbering: Numbering, count: int) -> None:
         self.records, self.count = records, count
+        """The processes that there are, the first among them."""
         self.board = Board(count, len(records))
         self.lost = ""
         """Why what the others found does not count."""
@@ -180,8 +181,14 @@ class Relay:
             ours, theirs = context.Pipe(duplex=False)
             given = (records, numbering, number, self.board, theirs, ours, os.getpid())
             process = context.Process(target=_live, args=given, daemon=True)
-            process.start()
-            theirs.close()
+            try:
+                process.start()
+            except OSError:  # there is no room for another
+                self.board.starts(number, len(records))
+                self.count = number
+                break
+            finally:
+                theirs.close()
             self._children.append((process, ours))
 
     def __enter__(self) -> Relay:

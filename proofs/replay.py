@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import attrs
 
 from mtpo.proofs import relay
+from mtpo.proofs.children import processes
 from mtpo.proofs.numbering import SLICED, Numbering
 from mtpo.proofs.stepping import Plain, Run, Sparse
 from mtpo.spec.records import Record
@@ -66,6 +67,7 @@ def replay(
     ``absent``: the digest of the absent value, which every object has that ``run-open`` does not name. ``plain``: with
     the plain interpretation, whose cost grows with the log. ``jobs``: how many processes share the work, by default one
     for a short log and else as many as there are cores, up to four (:mod:`mtpo.proofs.relay`); the outcome is the same.
+    Where there can be no others, one does it all.
     ``progress`` is told now and then, and on an interrupt, how many records are steps, with every property.
 
     Malformed bodies raise KeyError or ValueError: check the log first.
@@ -74,7 +76,7 @@ def replay(
         progress(0, len(records))
         numbering = Numbering(records, absent)
         count = relay.jobs(len(records), numbering.compiled) if jobs is None else jobs
-        if plain or count < 2:
+        if plain or count < 2 or not processes():
             return _alone(records, Run(numbering, Plain(numbering) if plain else Sparse(numbering)), progress)
         numbering.compile()
         with relay.Relay(records, numbering, count) as others:

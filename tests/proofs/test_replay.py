@@ -457,6 +457,14 @@ def test_a_process_that_is_lost_costs_time_only(fate: str, monkeypatch: pytest.M
     ]
 
 
+def test_where_no_process_can_be_started_one_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(process: object) -> None:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(multiprocessing.get_context("fork").Process, "start", start)
+    assert replay(LONGER, jobs=3) == replay(LONGER, jobs=1)
+
+
 def test_the_stretches_end_together() -> None:
     """The first takes 10 of a record, the others 3 until they look: all are done at one time."""
     for count in (1, 2, 3, 4):
