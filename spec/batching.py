@@ -220,7 +220,7 @@ def decode(r: Request, p: Position, s: Slot) -> None:
     require("room", ~tight(r))
     require(
         "earlier-ones",
-        # Prompts lack nothing that vLLM V1 has admitted anybody after.
+        # Of vLLM V1 earlier prompts lack nothing: it admits nobody after one that does.
         forall(Request, lambda x: implies(runs(x) & decodes(x) & (x < r), served(x))),
     )
     require("oldest-alone", by_itself(r))
@@ -238,7 +238,9 @@ def prefill(r: Request, p: Position, s: Slot) -> None:
     require("room", ~tight(r))
     require(
         "decodes-before",
-        implies(decodes_first() & ~short(), forall(Request, lambda x: implies(runs(x) & decodes(x), served(x)))),
+        implies(
+            decodes_first() & ~short(), forall(Request, lambda x: implies(runs(x) & decodes(x), ~lacks(x) | tight(x)))
+        ),
     )
     require("oldest-alone", by_itself(r))
     require(

@@ -37,10 +37,9 @@ REFRESH = """show it again:
   for sizes in "--objects 1" "--objects 2" "--agents 3 --objects 1"; do
     mtpo explore mtpo --faults $sizes --engine numpy --limit 1000000000 --record proofs/ledger.json; done
   mtpo explore mtpo --agents 3 --engine numpy --limit 1000000000 --record proofs/ledger.json
-  for spec in mtpo fair concur conserve gap failover footprint recovery delivery shadows names levels locks; do
-    mtpo explore $spec --record proofs/ledger.json; done
-  for spec in mtpo kv fair concur conserve gap failover footprint recovery delivery shadows names levels locks; do
-    mtpo mutate $spec --record proofs/ledger.json; done"""
+  specs="fair batching concur conserve gap failover footprint recovery delivery shadows names levels locks"
+  for spec in mtpo $specs; do mtpo explore $spec --record proofs/ledger.json; done
+  for spec in mtpo kv $specs; do mtpo mutate $spec --record proofs/ledger.json; done"""
 
 
 @pytest.fixture(scope="module")
