@@ -381,11 +381,13 @@ def within_budget() -> Bool:
         forall(Slot, Request, Position, lambda s, r, p: implies(batch(s, r, p), s <= budget())),
         forall(
             Slot,
-            Request,
-            Position,
-            Request,
-            Position,
-            lambda s, r, p, x, q: implies(batch(s, r, p) & batch(s, x, q), (r == x) & (p == q)),
+            lambda s: forall(
+                Request,
+                Position,
+                Request,
+                Position,
+                lambda r, p, x, q: implies(batch(s, r, p) & batch(s, x, q), (r == x) & (p == q)),
+            ),
         ),
         forall(Slot, Slot, Request, Position, lambda s, t, r, p: implies(batch(s, r, p) & batch(t, r, p), s == t)),
     )
