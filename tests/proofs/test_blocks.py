@@ -26,10 +26,10 @@ def test_other_names_for_the_same_go() -> None:
 
 
 def test_what_is_read_twice_is_read_once() -> None:
-    lines = ["v1 = s_f[x]", "if s_f[x]:", f"{TAB}v2 = s_f[x]", f"{TAB}told(v2)", "told(x*n_A+y)", "told(x*n_A+y + 1)"]
+    lines = ["v1 = s_f[x]", "if s_f[x]:", f"{TAB}v2 = s_f[x]", f"{TAB}told(v2)", "told(x*m_A+y)", "told(x*m_A+y + 1)"]
     text = "\n".join(shared(lines))
-    assert (text.count("s_f[x]"), text.count("x*n_A+y")) == (1, 1)
-    given = {"s_f": [0, 5], "x": 1, "y": 2, "n_A": 10}
+    assert (text.count("s_f[x]"), text.count("x*m_A+y")) == (1, 1)
+    given = {"s_f": [0, 5], "x": 1, "y": 2, "m_A": 10}
     assert outcome(lines, **given) == outcome(shared(lines), **given) == [5, 12, 13]
 
 
@@ -61,7 +61,7 @@ def programs(chance: random.Random) -> Iterator[str]:
                 yield f"{TAB * depth}v{(name := next(names))} = {read}"
                 known[depth].append(f"v{name}")
             case 1:
-                yield f"{TAB * depth}told(({a}*n_A+{b} in s_r, {read}))"
+                yield f"{TAB * depth}told(({a}*m_A+{b} in s_r, {read}))"
             case _:
                 line = f"for e_{(name := next(names))} in range({a}):" if chance.random() < 0.4 else f"if {read} < 2:"
                 yield f"{TAB * depth}{line}"
@@ -75,7 +75,7 @@ def test_random_code_says_the_same(seed: int) -> None:
     chance = random.Random(seed)
     lines = list(programs(chance))
     table = [chance.randrange(4) for _ in range(4)]
-    given = {"s_f": table, "s_g": {1: 2, 3: 0}, "n_A": 4, "s_r": {1, 6, 9}, "x": chance.randrange(4), "y": 3}
+    given = {"s_f": table, "s_g": {1: 2, 3: 0}, "m_A": 4, "s_r": {1, 6, 9}, "x": chance.randrange(4), "y": 3}
     assert outcome(lines, **given) == outcome(shared(lines), **given) == outcome(propagated(lines), **given)
 
 
