@@ -57,7 +57,8 @@ class Incremental:
         checked: bool = True,
         state: Mapping[str, Any] | None = None,
     ) -> None:
-        self.spec, self.sizes, self.strides = spec, dict(sizes), dict(strides or {})
+        self.spec, self.sizes = spec, dict(sizes)
+        self.strides: dict[type[Any], int] = dict(strides or {})
         self._given = constants, sliced, narrow, fixed
         self.program: Program = prepare(spec, constants, sliced, narrow, fixed, checked=checked)
         scope: dict[str, Any] = {"E": (), "bisect_left": bisect_left, "insort": insort}

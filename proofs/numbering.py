@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from mtpo.proofs.incremental import Incremental, prepare
+from mtpo.proofs.incremental import Constant, Incremental, prepare
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Sort
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
@@ -163,7 +163,7 @@ class Numbering:
             for o in written:
                 writes.add(row + o)
         tables = {"reads": reads, "writes": writes, "accepts": set[int]()}
-        constants = {**self._constants(), **tables}
+        constants: dict[str, Constant] = {**self._constants(), **tables}
         return Incremental(mtpo, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked)
 
     def compile(self) -> None:
