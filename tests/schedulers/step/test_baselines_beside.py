@@ -1,4 +1,4 @@
-"""Sarathi, vLLM V1 and prefill first, token by token beside ``spec/batching.py``: every decision is a step of it."""
+"""Sarathi, vLLM V1 and prefill first, token by token beside ``spec/batching``: every decision is a step of it."""
 
 from __future__ import annotations
 
