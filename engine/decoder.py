@@ -75,10 +75,14 @@ class Decoder:
             (_room(rows, hidden), _room(rows, hidden), _room(wide, hidden), np.empty(scores, np.float32))
             for _ in range(threads)
         ]
-        gate = np.zeros(1, np.int64)
+        gate, failed = np.zeros(1, np.int64), list[BaseException]()
 
         def part(number: int) -> None:
-            forward(number, threads, gate, *given, shared, own[number])
+            try:
+                forward(number, threads, gate, *given, shared, own[number])
+            except BaseException as error:  # noqa: BLE001 - raised below; the others must not wait
+                gate[0] = _OPEN
+                failed.append(error)
 
         others = [threading.Thread(target=part, args=(number,)) for number in range(1, threads)]
         try:
@@ -90,11 +94,13 @@ class Decoder:
             for other in others:
                 if other.ident is not None:
                     other.join()
+        if failed:
+            raise failed[0]
         return logits
 
 
 _OPEN = 1 << 62
-"""More than ever come to the gate: whoever waits there for a thread that was not started goes on, to no end."""
+"""More than ever come to the gate: who waits there for a thread that failed or was not started goes on, to no end."""
 
 
 def _room(rows: int, columns: int) -> Floats:

@@ -63,7 +63,8 @@ def patched(text: str, hunks: str) -> str:
         return "\n".join(found)
     if any("\n" in line for line in found[:-1]):
         raise PatchError("the text does not end where the hunks say that it does")
-    return "".join(f"{line}\n" for line in found).removesuffix(f"\n{OPEN}\n")
+    text = "".join(f"{line}\n" for line in found)
+    return text.removesuffix(f"\n{OPEN}\n") if found and "\n" in found[-1] else text
 
 
 def _is_open(text: str) -> bool:

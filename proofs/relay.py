@@ -21,6 +21,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -167,7 +168,10 @@ def go(
 
 
 class Relay:
-    """The processes after the first, as a context: they are gone when it is left."""
+    """The processes after the first, as a context: they are gone when it is left.
+
+    As many as there is room for; raises :class:`OSError` where there is none for what they share.
+    """
 
     def __init__(self, records: Sequence[Record], numbering: Numbering, count: int) -> None:
         self.records, self.count = records, count
@@ -175,24 +179,35 @@ class Relay:
         self.board = Board(count, len(records))
         self.lost = ""
         """Why what the others found does not count."""
-        context = multiprocessing.get_context("fork")
+        self._numbering = numbering
         self._children: list[tuple[Any, Any]] = []
-        for number in range(1, count):
-            ours, theirs = context.Pipe(duplex=False)
-            given = (records, numbering, number, self.board, theirs, ours, os.getpid())
-            process = context.Process(target=_live, args=given, daemon=True)
-            try:
-                process.start()
-            except OSError:  # there is no room for another
-                self.board.starts(number, len(records))
-                self.count = number
-                break
-            finally:
-                theirs.close()
-            self._children.append((process, ours))
 
     def __enter__(self) -> Relay:
+        try:
+            with _interrupted_after():
+                for number in range(1, self.count):
+                    self._begin(number)
+        except OSError:  # there is no room for another
+            self.count = len(self._children) + 1
+            self.board.starts(self.count, len(self.records))
+        except KeyboardInterrupt:
+            self.__exit__()
+            raise
         return self
+
+    def _begin(self, number: int) -> None:
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe(duplex=False)
+        given = (self.records, self._numbering, number, self.board, theirs, ours, os.getpid())
+        process = context.Process(target=_live, args=given, daemon=True)
+        try:
+            process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._children.append((process, ours))
 
     def __exit__(self, *raised: object) -> None:
         for process, _ in self._children:
@@ -248,9 +263,9 @@ def _live(
     records: Sequence[Record], numbering: Numbering, number: int, board: Board, pipe: Any, ours: Any, parent: int
 ) -> None:
     """What a process does after the first: it finds the state where its stretch begins, and replays that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the first, who says what was replayed
     ours.close()
     _die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the first, who says what was replayed
     try:
         for word in _stretch(records, numbering, number, board):
             pipe.send(word)
@@ -281,6 +296,22 @@ def _stretch(records: Sequence[Record], numbering: Numbering, number: int, board
     place = go(records, run, place, lambda: board.start(number + 1), lambda at: board.reached(number, at))
     problems = tuple(run.problems)
     yield Ended(place, run.steps, problems, run.unmatched, b"" if problems else digest_of(run, spec))
+
+
+@contextlib.contextmanager
+def _interrupted_after() -> Iterator[None]:
+    """An interrupt while processes begin is heard when they have: it would be lost, or end one that has just begun."""
+    before, came = signal.getsignal(signal.SIGINT), list[Any]()
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *heard: came.append(heard))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])
 
 
 def _die_with(parent: int) -> None:

@@ -79,7 +79,11 @@ def replay(
         if plain or count < 2 or not processes():
             return _alone(records, Run(numbering, Plain(numbering) if plain else Sparse(numbering)), progress)
         numbering.compile()
-        with relay.Relay(records, numbering, count) as others:
+        try:
+            relayed = relay.Relay(records, numbering, count)
+        except OSError:
+            return _alone(records, Run(numbering, Sparse(numbering)), progress)
+        with relayed as others:
             return _shared(records, numbering, others, progress)
 
 

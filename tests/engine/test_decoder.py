@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="needs the extra `engine`")
 gguf = pytest.importorskip("gguf", reason="needs the extra `engine`")
 
+from mtpo.engine import decoder as decoding  # noqa: E402
 from mtpo.engine.config import ModelConfig  # noqa: E402
 from mtpo.engine.engine import Engine  # noqa: E402
 from mtpo.engine.groups import GROUP, Groups, read_groups  # noqa: E402
@@ -193,6 +194,23 @@ def test_a_thread_that_can_not_be_started_is_an_error_and_nobody_waits_for_it(mo
     with pytest.raises(RuntimeError, match="can't start"):
         model.forward(batch, store)
     assert started == ended and not started[0].is_alive()
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_thread_that_fails_is_an_error_and_nobody_waits_for_it(models, place, monkeypatch):
+    model, real = models[0], decoding.forward
+    batch, store = batch_of([(4, 3)], 4, model.config, 0)
+    logits = type(model.decoder).logits
+    monkeypatch.setattr(type(model.decoder), "logits", lambda self, *given: logits(self, *given[:-1], 3))
+
+    def forward(part: int, *given: object) -> None:
+        if part == place:
+            raise MemoryError("Allocation failed")
+        real(part, *given)
+
+    monkeypatch.setattr(decoding, "forward", forward)
+    with pytest.raises(MemoryError, match="Allocation"):
+        model.forward(batch, store)
 
 
 @pytest.mark.parametrize("wanted", [[], [3, 0, 4, 1, 2], [4, 4]])

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtpo_core import patches
-from mtpo_core.patches import PatchError, difference, patched
+from mtpo_core.patches import OPEN, PatchError, difference, patched
 
-TEXTS = st.lists(st.sampled_from(["a", "b", "c", "", "\n", "\r", "@@ -1 +1 @@", "-a", "+b", "\u2028"])).map("\n".join)
+LINES = ["a", "b", "c", "", "\n", "\r", OPEN, "@@ -1 +1 @@", "-a", "+b", "\u2028"]
+TEXTS = st.lists(st.sampled_from(LINES)).map("\n".join)
 
 
 @given(TEXTS, TEXTS)

@@ -457,12 +457,47 @@ def test_a_process_that_is_lost_costs_time_only(fate: str, monkeypatch: pytest.M
     ]
 
 
-def test_where_no_process_can_be_started_one_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(process: object) -> None:
-        raise BlockingIOError("Resource temporarily unavailable")
+@pytest.mark.usefixtures("deliberate")
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("lacking", ["processes", "pipes", "memory"])
+def test_where_there_is_no_room_for_processes_those_that_there_are_do_it_all(
+    lacking: str, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = multiprocessing.get_context("fork")
+    owner, name = {
+        "processes": (context.Process, "start"),
+        "pipes": (type(context), "Pipe"),
+        "memory": (relay.mmap, "mmap"),
+    }[lacking]
+    real, asked = getattr(owner, name), list[object]()
 
-    monkeypatch.setattr(multiprocessing.get_context("fork").Process, "start", start)
-    assert replay(LONGER, jobs=3) == replay(LONGER, jobs=1)
+    def refused(*args: Any, **more: Any) -> Any:
+        asked.append(args)
+        if len(asked) > after or lacking == "memory":
+            raise OSError("Resource temporarily unavailable")
+        return real(*args, **more)
+
+    expected = replay(LONGER, jobs=1)
+    monkeypatch.setattr(owner, name, refused)
+    assert replay(LONGER, jobs=3) == expected
+    assert len(asked) == (1 if lacking == "memory" else after + 1)
+
+
+@pytest.mark.usefixtures("deliberate")
+def test_an_interrupt_while_processes_begin_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin, begun = relay.Relay._begin, list[relay.Relay]()
+
+    def interrupted(self: relay.Relay, number: int) -> None:
+        begin(self, number)
+        begun.append(self)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(relay.Relay, "_begin", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replay(LONGER, jobs=3)
+    assert len(begun) == 2, "both have begun before it is heard"
+    assert all(process.exitcode == -signal.SIGKILL for process, _ in begun[0]._children)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_stretches_end_together() -> None:
