@@ -34,13 +34,11 @@ class DriverError(RuntimeError):
 
 @attrs.frozen
 class Outcome:
-    """What a run came to. ``seconds``, and those of this process's ``processor``, from the first inference to the last
-    commit; tokens over all agents."""
+    """What a run came to. ``seconds`` from the first inference to the last commit; tokens over all agents."""
 
     mode: Mode
     log: Path
     seconds: float
-    processor: float
     steps: int
     prompt_tokens: int
     new_tokens: int
@@ -206,10 +204,10 @@ async def run_scenario(
         repository, tools, log, mode=mode, policy=policy, scenario=scenario.name, inference=inference.name
     )
     driver = Driver(scenario, session, inference, progress)
-    start, begin = time.monotonic(), time.process_time()
+    start = time.monotonic()
     try:
         await driver.run()
-        seconds, processor = time.monotonic() - start, time.process_time() - begin
+        seconds = time.monotonic() - start
     finally:
         inference.close()
         await session.close()
@@ -218,7 +216,6 @@ async def run_scenario(
         mode,
         log,
         seconds,
-        processor,
         driver.steps,
         driver.prompt_tokens,
         driver.new_tokens,

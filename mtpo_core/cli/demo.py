@@ -18,8 +18,8 @@ import typer
 from mtpo_core.cli.common import counted, err, frontier, out, print_json, progress, verb
 
 ABOUT = 1.25
-"""MTPO takes about naive's time when it needs at most this many times its engine steps. Processor time is shown beside:
-on a CPU it grows with the tokens of a batch, and is another on each run."""
+"""MTPO takes about naive's time when it needs at most this many times its engine steps. Time by the clock is shown
+beside: on a CPU it grows with the tokens of a batch, and is another on each run."""
 
 MODES: tuple[Literal["serial", "naive", "mtpo"], ...] = ("serial", "naive", "mtpo")
 
@@ -142,7 +142,6 @@ def _row(mode: str, result: Any, right: bool) -> dict[str, Any]:
         "right": right,
         "failures": list(result.failures),
         "seconds": result.seconds,
-        "processor": result.processor,
         "steps": result.steps,
         "tokens": result.prompt_tokens + result.new_tokens,
         "notifications": count["notify"],
@@ -176,7 +175,7 @@ def _verdict(cases: list[dict[str, Any]], checked: dict[str, Any], inferred: boo
         certificate.save(Path(by_mode["mtpo"]["run"].path).with_suffix(".certificate.json"))
         case["certificate"] = certificate
         say(f"     certificate: {verdict.sentence}")
-        steps, processor = (_ratios(by_mode, what) for what in ("steps", "processor"))
+        steps, seconds = (_ratios(by_mode, what) for what in ("steps", "seconds"))
         complaints = []
         if not by_mode["serial"]["right"]:
             complaints.append("serial came out wrong")
@@ -186,7 +185,7 @@ def _verdict(cases: list[dict[str, Any]], checked: dict[str, Any], inferred: boo
             complaints.append("MTPO came out wrong or without a clean certificate")
         if steps["mtpo"] > ABOUT:
             complaints.append(f"MTPO took {steps['mtpo']:.2f} times naive's steps, more than {ABOUT}")
-        for what, ratios in {"steps": steps, **({"processor time": processor} if inferred else {})}.items():
+        for what, ratios in {"steps": steps, **({"time": seconds} if inferred else {})}.items():
             say(f"     MTPO took {ratios['mtpo']:.2f} times naive's {what}, serial {ratios['serial']:.2f} times")
         for complaint in complaints:
             say(f"     NOT AS IT SHOULD BE: {complaint}")

@@ -175,7 +175,7 @@ def test_the_demo_without_inference_comes_out_as_it_should(tmp_path):
         assert [rows[mode]["right"] for mode in ("serial", "naive", "mtpo")] == [True, False, True]
         assert rows["mtpo"]["undos"] > 0 and rows["mtpo"]["notifications"] > 0
         assert rows["mtpo"]["steps"] < rows["serial"]["steps"]
-        assert rows["mtpo"]["steps"] <= ABOUT * rows["naive"]["steps"] and rows["mtpo"]["processor"] > 0
+        assert rows["mtpo"]["steps"] <= ABOUT * rows["naive"]["steps"]
         assert case["certificate"]["status"] == "holds"
-    assert "times naive's steps" in done.stderr and "processor" not in done.stderr, "nothing was inferred"
+    assert "times naive's steps" in done.stderr and "naive's time" not in done.stderr, "nothing was inferred"
     assert (tmp_path / data["page"]).stat().st_size > 50_000
