@@ -74,7 +74,6 @@ class Driver:
         self.agents: list[_Agent] = []
         self.prompt_tokens = self.new_tokens = self.steps = 0
         self._began: dict[int, float] = {}
-        self._start = time.monotonic()
 
     async def run(self) -> None:
         """Run to the end: every agent committed (or finished, without coordination)."""
@@ -82,7 +81,6 @@ class Driver:
             await self.session.launch(spec.name, spec.task)
             head = system_message(spec.name, self.session.tools.describe())
             self.agents.append(_Agent(spec, spec.mind(), [head, Message("user", spec.task)]))
-        self._start = time.monotonic()
         serial = self.session.mode == "serial"
         for rank in range(1 if serial else len(self.agents)):
             await self._infer(rank)
@@ -111,7 +109,7 @@ class Driver:
         self._tell(agent, await self.session.drain(rank))
         agent.state = "inferring"
         agent.text = agent.mind.next(agent.messages)
-        self._began[rank] = time.monotonic() - self._start
+        self._began[rank] = self.session.log.elapsed()
         self.inference.begin(rank, agent.messages, agent.text)
 
     def _tell(self, agent: _Agent, notices: tuple[Notice, ...]) -> None:

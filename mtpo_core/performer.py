@@ -11,11 +11,11 @@ import attrs
 
 from mtpo_core import machine as m
 from mtpo_core.errors import RunHalted
-from mtpo_core.foreign import ForeignThread, one_line, text_of
+from mtpo_core.foreign import ForeignThread, footprint_of, one_line, text_of
 from mtpo_core.journal import Journal
 from mtpo_core.machine import Key, Machine, MachineError, Sight
 from mtpo_core.resources.base import Fingerprint, Resource
-from mtpo_core.tools import Args, Footprint, Tool, ToolError
+from mtpo_core.tools import Args, Footprint, RecordingView, Tool, ToolError
 from mtpo_core.watch import Watch
 
 
@@ -165,11 +165,25 @@ class Performer:
     async def _redo(self, key: Key, by: Key | None) -> list[m.Effect]:
         bound = self.bound[key]
         try:
+            await self._still_within(key)
             await self._run(key, "redo", {"by": str(by)})
         except ToolError as error:
             bound.error = f"{bound.tool.name}: {one_line(error)}"
             return self.machine.step(m.Stranded(key))
         return self.machine.step(m.Redone(key, bound.out))
+
+    async def _still_within(self, key: Key) -> None:
+        """ToolError when a call would touch more than it was issued with, because what is below it is not as it was."""
+        bound = self.bound[key]
+        view = RecordingView(lambda o: self.journal.shown(self.machine.source(o, key).digest))
+        try:
+            now = await self.thread.run(footprint_of, bound.tool, view, bound.args)
+        except ToolError:
+            return  # whatever it is, running the call says it
+        issued = bound.footprint
+        more = (now.reads - issued.reads - issued.writes) | (now.writes - issued.writes)
+        if more:
+            raise ToolError(f"redone now, it would touch {', '.join(sorted(more))} as well; call it again if it is to")
 
     async def uncoordinated(self, key: Key, saw: Mapping[str, Sight]) -> bool:
         """Run an accepted call at once, wherever it stands in the order; False when it failed."""

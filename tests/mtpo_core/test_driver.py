@@ -146,6 +146,20 @@ def test_a_finished_agent_goes_back_to_work_and_its_repair_is_logged(stage: Make
     assert not judge(one.log).problems
 
 
+def test_an_inference_begins_on_the_clock_of_the_records_after_what_its_agent_was_told(stage: Make) -> None:
+    one = stage()
+    minds = [Scripted([line("read_file", path="x"), line("read_file", path="x"), "Done."]) for _ in range(2)]
+    assert one.play(minds, a=[2, 3, 1], b=[1, 2, 2]) == "complete"
+    for agent in (0, 1):
+        before = 0.0
+        for record in one.log.records:
+            if record.agent == agent and record.kind == "infer":
+                assert before <= record.body["began"] <= record.t
+            if record.agent == agent:
+                before = record.t
+    assert len(one.of("infer")) == 6
+
+
 def test_agents_whose_inference_ends_with_the_same_step_act_in_rank_order(stage: Make) -> None:
     minds = [Scripted([line("append", path="x", content=f"{name}\n")]) for name in "abc"]
     one = stage()

@@ -93,6 +93,21 @@ def test_a_redo_whose_object_is_gone_is_stranded(world: Make) -> None:
     assert stranded.body["error"] == reason
 
 
+def test_a_redo_that_would_touch_more_than_when_it_was_called_is_stranded(world: Make) -> None:
+    """A footprint is fixed when a call is issued; that of ``write_file`` has the listing only where the file is new."""
+    w = world()
+    w.done(B, "write_file", path="notes.md", content="two\n")
+    w.done(A, "delete_file", path="notes.md")
+    (notice,) = w.sync.drain(B)
+    reason = "write_file: redone now, it would touch ./ as well; call it again if it is to"
+    assert [(news.tool, news.status, news.result) for news in notice.results] == [("write_file", "stranded", reason)]
+    w.done(B, "write_file", path="notes.md", content="two\n")
+    run = w.finish()
+    assert w.text("notes.md") == "two\n"
+    assert [r.body["error"] for r in of(run, "stranded")] == [reason]
+    assert not any(r.body.get("undeclared") for r in run.records), "no tool went beyond what it declared"
+
+
 def test_under_cancel_the_author_decides(world: Make) -> None:
     w = world(policy=Policy.CANCEL)
     w.done(B, "append", path="notes.md", content="b\n")
