@@ -14,7 +14,6 @@ them will be done at about the same time.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import mmap
 import multiprocessing
@@ -29,7 +28,7 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.children import processes
+from mtpo.proofs.children import _die_with, processes
 from mtpo.proofs.numbering import Numbering
 from mtpo.proofs.stepping import Run, Sparse
 from mtpo.spec.records import Record
@@ -49,8 +48,6 @@ CHUNK: Final = 4096
 
 PATIENCE: Final = 120.0
 """Seconds after which a process that does nothing is given up."""
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 @attrs.frozen
@@ -312,11 +309,3 @@ def _interrupted_after() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if came:
             before(*came[0])
-
-
-def _die_with(parent: int) -> None:
-    """Be killed when the parent is gone, where the system can do that (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)

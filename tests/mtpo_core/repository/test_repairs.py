@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mtpo_core.machine import Policy
 from mtpo_core.notices import CallNews, Change
 
@@ -78,33 +80,27 @@ def test_a_commit_is_undone_and_redone_with_the_files_below_it(world: Make) -> N
     w.finish()
 
 
-def test_a_redo_whose_object_is_gone_is_stranded(world: Make) -> None:
+@pytest.mark.parametrize(
+    ("tool", "args", "reason"),
+    [
+        ("replace", {"old": "start", "new": "begin"}, "notes.md: no such file"),
+        # A footprint is fixed when a call is issued; this one has the listing only where the file is new.
+        ("write_file", {"content": "two\n"}, "redone now, it would touch ./ as well; call it again if it is to"),
+    ],
+)
+def test_a_redo_whose_object_is_gone_is_stranded(tool: str, args: dict[str, str], reason: str, world: Make) -> None:
     w = world()
-    w.done(B, "replace", path="notes.md", old="start", new="begin")
+    w.done(B, tool, path="notes.md", **args)
     w.done(A, "delete_file", path="notes.md")
     assert not (w.root / "notes.md").exists()
     (notice,) = w.sync.drain(B)
-    reason = "replace: notes.md: no such file"
-    assert [(news.tool, news.status, news.result) for news in notice.results] == [("replace", "stranded", reason)]
+    told = f"{tool}: {reason}"
+    assert [(news.tool, news.status, news.result) for news in notice.results] == [(tool, "stranded", told)]
     w.done(B, "create_file", path="notes.md", content="anew\n")
     run = w.finish()
     assert w.text("notes.md") == "anew\n"
     (stranded,) = of(run, "stranded")
-    assert stranded.body["error"] == reason
-
-
-def test_a_redo_that_would_touch_more_than_when_it_was_called_is_stranded(world: Make) -> None:
-    """A footprint is fixed when a call is issued; that of ``write_file`` has the listing only where the file is new."""
-    w = world()
-    w.done(B, "write_file", path="notes.md", content="two\n")
-    w.done(A, "delete_file", path="notes.md")
-    (notice,) = w.sync.drain(B)
-    reason = "write_file: redone now, it would touch ./ as well; call it again if it is to"
-    assert [(news.tool, news.status, news.result) for news in notice.results] == [("write_file", "stranded", reason)]
-    w.done(B, "write_file", path="notes.md", content="two\n")
-    run = w.finish()
-    assert w.text("notes.md") == "two\n"
-    assert [r.body["error"] for r in of(run, "stranded")] == [reason]
+    assert stranded.body["error"] == told
     assert not any(r.body.get("undeclared") for r in run.records), "no tool went beyond what it declared"
 
 
