@@ -16,7 +16,7 @@ from mtpo_core.errors import SessionError
 from mtpo_core.events import Key
 from mtpo_core.log import RunLog
 from mtpo_core.resources.base import Resource
-from mtpo_core.tools import ToolCall, brief, encodable
+from mtpo_core.tools import Toolbox, ToolCall, brief, encodable
 
 _CALL: Final = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -40,6 +40,12 @@ def one_of(what: str, value: object, known: Collection[str]) -> None:
     """One of a few words."""
     if not isinstance(value, str) or value not in known:
         raise SessionError(f"open: unknown {what} {brief(value)}; known: {', '.join(known)}")
+
+
+def toolbox(value: object) -> None:
+    """Tools that have been checked and have names: not just a list of some."""
+    if not isinstance(value, Toolbox):
+        raise SessionError(f"open: the tools must be a Toolbox, as Toolbox([*file_tools(), mine]); got {brief(value)}")
 
 
 def key(what: str, value: object) -> Key:

@@ -14,7 +14,7 @@ from mtpo_core.foreign import footprint_of, one_line, text_of
 from mtpo_core.machine import Key, MachineError, Sight
 from mtpo_core.notices import CallNews, Change, Notice
 from mtpo_core.performer import Bound, Performer, Told, saw_json
-from mtpo_core.tools import Args, RecordingView, Tool, ToolCall, ToolError
+from mtpo_core.tools import Args, RecordingView, Tool, ToolCall, ToolError, WriteClass
 
 
 @attrs.frozen
@@ -129,16 +129,25 @@ class Calls:
             return CallNews(str(call), bound.tool.name, result.status, bound.error or None)
         told, bound.told = bound.told, Told(bound.result, bound.out, dict(self._machine.calls[call].saw))
         assert told is not None
-        said = bound.result if bound.result != told.result else None
+        said, kept = bound.result if bound.result != told.result else None, self._kept_up(call)
         wrote = tuple(
             Change(o, self._journal.get(told.out[o]), self._journal.get(digest), self._names[call.rank])
             for o, digest in sorted(bound.out.items())
-            if o in beside or (digest != told.out[o] and (said is None or self._looked_at(o, call)))
+            if o in beside or (digest != told.out[o] and o not in kept and (said is None or self._looked_at(o, call)))
         )
         if said is not None or wrote:
             return CallNews(str(call), bound.tool.name, "changed", said, wrote)
-        read = tuple(o for o, digest in sorted(bound.told.saw.items()) if digest != told.saw[o])
+        read = tuple(o for o, digest in sorted(bound.told.saw.items()) if digest != told.saw[o] and o not in kept)
         return None if beside >= set(read) else CallNews(str(call), bound.tool.name, "changed", read=read)
+
+    def _kept_up(self, call: Key) -> frozenset[str]:
+        """What a blind call only keeps up, as the listing that a new file's name is added to, and its author has never
+        looked at: nothing that the author knows or meant is another when that is."""
+        bound = self._performer.bound[call]
+        if bound.tool.write_class is not WriteClass.BLIND:
+            return frozenset()
+        both = bound.footprint.reads & bound.footprint.writes
+        return frozenset(o for o in both if not self._looked_at(o, call))
 
     def _looked_at(self, object: str, call: Key) -> bool:
         """Whether the author of the call has read an object that it wrote."""

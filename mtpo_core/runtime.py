@@ -85,9 +85,11 @@ class Session:
     ) -> Session:
         """Begin a run: its log is created at ``path``, which must not exist.
 
-        Raises :class:`SessionError` for an unknown mode or policy, a log inside the resource's own tree, a tree that
-        another session is at work on, or a state that can't be read, and LogError for a log that can't be made.
+        Raises :class:`SessionError` for an unknown mode or policy, tools that are no toolbox, a log inside the
+        resource's own tree, a tree that another session is at work on, or a state that can't be read, and LogError for
+        a log that can't be made.
         """
+        asked.toolbox(tools)
         asked.one_of("mode", mode, get_args(Mode))
         policy = policy.value if isinstance(policy, Policy) else policy
         asked.one_of("policy", policy, [p.value for p in Policy])

@@ -13,6 +13,7 @@ import pytest
 
 from mtpo.proofs.judge import judge
 from mtpo_core.log import read_log
+from mtpo_core.notices import parse_notices
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -26,13 +27,19 @@ def test_embedding(tmp_path, monkeypatch):
     code, printed = "\n".join(blocks("embedding.md")), io.StringIO()
     with redirect_stdout(printed):
         exec(compile(code, "embedding.md", "exec"), {})
-    checked, read, kind, notice, _, outcome, told, advice = printed.getvalue().splitlines()
+    checked, read, kind, notice, _, outcome, *rest = printed.getvalue().splitlines()
     assert (checked, read, kind, outcome) == ("[]", "open", "bounced", "complete")
     assert "T1" in notice
+    words, cancelled, _, own_outcome, told, advice = rest
+    assert (words, own_outcome) == ("2", "complete")
+    (data,) = parse_notices(cancelled)
+    assert data["changed"]["news.md"] == {"by": "press", "now": "Nothing.\n"}
+    assert data["your_calls"] == {"1.1": {"tool": "append", "status": "cancelled"}}
     shown = [line.removeprefix("# ").strip() for line in code.splitlines() if line.startswith("# ")]
     assert told == "".join(shown[-3:-1]).removesuffix("(in one line)").strip()
     assert advice == shown[-1]
-    assert judge(read_log(tmp_path / "tickets.log")).exit_code == 0
+    for log in ("tickets.log", "site.log"):
+        assert judge(read_log(tmp_path / log)).exit_code == 0
 
 
 @pytest.fixture

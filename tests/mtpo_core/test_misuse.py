@@ -116,6 +116,14 @@ def test_an_unknown_option_makes_no_log(tmp_path: Path, options: dict[str, Any],
     assert not (tmp_path / "run.mtpo").exists()
 
 
+def test_a_list_of_tools_is_refused_before_there_is_a_log(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    tools: Any = [*file_tools()]
+    with pytest.raises(SessionError, match="open: the tools must be a Toolbox, as Toolbox"):
+        Session.open(FileSystem(tmp_path / "tree"), tools, tmp_path / "run.mtpo")
+    assert not (tmp_path / "run.mtpo").exists()
+
+
 def test_a_policy_may_be_named_as_in_the_log(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     log = tmp_path / "run.mtpo"

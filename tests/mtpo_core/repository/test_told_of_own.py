@@ -76,6 +76,30 @@ def test_where_a_call_reads_again_what_it_did_all_is_as_it_was(world: Make) -> N
     w.finish()
 
 
+def test_nobody_is_told_of_a_listing_that_a_blind_call_of_its_own_only_keeps_up(world: Make) -> None:
+    """A name is added to it, whatever other names it has; who has never looked at it rests nothing on them."""
+    w = world()
+    w.done(B, "write_file", path="b.txt", content="b\n")
+    for other in ("b.txt", "a.txt"):  # the listing is read otherwise; and then left otherwise as well
+        w.done(A, "write_file", path=other, content="a\n")
+        (told,) = w.sync.drain(B)
+        assert told.text() == "<notification>{}</notification>\nAll is as you saw it; go on."
+    assert [r.body["changed"] for r in of(w.finish(), "redone")] == [True, True], "the log has it"
+
+
+def test_who_has_looked_at_a_listing_is_told_what_a_blind_call_makes_of_it(world: Make) -> None:
+    w = world()
+    w.done(B, "list_dir", path="deploy/")
+    w.done(B, "write_file", path="deploy/b.yaml", content="b\n")
+    w.done(A, "write_file", path="deploy/a.yaml", content="a\n")
+    wrote = {"deploy/": {"diff": "@@ -0,0 +1 @@\n+a.yaml"}}  # to what the call made of it before
+    assert notice(w, B) == {
+        "changed": {"deploy/": {"by": "A", "now": "a.yaml\napi.yaml\n"}},
+        "your_calls": {"1.1": {"tool": "write_file", "status": "changed", "wrote": wrote}},
+    }
+    w.finish()
+
+
 class Mind:
     """The messages of an agent, as a driver has them."""
 
