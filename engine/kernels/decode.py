@@ -23,14 +23,23 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from mtpo.engine.groups import GROUP, Floats
 
 Whole = np.ndarray[Any, np.dtype[np.int64]]
 
-LANES: Final = 8
-"""Floats in a vector: one register of AVX2; machines with wider ones or narrower ones are served too."""
+
+def _lanes() -> int:
+    """Floats in a register of the processor that code is compiled for: 16 with AVX-512; else 8, those of AVX2, which
+    machines with narrower registers are served by too."""
+    features: str = cpu_target.target_context.codegen().magic_tuple()[2]
+    return 16 if "+avx512f" in features.split(",") else 8
+
+
+LANES: Final = _lanes()
+"""Floats in a vector."""
 
 
 def _written(write: Callable[..., object], *known: int) -> Callable[..., Any]:
@@ -74,7 +83,7 @@ def tile(count: int) -> Any:
 
 
 def blend(count: int) -> Any:
-    """For compiled code: adds to ``count`` rows of y rows in fp32, each so many times, 32 elements of them.
+    """For compiled code: adds to ``count`` rows of y rows in fp32, each so many times, four vectors of them.
 
     ``f(factors, rows, y, length, apart, stride, width)``: addresses, then whole numbers. ``factors[t * stride + r]``
     times row r, for each r below ``length``, is added to row t of y. The rows are ``apart`` elements apart, those of y
@@ -141,20 +150,21 @@ def _tile(
 
 
 def _sums(b: ir.IRBuilder, totals: list[Any]) -> Any:
-    """The sums of the lanes of four vectors, as one vector: neighbours are added, twice, then the halves."""
+    """The sums of the lanes of four vectors, as one vector: halves are added until vectors have 8 lanes, neighbours are
+    then, twice, and halves again."""
+
+    def picked(left: Any, right: Any, pick: list[int]) -> Any:
+        return b.shuffle_vector(left, right, ir.Constant(ir.VectorType(_I32, len(pick)), pick))
+
+    def halves(lanes: Any, count: int) -> Any:
+        return _plus(b, *(picked(lanes, lanes, list(range(first, first + count))) for first in (0, count)))
 
     def neighbours(left: Any, right: Any) -> Any:
         even, odd = ([k + j for k in (0, 8, 4, 12) for j in (first, first + 2)] for first in (0, 1))
-        parts = (b.shuffle_vector(left, right, ir.Constant(ir.VectorType(_I32, LANES), pick)) for pick in (even, odd))
-        return _plus(b, *parts)
+        return _plus(b, picked(left, right, even), picked(left, right, odd))
 
-    def half(lanes: Any, first: int) -> Any:
-        pick = ir.Constant(ir.VectorType(_I32, _PANEL), list(range(first, first + _PANEL)))
-        return b.shuffle_vector(lanes, lanes, pick)
-
-    a, c, d, e = totals
-    quarters = neighbours(neighbours(a, c), neighbours(d, e))
-    return _plus(b, half(quarters, 0), half(quarters, _PANEL))
+    a, c, d, e = totals if LANES == 8 else (halves(total, 8) for total in totals)
+    return halves(neighbours(neighbours(a, c), neighbours(d, e)), _PANEL)
 
 
 def _blend(
@@ -276,7 +286,7 @@ _PANEL: Final = 4
 _one_by, _two_by, _three_by = (tile(count) for count in (1, 2, 3))
 """Twelve sums, three vectors of x and one of the panel: 16 registers again, and seven loads for twelve products."""
 
-_BROAD: Final = 32
+_BROAD: Final = 4 * LANES
 _blend_one, _blend_two, _blend_three = (blend(count) for count in (1, 2, 3))
 """Twelve sums, three factors and a vector of a row."""
 

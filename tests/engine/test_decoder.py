@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import attrs
@@ -17,7 +20,7 @@ from mtpo.engine import decoder as decoding  # noqa: E402
 from mtpo.engine.config import ModelConfig  # noqa: E402
 from mtpo.engine.engine import Engine  # noqa: E402
 from mtpo.engine.groups import GROUP, Groups, read_groups  # noqa: E402
-from mtpo.engine.kernels.decode import _exp, _product, _share  # noqa: E402
+from mtpo.engine.kernels.decode import LANES, _exp, _product, _share  # noqa: E402
 from mtpo.engine.model import Batch, KVStore, Llama, Segment  # noqa: E402
 from mtpo.engine.weights import ModelFiles  # noqa: E402
 from tests.engine.conftest import TINY, random_files  # noqa: E402
@@ -135,6 +138,20 @@ def test_logits_and_what_is_kept_equal_those_of_torch(models, shape, parts, leng
     torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-3)
     torch.testing.assert_close(store.keys, kept.keys, rtol=2e-3, atol=2e-3)
     torch.testing.assert_close(store.values, kept.values, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.skipif(LANES == 8, reason="this processor has no wider vectors: the tests above are of these")
+def test_a_processor_with_shorter_vectors_comes_to_the_same(tmp_path):
+    narrow = {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+f16c",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    lanes = "from mtpo.engine.kernels.decode import LANES; assert LANES == 8"
+    tests = f"import pytest; sys.exit(pytest.main(['-q', {__file__!r}, '-k', 'products or equal_those']))"
+    command = [sys.executable, "-c", f"import sys; {lanes}; {tests}"]
+    done = subprocess.run(command, env=os.environ | narrow, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 @settings(max_examples=30, deadline=None)
