@@ -1,4 +1,4 @@
-"""A log as lines of JSON: out of one, and into a new one."""
+"""A log as lines of JSON: out of one, read as it is, and into a new one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from mtpo.spec.records import VERSION, parse
+import attrs
+
+from mtpo.spec.records import VERSION, Record, parse
 from mtpo_core.log import RunLog
-from mtpo_core.logfile import DIGEST, FORMAT, LogError, LoggedRun, sha
+from mtpo_core.logfile import DIGEST, FORMAT, LogDamage, LogError, LoggedRun, Row, record_of, sha
 
 
 def export_jsonl(run: LoggedRun, *, values: bool = True) -> Iterator[str]:
@@ -28,43 +30,119 @@ def export_jsonl(run: LoggedRun, *, values: bool = True) -> Iterator[str]:
         yield from (_line({"digest": digest, "redacted": True}) for digest in sorted(run.redacted))
 
 
+def is_jsonl(path: str | Path) -> bool:
+    """Whether a file looks like exported lines: it begins with a JSON object."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(1) == b"{"
+    except OSError:
+        return False
+
+
+def read_jsonl(path: str | Path) -> LoggedRun:
+    """The log in a file of exported lines. The digests of its records are those that their texts have: that the last
+    line was altered shows against a certificate alone.
+
+    Raises :class:`LogError` when the file has no header of an exported log, :class:`LogDamage` when a line after that
+    is malformed.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="\n") as file:
+            found = _Lines.of(file)
+    except OSError as error:
+        raise LogError(f"{path}: {error.strerror or error}") from None
+    except LogError as error:
+        what = "damaged" if isinstance(error, LogDamage) else "neither a run log nor one as lines of JSON"
+        raise type(error)(f"{path}: {what}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise LogDamage(f"{path}: damaged: not UTF-8 (byte {error.object[error.start]:#x})") from None
+    rows = tuple(Row(*row) for row in sorted(found.rows))
+    return LoggedRun(
+        path=str(path),
+        run=found.run,
+        salt=found.salt,
+        rows=rows,
+        records=tuple(record for row in rows if isinstance(record := record_of(row), Record)),
+        values={digest: value for digest, state, value in found.values if state != "redacted"},
+        redacted=frozenset(digest for digest, state, _ in found.values if state == "redacted"),
+    )
+
+
 def import_jsonl(lines: Iterable[str], path: str | Path) -> None:
     """Make a log out of exported lines. :class:`LogError` names the line that is malformed; no file is made then."""
-    rows: list[tuple[int, str, str]] = []
-    kept: list[tuple[str, str, bytes | None]] = []
-    header: dict[str, Any] | None = None
-    for number, text in enumerate(lines, 1):
-        try:
-            line = json.loads(text)
-            if not isinstance(line, dict):
-                raise ValueError("not a JSON object")
-            if header is None:
-                if (line["format"], line["v"]) != (FORMAT, VERSION):
-                    raise ValueError(f"not a header of format {FORMAT}, version {VERSION}")
-                header = {"run": str(line["run"]), "salt": bytes.fromhex(line["salt"])}
-            elif "digest" in line:
-                kept.append((_digest(line), *_value_of(line)))
-            else:
-                record = parse(text, f"line {number}")
-                rows.append((record.seq, text.strip(), sha(text.strip())))
-        except KeyError as error:
-            raise LogError(f"line {number}: field {error} is missing") from None
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise LogError(f"line {number}: {str(error).removeprefix(f'line {number}: ')}") from None
-    if header is None:
-        raise LogError("no lines: an exported log begins with a header")
-    log = RunLog.create(path, header["run"], salt=header["salt"])
+    found = _Lines.of(lines)
+    log = RunLog.create(path, found.run, salt=found.salt)
     try:
         log._db.execute("BEGIN")
-        log._db.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
-        log._db.executemany('INSERT INTO "values" VALUES (?, ?, ?)', kept)
+        log._db.executemany("INSERT INTO records VALUES (?, ?, ?)", found.rows)
+        log._db.executemany('INSERT INTO "values" VALUES (?, ?, ?)', found.values)
         log._db.execute("COMMIT")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OverflowError) as error:
         log._db.execute("ROLLBACK")
         log.close()
         Path(path).unlink()
-        raise LogError(f"{path}: {error}; is a line there twice?") from None
+        raise LogError(f"{path}: {error}") from None
     log.close()
+
+
+@attrs.define
+class _Lines:
+    """What exported lines hold: the header, and rows of the tables of a log."""
+
+    run: str
+    salt: bytes
+    rows: list[tuple[int, str, str]] = attrs.Factory(list)
+    values: list[tuple[str, str, bytes | None]] = attrs.Factory(list)
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> Self:
+        """Read them. :class:`LogError` for what begins with no header, else :class:`LogDamage`; both name the line."""
+        found: Self | None = None
+        seen = set[int | str]()
+        for number, text in enumerate(lines, 1):
+            try:
+                line = json.loads(text)
+                if not isinstance(line, dict):
+                    raise ValueError("not a JSON object")
+                if found is None:
+                    found = cls._headed(line)
+                    continue
+                name = found._take(line, text.strip(), number)
+                if name in seen:
+                    raise ValueError(f"{'value' if isinstance(name, str) else 'record'} {name} is there twice")
+                seen.add(name)
+            except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+                kind = LogError if found is None else LogDamage
+                raise kind(f"line {number}: {_reason(error, number)}") from None
+        if found is None:
+            raise LogError("no lines: an exported log begins with a header")
+        return found
+
+    @classmethod
+    def _headed(cls, line: Mapping[str, Any]) -> Self:
+        if (line["format"], line["v"]) != (FORMAT, VERSION):
+            raise ValueError(f"not a header of format {FORMAT}, version {VERSION}")
+        return cls(str(line["run"]), bytes.fromhex(line["salt"]))
+
+    def _take(self, line: Mapping[str, Any], text: str, number: int) -> int | str:
+        """Add a line that is no header; the name of what it holds."""
+        if "digest" in line:
+            self.values.append((_digest(line), *_value_of(line)))
+            return self.values[-1][0]
+        record = parse(text, f"line {number}")
+        self.rows.append((record.seq, text, sha(text)))
+        return record.seq
+
+
+def _reason(error: Exception, number: int) -> str:
+    if isinstance(error, KeyError):
+        return f"field {error} is missing"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON ({error.msg.removesuffix(' starting at')}, character {error.pos})"
+    return str(error).removeprefix(f"line {number}: ")
 
 
 def _line(data: Mapping[str, Any]) -> str:

@@ -183,9 +183,12 @@ def worst(*codes: int) -> int:
     return next((code for code in (1, 3) if code in codes), 0)
 
 
-def writable(path: Path) -> Path:
-    """A place for output; raises for an existing run log, which is never overwritten."""
+def writable(path: Path, of: Sequence[Path] = ()) -> Path:
+    """A place for output; raises for an existing run log, which is never overwritten, and for what is made ``of``
+    itself."""
     with contextlib.suppress(OSError), path.open("rb") as file:
         if file.read(15) == b"SQLite format 3":
             raise usage(f"{path}: is a run log or another database; it is not overwritten, choose another name")
+    if any(path.absolute() == source.absolute() for source in of):
+        raise usage(f"{path}: is what is read; it is not overwritten, choose another name")
     return path

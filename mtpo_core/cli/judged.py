@@ -20,6 +20,9 @@ _SHORT: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?![0-9a-f])")
 _SHOWN: Final = 40
 """Characters of a value that stand in the place of its digest; of a longer one the digest stays."""
 
+_LONG: Final = 100
+"""Characters of a violation that is told once."""
+
 
 def named(text: str, run: LoggedRun) -> str:
     """A sentence with short digests replaced by what they are of: ``absent``, or a value that is short and one line."""
@@ -83,6 +86,15 @@ def violations(problems: Iterable[Problem], unfinished: Iterable[Problem], every
             f"            {plural(len(later), 'violation')} more, which may follow ({listed}); --all names each"
         )
     return lines + [f"incomplete  {one}" for one in rest]
+
+
+def told_once(verdict: str, problems: Iterable[Problem], lines: Sequence[str]) -> str:
+    """The verdict, in which a violation that a line tells in full, and that is long, is named and not told again."""
+    for one in problems:
+        full = str(one)
+        if len(full) > _LONG and full in verdict and any(full in line for line in lines):
+            verdict = verdict.replace(full, f"{one.property}: {one.where}, told above")
+    return verdict
 
 
 def _place(problem: Problem) -> tuple[float, Any]:

@@ -1,4 +1,5 @@
-"""Print the log of a run: a line for each record, or with --json the records and values as JSON lines.
+"""Print the log of a run: a line for each record, or with --json the records and values as lines of JSON, which every
+verb that takes a log reads as well.
 
 What is damaged in the log, or was altered, is named on standard error, and all that can be read is printed; exit code
 1 then.

@@ -6,11 +6,11 @@ it (--all names each). A value that is short is shown, a longer one named by its
 With --certificate the log is held against a run certificate saved before, which detects a cut tail, a rewritten log,
 and values that were redacted since. Where the log stops being a run of the spec, the clauses that are false are told
 with the elements, the facts, and the record since which they are. The cores share the replay of a long log, so many of
-them as --jobs says; what is found is the same. With --shrink a log that violates a property is made
-smaller and written as lines of JSON: fewer agents, calls, objects and records that violate the same property and none
-that the whole does not. The last line is the verdict: yes (exit code 0), no (1), or not known (3: the run did not come
-to its end, or something can't be checked any more). Interrupted (Ctrl-C) it says in one line how far it came; the exit
-code is 3 then.
+them as --jobs says; what is found is the same. With --shrink a log that violates a property is made smaller and
+written as lines of JSON: fewer agents, calls, objects and records that violate the same property and none that the
+whole does not. LOG may be such lines, too. The last line is the verdict: yes (exit code 0), no (1), or not known (3:
+the run did not come to its end, or something can't be checked any more). Interrupted (Ctrl-C) it says in one line how
+far it came; the exit code is 3 then.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NEEDS_ARGUMENTS = True
 
 @verb
 def verify_command(
-    log: Annotated[Path, typer.Argument(help="the log of a run")],
+    log: Annotated[Path, typer.Argument(help="the log of a run, or one as lines of JSON")],
     certificate: Annotated[Path | None, typer.Option(help="a certificate saved before, to compare with")] = None,
     save: Annotated[Path | None, typer.Option(help="write the run certificate here")] = None,
     shrunk: Annotated[Path | None, typer.Option("--shrink", help="write a smaller log that fails the same")] = None,
@@ -44,7 +44,7 @@ def verify_command(
 
     from mtpo.proofs.certificate import RunCertificate
     from mtpo.proofs.judge import judge
-    from mtpo_core.cli.judged import named, rows, violations
+    from mtpo_core.cli.judged import named, rows, told_once, violations
     from mtpo_core.cli.logs import one_line, opened
 
     expected = RunCertificate.load(certificate) if certificate else None
@@ -63,10 +63,10 @@ def verify_command(
     if save is not None:
         if found.differences:
             raise usage(f"{save}: not written: {log} is not the log that {certificate} is for")
-        found.certificate.save(writable(save))
+        found.certificate.save(writable(save, [log]))
     try:
         why = _why(run, found, log, json)
-        smaller = _shrunk(run, writable(shrunk), json) if shrunk is not None else ""
+        smaller = _shrunk(run, writable(shrunk, [log]), json) if shrunk is not None else ""
     except KeyboardInterrupt:
         raise _interrupted(f"{log}: interrupted after the verdict: {found.verdict}") from None
     if json:
@@ -82,14 +82,16 @@ def verify_command(
         print_json(data)
         raise typer.Exit(found.exit_code)
     lines = rows(found.certificate.properties, every)
-    lines += [named(line, run) for line in violations(found.problems, found.report.unfinished, every)]
+    violated = violations(found.problems, found.report.unfinished, every)
+    lines += [named(line, run) for line in violated]
     if why is not None:
         lines += ["", *why.lines()]
     lines += ["", smaller] if smaller else []
     for line in lines:
         out.print(one_line(line), markup=False)
     out.print("\nThe verdict rests on", markup=False)
-    for sentence in (*found.certificate.assumed(), named(found.verdict, run)):
+    verdict = told_once(found.verdict, found.problems, violated)
+    for sentence in (*found.certificate.assumed(), named(verdict, run)):
         out.print(one_line(sentence), markup=False)
     raise typer.Exit(found.exit_code)
 
@@ -104,9 +106,12 @@ def _shrunk(run: Any, path: Path, quiet: bool) -> str:
             found = shrink(run, tell)
     except NothingToShrink as error:
         return f"{path}: not written: {error}"
-    path.write_text("".join(f"{line}\n" for line in export_jsonl(found.run)))
+    path.write_text("".join(f"{line}\n" for line in export_jsonl(found.run)), encoding="utf-8")
     size = f"{len(run.records)} records to {len(found.run.records)}"
-    return f"{path}: the log shrunk from {size}; it violates {found.property} ({plural(found.checks, 'log')} judged)"
+    return (
+        f"{path}: the log shrunk from {size}; it violates {found.property} ({plural(found.checks, 'log')} judged); "
+        f"`mtpo verify {path}` says so"
+    )
 
 
 def _why(run: Any, found: Any, log: Path, quiet: bool) -> Any:

@@ -25,7 +25,7 @@ def view_command(
     from mtpo_core.cli.pages import page_of
 
     runs = [opened(path) for path in logs]
-    writable(output).write_text(page_of(runs), encoding="utf-8")
+    writable(output, logs).write_text(page_of(runs), encoding="utf-8")
     out.print(f"page: {output}")
     if sum(map(tell_damaged, runs)):
         raise typer.Exit(1)

@@ -490,7 +490,7 @@ def test_a_malformed_line_is_named_and_no_file_is_made(
 
 def test_lines_that_repeat_or_are_none_are_refused(path: Path, tmp_path: Path) -> None:
     lines = list(export_jsonl(read_log(path)))
-    for wrong, why in (([*lines, lines[1]], "is a line there twice"), ([], "no lines")):
+    for wrong, why in (([*lines, lines[1]], "line 12: record 0 is there twice"), ([], "no lines")):
         with pytest.raises(LogError, match=why):
             import_jsonl(wrong, tmp_path / "again")
         assert not (tmp_path / "again").exists()

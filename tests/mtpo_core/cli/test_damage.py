@@ -71,9 +71,8 @@ def test_what_is_damaged_is_named_and_the_rest_is_shown(
     for arguments in (("log", copy), ("log", copy, "--json"), ("view", copy, "-o", tmp_path / "page.html")):
         found = mtpo(*arguments)
         assert found.code == 1 and found.out, arguments
-        for line in found.err.splitlines():
-            assert line.startswith(f"mtpo: {copy}: ") and "damaged" in line
-        assert said in found.err
+        (line,) = found.err.splitlines()
+        assert line.startswith(f"mtpo: {copy}: ") and "damaged" in line and said in line
 
 
 NAME = """replace(record, '"name":"A"', '"name":"Z"')"""
@@ -184,6 +183,41 @@ def test_what_is_no_log_is_a_usage_error(logs: Path, tmp_path: Path, mtpo: Mtpo)
         (".", "a folder"),
     ):
         said_by_each(mtpo, tmp_path, tmp_path / name, 2, said)
+
+
+def test_of_several_records_that_can_not_be_read_one_is_told_and_the_others_are_named(
+    logs: Path, tmp_path: Path, mtpo: Mtpo
+) -> None:
+    copy = edited(logs, tmp_path, *RECORDS, "UPDATE records SET record = NULL WHERE seq IN (4, 9)")
+    for arguments in (("log", copy), ("view", copy, "-o", tmp_path / "page.html")):
+        found = mtpo(*arguments)
+        assert (found.code, found.err) == (
+            1,
+            f"mtpo: {copy}: record 4: damaged: its text is NULL, not text (and 3 more: record 9, record 5, record 10); "
+            "`mtpo verify` judges it\n",
+        )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "said"),
+    [
+        (lambda text: text[:3000], 1, "damaged: line "),
+        (lambda text: text.replace('"kind":"read"', '"kind":7'), 1, "field 'kind' has the wrong type (int)"),
+        (lambda text: text + text.splitlines()[1], 1, "record 0 is there twice"),
+        (lambda text: text + '{"digest":"0","text":""}', 1, "'0' is no digest"),
+        (lambda text: text.encode() + b'{"\xff', 1, "damaged: not UTF-8 (byte 0xff)"),
+        (lambda text: text.split("\n", 1)[1], 2, "neither a run log nor one as lines of JSON: line 1: "),
+        (lambda text: "{}", 2, "neither a run log nor one as lines of JSON: line 1: "),
+        (lambda text: "{", 2, "neither a run log nor one as lines of JSON: line 1: not JSON ("),
+    ],
+)
+def test_damaged_lines_end_each_verb_with_one_line(
+    logs: Path, tmp_path: Path, mtpo: Mtpo, spoil: Callable[[str], str | bytes], code: int, said: str
+) -> None:
+    spoilt = spoil(mtpo("log", logs / "run.mtpo", "--json").out)
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(spoilt if isinstance(spoilt, bytes) else spoilt.encode())
+    said_by_each(mtpo, tmp_path, path, code, said)
 
 
 def same(one: LoggedRun, other: LoggedRun) -> bool:

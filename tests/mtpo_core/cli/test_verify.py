@@ -117,11 +117,8 @@ def test_why_a_log_stops_being_a_run_and_a_smaller_one(log: Path, tmp_path: Path
     found = mtpo("verify", log, "--shrink", small)
     assert found.code == 0 and verdict(found).startswith("yes (") and not small.exists()
     assert f"{small}: not written: {log}: nothing to shrink: it violates nothing" in found.out
-    run = read_log(log)
-    settled = next(r for r in run.records if r.kind == "settle")
-    forged = rechained(run, [r for r in run.records if r is not settled])
-    path = tmp_path / "forged.mtpo"
-    import_jsonl(export_jsonl(forged), path)
+    path = without_settle(log, tmp_path)
+    forged = read_log(path)
     found = mtpo("verify", path, "--shrink", small)
     assert found.code == 1 and verdict(found).startswith("no (")
     assert "mtpo.call.unlocked is false: " in found.out and "  it would hold after: settle 1.1" in found.out
@@ -129,6 +126,64 @@ def test_why_a_log_stops_being_a_run_and_a_smaller_one(log: Path, tmp_path: Path
     assert len(small.read_text().splitlines()) < len(list(export_jsonl(forged)))
     found = mtpo("verify", path, "--json")
     assert found.json["unmatched"]["clauses"][0]["remedies"] == ["settle 1.1"]
+
+
+def without_settle(log: Path, folder: Path) -> Path:
+    """A log that was made without one of its records: it violates a property."""
+    run = read_log(log)
+    settled = next(r for r in run.records if r.kind == "settle")
+    path = folder / "forged.mtpo"
+    import_jsonl(export_jsonl(rechained(run, [r for r in run.records if r is not settled])), path)
+    return path
+
+
+def test_a_shrunk_log_is_read_by_every_verb_and_violates_the_same(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    forged, small = without_settle(log, tmp_path), tmp_path / "small.jsonl"
+    found = mtpo("verify", forged, "--shrink", small, "--json")
+    property = found.json["violated"][0]["property"]
+    assert f"it violates {property} (" in found.json["shrunk"]
+    assert f"`mtpo verify {small}` says so" in found.json["shrunk"]
+    again = mtpo("verify", small, "--json")
+    assert again.code == 1 and property in {p["property"] for p in again.json["violated"]}
+    assert {p["property"] for p in again.json["violated"]} <= {p["property"] for p in found.json["violated"]}
+    assert len(mtpo("log", small).out.splitlines()) == again.json["records"]
+    assert mtpo("log", small, "--json").out == small.read_text()
+    assert (mtpo("view", small, "-o", tmp_path / "page.html").code, mtpo("explain", "0.0", "--log", small).code) == (
+        0,
+        0,
+    )
+    smaller = mtpo("verify", small, "--shrink", tmp_path / "smaller.jsonl", "--json").json["shrunk"]
+    assert f"it violates {property} (" in smaller
+
+
+def test_a_log_as_lines_is_judged_as_the_file_is(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    lines, saved = tmp_path / "run.jsonl", tmp_path / "certificate.json"
+    lines.write_text(mtpo("log", log, "--json").out)
+    assert mtpo("verify", lines).out == mtpo("verify", log).out
+    assert mtpo("verify", log, "--save", saved).code == 0
+    assert mtpo("verify", lines, "--certificate", saved).code == 0
+    lines.write_text(lines.read_text().replace('"name":"A"', '"name":"Z"'))
+    assert "violated    log.chain: record 2: prev is not the digest of record 1" in mtpo("verify", lines).out
+
+
+@pytest.mark.parametrize("verb", [("verify", "--save"), ("verify", "--shrink"), ("view", "-o")])
+def test_what_is_read_is_not_overwritten(log: Path, tmp_path: Path, mtpo: Mtpo, verb: tuple[str, str]) -> None:
+    lines = tmp_path / "run.jsonl"
+    lines.write_text(text := mtpo("log", log, "--json").out)
+    found = mtpo(verb[0], lines, verb[1], lines)
+    assert (found.code, found.err.count("\n")) == (2, 1) and "is what is read; it is not overwritten" in found.err
+    assert lines.read_text() == text
+
+
+def test_a_long_violation_is_told_once(tmp_path: Path, mtpo: Mtpo) -> None:
+    log = tmp_path / "naive.mtpo"
+    assert mtpo("run", "canary", "--mode", "naive", "--log", log).code == 1
+    found = mtpo("verify", log)
+    cycle = "A repairer -> B canary -> A repairer"
+    assert found.out.count("no serial order has this outcome") == 1
+    assert found.out.endswith(f": no (run.serializable: {cycle}, told above)\n")
+    assert found.out.count(f"violated    run.serializable: {cycle}: no serial order has this outcome (") == 1
+    assert "no serial order has this outcome" in mtpo("verify", log, "--json").json["verdict"]
 
 
 def altered(log: Path, folder: Path, change: Callable[[LoggedRun], tuple[int, dict[str, Any]]]) -> Path:
