@@ -148,7 +148,7 @@ def test_a_processor_with_shorter_vectors_comes_to_the_same(tmp_path):
         "NUMBA_CACHE_DIR": str(tmp_path),
     }
     lanes = "from mtpo.engine.kernels.decode import LANES; assert LANES == 8"
-    tests = f"import pytest; sys.exit(pytest.main(['-q', {__file__!r}, '-k', 'products or equal_those']))"
+    tests = f"import pytest; sys.exit(pytest.main([{__file__!r}, '-k', 'products or equal_those']))"
     command = [sys.executable, "-c", f"import sys; {lanes}; {tests}"]
     done = subprocess.run(command, env=os.environ | narrow, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr

@@ -104,18 +104,27 @@ def test_forced_tokens_are_judged_by_the_model(smollm2, tokenizer, prompts):
 
 
 def test_bf16_logits_are_within_a_tolerance_of_fp32(smollm2, smollm2_files, prompts):
-    def logits(model):
-        tokens = prompts[1]
+    """No further from fp32 than those of transformers in bf16, and far nearer to these. How far that is, the processor
+    says: the mean is 0.14 where products are summed in fp32, and 0.2 where it has instructions for sums of products of
+    bf16, which round otherwise."""
+
+    def logits(model, tokens):
         rows = torch.arange(len(tokens))
         store = KVStore(model.config, 8, 16, model.dtype, "cpu")
         blocks = torch.arange(-(-len(tokens) // 16))
         segment = Segment(0, len(tokens), len(tokens), blocks)
         return model.forward(Batch(torch.tensor(tokens), rows, rows, (segment,), rows), store)
 
-    exact, rounded = logits(smollm2), logits(Llama(smollm2_files, torch.bfloat16))
-    error = (exact - rounded).abs()
-    assert error.mean() < 0.15 and error.max() < 3.0
-    assert (exact.argmax(-1) == rounded.argmax(-1)).float().mean() > 0.85
+    path, ours = find_smollm2(), Llama(smollm2_files, torch.bfloat16)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.bfloat16)
+    for prompt in prompts:
+        exact, rounded = logits(smollm2, prompt), logits(ours, prompt)
+        with torch.inference_mode():
+            known = theirs(torch.tensor([prompt])).logits[0].float()
+        error, usual = (exact - rounded).abs(), (exact - known).abs()
+        assert error.mean() < 1.1 * usual.mean() and error.max() < 3.0
+        assert (known - rounded).abs().mean() < 0.25 * usual.mean()
+        assert (exact.argmax(-1) == rounded.argmax(-1)).float().mean() > 0.85
 
 
 def test_the_tokenizer_is_the_one_transformers_reads(tokenizer):
