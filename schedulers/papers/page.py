@@ -10,9 +10,16 @@ import importlib.util
 import io
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
+from mtpo.schedulers.papers.coincide import places
 from mtpo.schedulers.papers.table import HEADS, Plot, Study, cells
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_DASH: Final = 5
+"""The length of a dash, in widths of a line."""
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222;
        background: #fff }
@@ -104,8 +111,7 @@ def svg(plot: Plot, salt: str) -> str:
             place, slant = ("right" if many else "center"), (20 if many else 0)
             axes.set_xticks(range(len(labels)), labels, fontsize=8, rotation=slant, ha=place, rotation_mode="anchor")
         else:
-            for one in plot.series:
-                axes.plot(one.x, one.y, label=one.name, marker="o", markersize=3, linewidth=1.4)
+            _curves(axes, plot)
         if plot.level is not None:
             axes.axhline(plot.level[0], color="#666", linestyle="--", linewidth=1, label=plot.level[1])
         for log, axis, scale in (
@@ -127,12 +133,29 @@ def svg(plot: Plot, salt: str) -> str:
         # A name with an underscore in front would be left out of the legend.
         handles, names = axes.get_legend_handles_labels()
         if handles:
-            axes.legend(handles, names, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            axes.legend(handles, names, fontsize=8, handlelength=4, loc="center left", bbox_to_anchor=(1.0, 0.5))
         file = io.StringIO()
         shown.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     drawn = file.getvalue()
     # Ids are counted anew in each figure: without the salt two plots of a page would share their clip paths.
     return re.sub(r'(id="|xlink:href="#|url\(#)', rf"\g<1>{_plain(salt)}-", drawn[drawn.index("<svg") :])
+
+
+def _curves(axes: Axes, plot: Plot) -> None:
+    """The curves; one that runs as others before it is dashed, on larger dots of theirs, so that all of them show."""
+    for one, place in zip(plot.series, places(plot), strict=True):
+        period, label = place.of * _DASH, one.name
+        if place.at:
+            label += f"\n({'' if place.whole else 'mostly '}as {plot.series[place.first].name})"
+        axes.plot(
+            one.x,
+            one.y,
+            label=label,
+            linestyle=(period - place.at * _DASH, (_DASH, period - _DASH)) if place.at else "-",
+            linewidth=1.4,
+            marker="o",
+            markersize=3 + min(2.5, 10 / place.of) * (place.of - 1 - place.at),
+        )
 
 
 def _plain(salt: str) -> str:

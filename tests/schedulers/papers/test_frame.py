@@ -8,9 +8,11 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import attrs
 import pytest
 
 from mtpo.schedulers.papers import page as pages
+from mtpo.schedulers.papers.coincide import Place, places
 from mtpo.schedulers.papers.side import Job, run
 from mtpo.schedulers.papers.table import Grid, Plot, Row, Series, Study, as_json, cells, figure, lines
 
@@ -92,6 +94,36 @@ def test_a_page_stands_alone_and_escapes_what_it_is_given() -> None:
         ElementTree.fromstring(one)
         assert set(re.findall(r"url\(#([^)]+)\)", one)) <= known
     assert pages.page(a_study(HOSTILE)) == made
+
+
+def curves(*ys: tuple[float, ...], **more: bool) -> Plot:
+    found = (Series(f"s{at}", tuple(float(x) for x in range(1, len(y) + 1)), y) for at, y in enumerate(ys))
+    return Plot("curves", "x", "y", tuple(found), **more)  # type: ignore[arg-type]
+
+
+def test_curves_that_run_one_on_another_all_have_a_place() -> None:
+    low, high, near = (0.0, 1.0, 2.0, 3.0), (0.0, 4.0, 8.0, 9.0), (0.0, 1.01, 2.0, 3.6)
+    alone, first = Place(0, 1, 0, True), Place(0, 3, 0, True)
+    assert places(curves(low, high)) == [alone, attrs.evolve(alone, first=1)]
+    assert places(curves(low, high, low, near)) == [
+        first,
+        attrs.evolve(alone, first=1),
+        Place(1, 3, 0, True),
+        Place(2, 3, 0, False),
+    ]
+    assert places(curves(low, low[:1])) == [alone, attrs.evolve(alone, first=1)], "one point of four is not the curve"
+    tens, more = (1.0, 10.0, 100.0, 1000.0), (1.5, 15.0, 150.0, 1001.0)
+    assert [one.of for one in places(curves(tens, more))] == [2, 2], "near zero all is near"
+    assert [one.of for one in places(curves(tens, more, log_y=True))] == [1, 1]
+    assert [one.of for one in places(curves((), ()))] == [1, 1], "what is not drawn hides nothing"
+
+
+def test_a_curve_on_another_is_dashed_and_said_to_be() -> None:
+    rising, same, other = (0.0, 1.0, 2.0), (0.0, 1.0, 2.0), (2.0, 1.0, 0.0)
+    drawn = pages.svg(curves(rising, other, same), "0")
+    assert drawn.count("stroke-dasharray") == 2, "the curve and its line in the legend"
+    assert "(as s0)" in drawn
+    assert "stroke-dasharray" not in pages.svg(curves(rising, other), "0")
 
 
 def test_without_matplotlib_there_are_tables(monkeypatch: pytest.MonkeyPatch) -> None:
