@@ -134,7 +134,7 @@ class Simulation:
 
     def __init__(self, workload: Workload, setup: Setup, progress: Progress | None = None) -> None:
         self.setup, self.progress = setup, progress
-        self.total = workload.requests
+        self.total, self.source = workload.requests, workload.source
         self.talks = [Talk(one) for one in workload.conversations]
         self.sites = [
             Site(Worker(id, one.hardware, setup.step, one.caps, Meter(setup.window)), one.prefills, one.decodes)
@@ -237,9 +237,11 @@ class Simulation:
             self._tick()
 
     def _too_late(self) -> SimulationError:
+        _, kind, _, what = self.events[0]
+        where = f"{self._where(what)}: " if kind == _READY and isinstance(what, Talk) else ""
         return SimulationError(
-            f"at {self.now:g} s the steps of these workers are lost in the rounding of the time, as they are after "
-            f"{self.horizon:g} s; {counted(self.left, 'conversation')} left: they have to come earlier "
+            f"{where}at {self.now:g} s the steps of these workers are lost in the rounding of the time, as they are "
+            f"after {self.horizon:g} s; {counted(self.left, 'conversation')} left: they have to come earlier "
             "(a higher rate, shorter tools)"
         )
 
@@ -372,8 +374,13 @@ class Simulation:
         try:
             worker.submit(request)
         except SimulationError as error:
-            where = f"conversation {talk.conversation.name}, turn {talk.turn + 1}"
-            raise SimulationError(f"{where}: {error}") from None
+            raise SimulationError(f"{self._where(talk)}: {error}") from None
+
+    def _where(self, talk: Talk) -> str:
+        """The present turn of a conversation, by file and line if it was read from one."""
+        line = talk.conversation.turns[talk.turn].line
+        named = f"conversation {talk.conversation.name}, turn {talk.turn + 1}"
+        return f"{self.source}:{line}: {named}" if line else named
 
     def _fetch(self, talk: Talk, request: Request, worker: Worker) -> bool:
         """Bring what the worker has of a prompt that the conversation was bound to; whether there is anything to bring.

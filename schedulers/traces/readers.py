@@ -17,8 +17,10 @@ from __future__ import annotations
 import csv
 import json
 import math
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,6 +33,10 @@ MOONCAKE_BLOCK: Final = 512
 """Tokens that one hash id of Mooncake stands for."""
 BAILIAN_BLOCK: Final = 16
 """Tokens that one hash id of Qwen-Bailian stands for."""
+LARGEST: Final = 2**53
+"""No number of tokens and no time is larger: up to here a double counts every whole number."""
+_HASH: Final = 2**64
+"""Hash ids are smaller: what nobody shares has tags of its own beyond."""
 
 
 @attrs.frozen
@@ -52,9 +58,11 @@ class _Row:
         except ValueError:
             number = None
         if number is None:
-            raise self.wrong(f"{name} is {value!r}, expected a whole number")
+            raise self.wrong(f"{name} is {reprlib.repr(value)}, expected a whole number")
         if number < least:
-            raise self.wrong(f"{name} is {number}, expected at least {least}")
+            raise self.wrong(f"{name} is {reprlib.repr(number)}, expected at least {least}")
+        if number > LARGEST:
+            raise self.wrong(f"{name} is {reprlib.repr(number)}, expected at most {LARGEST}")
         return number
 
     def seconds(self, name: str, scale: float = 1.0) -> float:
@@ -62,10 +70,10 @@ class _Row:
         value = self.cells.get(name)
         try:
             number = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else math.nan
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
-        if not 0 <= number < math.inf:
-            raise self.wrong(f"{name} is {value!r}, expected a time of at least 0")
+        if not 0 <= number <= LARGEST:
+            raise self.wrong(f"{name} is {reprlib.repr(value)}, expected a time from 0 to {LARGEST}")
         return number * scale
 
     def known_seconds(self, name: str) -> float | None:
@@ -110,11 +118,18 @@ def _json_rows(path: Path) -> Iterator[_Row]:
 
 
 def _workload(path: Path, found: list[Conversation], timed: bool = True, notes: tuple[str, ...] = ()) -> Workload:
+    """Conversations by arrival. No publisher promises that rows are in order, and each stands for itself: they are put
+    in order, and that is said."""
     if not found:
         raise TraceError(f"{path}: holds no requests")
     first = min(one.arrival for one in found)
     ordered = sorted((attrs.evolve(one, arrival=one.arrival - first) for one in found), key=lambda one: one.arrival)
-    return Workload(path.name, tuple(ordered), timed, notes)
+    early = [after.turns[0].line for before, after in pairwise(found) if after.arrival < before.arrival]
+    if early:
+        rows = "row is" if len(early) == 1 else "rows are"
+        where = f"first in line {early[0]}"
+        notes += (f"{path.name}: {len(early)} {rows} earlier than the one before, {where}; put in order of time",)
+    return Workload(path.name, tuple(ordered), timed, notes, str(path))
 
 
 def read_azure(path: Path) -> Workload:
@@ -125,9 +140,9 @@ def read_azure(path: Path) -> Workload:
         try:
             when = datetime.fromisoformat(stamp)
         except ValueError:
-            raise row.wrong(f"TIMESTAMP is {stamp!r}, expected a date and a time") from None
+            raise row.wrong(f"TIMESTAMP is {reprlib.repr(stamp)}, expected a date and a time") from None
         seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-        turn = Turn(row.whole("ContextTokens", 1), row.whole("GeneratedTokens", 1))
+        turn = Turn(row.whole("ContextTokens", 1), row.whole("GeneratedTokens", 1), line=row.line)
         found.append(Conversation(str(len(found)), seconds, (turn,)))
     return _workload(path, found)
 
@@ -142,7 +157,8 @@ def read_burstgpt(path: Path) -> Workload:
         if output == 0:
             failed.append(row.line)
             continue
-        found.append(Conversation(str(row.line), seconds, (Turn(row.whole("Request tokens", 1), output),)))
+        turn = Turn(row.whole("Request tokens", 1), output, line=row.line)
+        found.append(Conversation(str(row.line), seconds, (turn,)))
     notes: tuple[str, ...] = ()
     if failed:
         notes = (f"{path.name}: {len(failed)} failed requests without response left out, first in line {failed[0]}",)
@@ -155,16 +171,15 @@ def _hashed(path: Path, block: int, scale: float) -> Workload:
     for row in _json_rows(path):
         prompt, output = row.whole("input_length", 1), row.whole("output_length", 1)
         hashes = row.cells.get("hash_ids")
-        if not isinstance(hashes, list) or any(type(one) is not int for one in hashes):
-            raise row.wrong("hash_ids is no list of whole numbers")
+        if not isinstance(hashes, list) or any(type(one) is not int or abs(one) >= _HASH for one in hashes):
+            raise row.wrong("hash_ids is no list of whole numbers of at most 64 bits")
         if len(hashes) != -(-prompt // block):
             expected = -(-prompt // block)
             raise row.wrong(f"{len(hashes)} hash_ids for {prompt} tokens, expected {expected} of {block}-token blocks")
         pieces = [Piece(one, block) for one in hashes]
         pieces[-1] = Piece(hashes[-1], prompt - block * (len(hashes) - 1))
-        found.append(
-            Conversation(str(row.line), row.seconds("timestamp", scale), (Turn(prompt, output, 0.0, tuple(pieces)),))
-        )
+        turn = Turn(prompt, output, 0.0, tuple(pieces), row.line)
+        found.append(Conversation(str(row.line), row.seconds("timestamp", scale), (turn,)))
     return _workload(path, found)
 
 
@@ -199,7 +214,7 @@ def read_swe_agent(path: Path) -> Workload:
             if row.whole("carried_over") != total or appended + total != prompt:
                 raise row.wrong(f"total_input is {prompt}, but {total} were carried over and {appended} appended")
             total = prompt + output
-            turns.append(Turn(prompt, output, 0.0, (Piece(tag, total),)))
+            turns.append(Turn(prompt, output, 0.0, (Piece(tag, total),), row.line))
         found.append(Conversation(name, 0.0, tuple(turns)))
     return _workload(path, found, timed=False)
 
@@ -218,12 +233,16 @@ def read_sessions(path: Path) -> Workload:
         turns: list[Turn] = []
         content: tuple[Piece, ...] = ()
         end: float | None = None
+        asked = 0.0
         for row in rows:
             prompt, output, begin = row.whole("in_tokens", 1), row.whole("out_tokens"), row.seconds("t_s")
             reused = row.whole("reused_prefix_tokens")
             think, took = row.known_seconds("think_time_s"), row.known_seconds("api_time_s")
             if reused > prompt:
                 raise row.wrong(f"reused_prefix_tokens is {reused}, more than in_tokens, {prompt}")
+            if begin < asked:
+                raise row.wrong(f"t_s is {begin:g}, earlier than {asked:g} in the row of {name} before")
+            asked = begin
             gap = think if think is not None else max(0.0, begin - end) if end is not None else 0.0
             end = begin + (took or 0.0)
             if output == 0:
@@ -233,7 +252,7 @@ def read_sessions(path: Path) -> Workload:
             fresh = prompt + output - sum(piece.tokens for piece in kept)
             content = (*kept, Piece(tag, fresh))
             tag += 1
-            turns.append(Turn(prompt, output, gap if turns else 0.0, content))
+            turns.append(Turn(prompt, output, gap if turns else 0.0, content, row.line))
         if turns:
             found.append(Conversation(name, 0.0, tuple(turns)))
     notes: tuple[str, ...] = ()

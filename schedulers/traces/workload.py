@@ -39,12 +39,14 @@ class Turn:
     ``prompt``: tokens of the whole sequence that is sent, history included, at least 1. ``output``: tokens that it
     generates, at least 1. ``gap``: seconds (tools, thinking) between the end of the turn before and this one.
     ``content``: what prompt and output consist of, from the start; tokens past its end are shared with nobody.
+    ``line``: where the file of the trace has it, 0 where there is none.
     """
 
     prompt: int = attrs.field(validator=_positive)
     output: int = attrs.field(validator=_positive)
     gap: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
     content: tuple[Piece, ...] = ()
+    line: int = attrs.field(default=0, eq=False)
 
 
 @attrs.frozen
@@ -65,13 +67,15 @@ class Conversation:
 class Workload:
     """Conversations in order of arrival. ``timed``: the arrivals were observed or drawn, not just set to 0.
 
-    ``notes`` say, a line each, what a reader left out or filled in.
+    ``notes`` say, a line each, what a reader left out, filled in or put in order. ``source``: the file that it was read
+    from, empty for none.
     """
 
     name: str
     conversations: tuple[Conversation, ...]
     timed: bool = True
     notes: tuple[str, ...] = ()
+    source: str = attrs.field(default="", eq=False)
 
     @property
     def requests(self) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import statistics
+from pathlib import Path
 
 import attrs
 import pytest
@@ -311,6 +313,18 @@ def test_what_a_policy_raises_is_one_line() -> None:
 def test_a_request_too_large_for_its_worker_is_named() -> None:
     with pytest.raises(SimulationError, match="conversation c0, turn 2: a request of 1613"):
         simulate(talks([(20, 3, 0.0), (1590, 1, 0.0)]), setup())
+
+
+def test_what_a_trace_asks_too_much_is_named_by_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:01,9,9\n2024-05-10 00:00:00,1613,1\n")
+    with pytest.raises(SimulationError, match=rf"^{re.escape(str(path))}:3: conversation 1, turn 1: a request of 1613"):
+        simulate(load_workload(str(path), "azure"), setup())
+    path.write_text("Timestamp,Request tokens,Response tokens\n0,9,9\n1e15,9,9\n")
+    with pytest.raises(
+        SimulationError, match=rf"^{re.escape(str(path))}:3: conversation 3, turn 1: at 1e\+15 s the steps"
+    ):
+        simulate(load_workload(str(path), "burstgpt"), setup())
 
 
 def test_one_without_content_shares_nothing() -> None:

@@ -22,6 +22,7 @@ AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens"
 BURST = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type"
 SWE = "conv_id,iter_id,appended_input,total_input,out_token_size,carried_over"
 SESSIONS = "trace_id,req_idx,t_s,type,in_tokens,out_tokens,reused_prefix_tokens,think_time_s,api_time_s"
+ROW = '{"timestamp": %s, "input_length": 9, "output_length": 5, "hash_ids": [%d]}'
 
 
 def test_azure_2023_and_2024(tmp_path: Path) -> None:
@@ -33,6 +34,22 @@ def test_azure_2023_and_2024(tmp_path: Path) -> None:
         tmp_path, "azure", AZURE, "2024-05-10 00:00:00.009930+00:00,10,2", "2024-05-10 00:00:01.009930+00:00,11,3"
     )
     assert [one.arrival for one in found.conversations] == pytest.approx([0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("format", "rows"),
+    [
+        ("azure", [AZURE, *(f"2023-11-16 18:15:{second},9,5" for second in (46, 44, 45, 43))]),
+        ("burstgpt", [BURST, *(f"{second},ChatGPT,9,5,14,API log" for second in (46, 44, 45, 43))]),
+        ("mooncake", ["", *(ROW % (1000 * second, 1) for second in (46, 44, 45, 43))]),
+    ],
+)
+def test_rows_out_of_order_are_put_in_order_and_that_is_said(tmp_path: Path, format: str, rows: list[str]) -> None:
+    found = read(tmp_path, format, *rows)
+    assert [one.arrival for one in found.conversations] == pytest.approx([0.0, 1.0, 2.0, 3.0])
+    assert [one.turns[0].line for one in found.conversations] == [5, 3, 4, 2]
+    assert found.notes == ("trace: 2 rows are earlier than the one before, first in line 3; put in order of time",)
+    assert found.first(2).source == str(tmp_path / "trace")
 
 
 def test_burstgpt_says_what_it_leaves_out(tmp_path: Path) -> None:
@@ -80,10 +97,21 @@ def test_a_session_reuses_a_prefix_of_what_was_before(tmp_path: Path) -> None:
         ("azure", [AZURE, "2023-11-16 18:15:46,374"], ":2: expected 3 cells"),
         ("azure", [AZURE, "2023-11-16 18:15:46,374,1,1"], ":2: expected 3 cells"),
         ("azure", [AZURE, "yesterday,374,1"], ":2: TIMESTAMP is 'yesterday'"),
+        ("azure", [AZURE, f"2023-11-16 18:15:46,1{'0' * 400},1"], ":2: ContextTokens is 1000"),
+        (
+            "azure",
+            [AZURE, "2023-11-16 18:15:46,1,9007199254740993"],
+            ":2: GeneratedTokens is 9007199254740993, expected",
+        ),
         ("azure", ["TIME,ContextTokens,GeneratedTokens"], ":1: no column TIMESTAMP"),
         ("azure", [AZURE], ": holds no requests"),
         ("burstgpt", [BURST, "-5,ChatGPT,472,18,490,API log"], ":2: Timestamp is '-5'"),
         ("burstgpt", [BURST, "inf,ChatGPT,472,18,490,API log"], ":2: Timestamp is 'inf'"),
+        (
+            "burstgpt",
+            [BURST, "1e17,ChatGPT,472,18,490,API log"],
+            ":2: Timestamp is '1e17', expected a time from 0 to 9007",
+        ),
         ("mooncake", ['{"timestamp": 1, "input_length": 600, "output_length": 5, "hash_ids": [7]}'], ":1: 1 hash_ids"),
         ("mooncake", ['{"timestamp": 1, "input_length": 9, "output_length": 5, "hash_ids": ["7"]}'], ":1: hash_ids is"),
         ("mooncake", ['{"timestamp": 1, "input_length": 9.5, "output_length": 5}'], ":1: input_length is 9.5"),
@@ -93,10 +121,17 @@ def test_a_session_reuses_a_prefix_of_what_was_before(tmp_path: Path) -> None:
             "timestamp is True",
         ),
         ("mooncake", ["[1]"], ":1: expected a JSON object"),
+        ("bailian", [ROW % ("1" + "0" * 400, 7)], ":1: timestamp is 1000"),
+        ("bailian", [ROW % (1, 2**80)], ":1: hash_ids is no list of whole numbers of at most 64 bits"),
         ("bailian", ["{}", "{"], ":1: input_length is None"),
         ("bailian", ["{"], ":1: not JSON"),
         ("swe-agent", [SWE, "4,0,100,100,10,0", "4,1,7,118,20,110"], ":3: total_input is 118"),
         ("swe-agent", [SWE, "4,0,100,100,10,0", "4,2,7,117,20,110"], ":3: iter_id is 2, expected 1"),
+        (
+            "sessions",
+            [SESSIONS, "a,0,9.0,n,100,10,0,,2.0", "a,1,5.0,n,100,10,9,,2.0"],
+            ":3: t_s is 5, earlier than 9 in the row of a before",
+        ),
         ("sessions", [SESSIONS, "a,0,0.0,n,100,10,101,0.0,2.0"], ":2: reused_prefix_tokens is 101, more than"),
     ],
 )
