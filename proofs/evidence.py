@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -48,16 +49,20 @@ class Explanation:
         return data
 
 
-def explain(id: str, specs: Sequence[Spec], entries: Iterable[Entry] | None = None) -> Explanation:
-    """The English, the formula, the evidence and the mutants of a property, an action or a guard clause."""
+def explain(
+    id: str, specs: Sequence[Spec], entries: Iterable[Entry] | None = None, others: Iterable[str] = ()
+) -> Explanation:
+    """The English, the formula, the evidence and the mutants of a property, an action or a guard clause.
+
+    Raises :class:`NoSuchClause`, which names close ones; ``others`` are ids of other things that may be meant.
+    """
     ledger = list(read_ledger() if entries is None else entries)
     known = {known_id: (spec, item) for spec in specs for known_id, item in _items(spec)}
     if id not in known:
-        near = [k for k in known if id and id.split(".")[-1] in k] or difflib.get_close_matches(id, known)
-        near = near or [k for k in known if k.startswith(f"{id.split('.')[0]}.")]
-        others = "`mtpo explain --rules SPEC` lists a spec's; findings (F1, F2, ...) are in proofs/FINDINGS.md"
-        close = f"close ones: {', '.join(near)}" if near else others
-        raise NoSuchClause(f"unknown id {id!r}; {close}")
+        near = nearest(id, (*known, *others))
+        close = f"close ones: {', '.join(near)}"
+        lists = "`mtpo explain --rules SPEC` lists a spec's; findings (F1, F2, ...) are in proofs/FINDINGS.md"
+        raise NoSuchClause(f"unknown id {id!r}; {close if near else lists}")
     spec, item = known[id]
     shown = evidence_of(id, ledger)
     killed = _killed_by(spec, ledger)
@@ -84,6 +89,18 @@ def explain(id: str, specs: Sequence[Spec], entries: Iterable[Entry] | None = No
                 place = f"({', '.join(show(arg, inner) for arg in u.args)})" if u.args else ""
                 lines.append(f"  {u.variable.name}{place} := {show(u.value, inner)}")
             return Explanation(id, "action", item.doc, "\n".join(lines), item.at, shown, _fates(own, spec, ledger))
+
+
+def nearest(id: str, known: Iterable[str], most: int = 6) -> list[str]:
+    """A few ids that may be meant: of the same last part, spelt nearly so, with it inside, or else of the same spec."""
+    known = tuple(known)
+    parts = re.split("[.:]", id)
+    spec, last = parts[0], parts[-1]
+    alike = difflib.get_close_matches(id, known, most)
+    named = [k for k in known if last and re.split("[.:]", k)[-1] == last]
+    found = [*named, *alike] or [k for k in known if len(last) > 2 and last in k]
+    found = found or difflib.get_close_matches(id, [k for k in known if k.startswith(f"{spec}.")], most, cutoff=0.0)
+    return list(dict.fromkeys(found))[:most]
 
 
 def _items(spec: Spec) -> Iterable[tuple[str, Property | Variant | Clause | Action]]:

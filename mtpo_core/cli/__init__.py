@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 VERBS = (
     "demo",
@@ -50,4 +51,21 @@ def _run() -> None:
         app.command(name=verb, help=module.__doc__, no_args_is_help=getattr(module, "NEEDS_ARGUMENTS", False))(
             getattr(module, f"{verb}_command")
         )
-    app()
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # click's, in whichever package this typer has it
+    try:
+        code = app(standalone_mode=False)
+    except usage_error as error:
+        raise SystemExit(_refused(error)) from None
+    raise SystemExit(code or 0)
+
+
+def _refused(error: Any) -> int:
+    """Say in one line what is wrong with a command line, or show the help where it is empty; the exit code."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return int(error.exit_code)
+    verb = error.ctx.info_name if error.ctx is not None and error.ctx.parent is not None else ""
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    command = f"mtpo {verb}".strip()
+    sys.stderr.write(f"{command.replace(' ', ': ')}: {message}; `{command} --help` tells more\n")
+    return int(error.exit_code)

@@ -1,21 +1,22 @@
 """Explain an id that an error, a log's verdict or a page cites: its English, its formula, its evidence, its mutants.
 
-ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec, or a check
-of a log (run.gate). With
---rules it is a spec (fair), a rule (mtpo:gate) or left out: what the papers say, the clauses that carry it, what none
-carries, and for each action and property the rules that it is for. With --log it is a call of a run (1.4): what it went
-through, who was told, and which clauses allowed each step; what is damaged in the log, or was altered, is named on
-standard error, with exit code 1.
+ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec, a check of
+a log (run.gate), a finding (F29), or a rule of a paper or of `mtpo ablate` (mtpo:gate, closure). With --rules it is a
+spec (fair), a rule or left out: what the papers say, the clauses that carry it, what none carries, and for each action
+and property the rules that it is for. With --log it is a call of a run (1.4): what it went through, who was told, and
+which clauses allowed each step; what is damaged in the log, or was altered, is named on standard error, with exit code
+1.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mtpo_core.cli.common import out, print_json, usage, verb
+from mtpo_core.cli.explained import explained, others, rule_data, rule_lines
 from mtpo_core.cli.specs import BUILT_IN, find_specs
 
 NEEDS_ARGUMENTS = True
@@ -23,7 +24,9 @@ NEEDS_ARGUMENTS = True
 
 @verb
 def explain_command(
-    id: Annotated[str | None, typer.Argument(help="for example mtpo.one-way, mtpo.call, mtpo.call.gate")] = None,
+    id: Annotated[
+        str | None, typer.Argument(help="for example mtpo.one-way, mtpo.call.gate, run.gate, F29, closure")
+    ] = None,
     rules: Annotated[bool, typer.Option("--rules", help="the papers' rules and the clauses that carry them")] = False,
     log: Annotated[Path | None, typer.Option(help="the log of a run, of which ID is a call")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
@@ -37,22 +40,18 @@ def explain_command(
     if id is None:
         raise usage("explain wants an id, such as mtpo.one-way, or --rules")
     from mtpo.proofs.evidence import explain
-    from mtpo.proofs.runreport import CHECKS
     from mtpo.spec.rules import carried
 
-    if id in CHECKS:
-        check = CHECKS[id]
-        if json:
-            print_json({"id": id, "kind": "check of a log", "english": check.english, "modes": sorted(check.modes)})
-        else:
-            out.print(f"{id}   check of a log\n  {check.english}")
-            out.print(
-                f"  asked of runs in mode {', '.join(sorted(check.modes))}; docs/records.md says what a log must hold"
-            )
-        raise typer.Exit(0)
     if id in BUILT_IN:
         raise usage(f"{id} is a spec: `mtpo explain --rules {id}` lists its actions and properties")
-    found = explain(id, find_specs(None))
+    specs = find_specs(None)
+    if other := explained(id, specs):
+        if json:
+            print_json(other.data)
+        else:
+            out.print("\n".join(other.lines))
+        raise typer.Exit(0)
+    found = explain(id, specs, others=others())
     carries = carried(id)
     if json:
         print_json(found.as_json() | {"rules": [rule.id for rule in carries]})
@@ -99,28 +98,14 @@ def _rules(wanted: str, json: bool) -> None:
         if spec.name in named:
             back |= {id: [rule.id for rule in carried(id)] for id in ids}
     if json:
-        print_json({"rules": [_plain(rule) for rule in shown], "clauses": back})
+        print_json({"rules": [rule_data(rule) for rule in shown], "clauses": back})
         return
     for rule in shown:
-        out.print(f"{rule.id:<28} {rule.says} ({rule.source})")
-        if rule.carried_by:
-            out.print(f"  {'carried by':<14} {', '.join(rule.carried_by)}")
-        if rule.lacks:
-            out.print(f"  {'in part not' if rule.carried_by else 'by no clause':<14} {rule.lacks}")
+        out.print("\n".join(rule_lines(rule)))
     if back:
         out.print("\nand back: each action and property, and the rules that it is for")
     for id, rules in back.items():
         out.print(f"{id:<38} {', '.join(rules)}")
-
-
-def _plain(rule: Any) -> dict[str, Any]:
-    return {
-        "id": rule.id,
-        "source": rule.source,
-        "says": rule.says,
-        "carried_by": list(rule.carried_by),
-        "lacks": rule.lacks or None,
-    }
 
 
 def _short(at: str) -> str:

@@ -55,7 +55,7 @@ def test_a_clause_comes_with_what_happens_without_it(ledger: list[Entry]) -> Non
     ("id", "near"),
     [
         ("gate", "mtpo.call.gate"),
-        ("mtpo.zzz", "mtpo.one-way"),
+        ("mtpo.zzz", "mtpo."),
         ("mtpo.one-wax", "mtpo.one-way"),
         ("", "explain --rules"),
         ("F1", "FINDINGS.md"),
@@ -65,6 +65,16 @@ def test_an_unknown_id_is_refused_with_close_ones(ledger: list[Entry], id: str, 
     with pytest.raises(NoSuchClause, match="unknown id") as refused:
         explain(id, SPECS, ledger)
     assert near in str(refused.value)
+
+
+def test_the_ids_that_are_named_as_close_ones_are_few_and_the_nearest_come_first(ledger: list[Entry]) -> None:
+    for id, first in (("mtpo.one", ""), ("mtpo.call.gte", "mtpo.call.gate"), ("fair.one-wya", "")):
+        with pytest.raises(NoSuchClause) as refused:
+            explain(id, SPECS, ledger, others=("F1", "F9"))
+        near = str(refused.value).partition("close ones: ")[2].split(", ")
+        assert 1 <= len(near) <= 6 and near[0].startswith(first)
+    with pytest.raises(NoSuchClause, match=r"close ones: F9$"):
+        explain("F99", SPECS, ledger, others=("F1", "F9"))
 
 
 def test_the_installed_sources_stand(ledger: list[Entry]) -> None:

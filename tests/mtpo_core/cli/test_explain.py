@@ -78,6 +78,49 @@ def test_a_check_of_logs_is_explained(mtpo: Mtpo) -> None:
     assert mtpo("explain", "log.chain", "--json").json["kind"] == "check of a log"
 
 
+def test_a_finding_is_explained_by_its_number(mtpo: Mtpo) -> None:
+    text = (Path(evidence.__file__).parent / "FINDINGS.md").read_text()
+    numbers = [line.partition(".")[0].removeprefix("## ") for line in text.splitlines() if line.startswith("## F")]
+    for id in numbers:
+        said = mtpo("explain", id, "--json").json
+        assert (said["id"], said["kind"]) == (id, "finding")
+        assert f"## {id}. {said['title']}\n\n{said['text']}\n" in text and "\n## " not in said["text"]
+    said = mtpo("explain", "f29")
+    assert said.out.startswith("F29   finding   proofs/FINDINGS.md\n  Nobody waits for a successor")
+    said = mtpo("explain", "F99")
+    assert (said.code, said.err) == (2, "mtpo: unknown id 'F99'; close ones: F9, F29, F19\n")
+
+
+def test_a_rule_is_explained_by_its_id_or_its_name_alone(mtpo: Mtpo) -> None:
+    said = mtpo("explain", "mtpo:gate")
+    assert said.out == mtpo("explain", "--rules", "mtpo:gate").out and said.code == 0
+    said = mtpo("explain", "closure")
+    assert said.out.startswith("mtpo:closure    ") and "  carried by     mtpo.call.closed, " in said.out
+    assert "`mtpo ablate --only closure --traces`" in said.out
+    assert mtpo("explain", "gate").out.endswith("parts of specs of that name: mtpo.call.gate, mtpo.gate\n")
+    assert [rule["id"] for rule in mtpo("explain", "law", "--json").json["rules"]] == ["concur:law"]
+    assert mtpo("explain", "mtpo:closur").err.startswith("mtpo: unknown id 'mtpo:closur'; close ones: mtpo:closure, ")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["explain", "-1.0"], "mtpo: explain: No such option: -1; `mtpo explain --help` tells more\n"),
+        (["verify", "a", "b"], "mtpo: verify: Got unexpected extra argument(s) (b); `mtpo verify --help` tells more\n"),
+        (["frob"], "mtpo: No such command 'frob'; `mtpo --help` tells more\n"),
+    ],
+)
+def test_a_command_line_that_is_none_is_refused_in_one_line(mtpo: Mtpo, command: list[str], said: str) -> None:
+    found = mtpo(*command)
+    assert (found.code, found.out, found.err) == (2, "", said)
+    assert mtpo("mutate", "--size", "9").err.count("\n") == 1
+
+
+def test_a_verb_without_its_arguments_shows_its_help(mtpo: Mtpo) -> None:
+    found = mtpo("explain")
+    assert found.code == 2 and "explain [OPTIONS] [id]" in found.out + found.err and "--rules" in found.out + found.err
+
+
 def test_the_name_of_a_spec_is_no_id(mtpo: Mtpo) -> None:
     said = mtpo("explain", "names")
     assert (said.code, said.out) == (2, "")

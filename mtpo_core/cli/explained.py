@@ -1,0 +1,96 @@
+"""What an id stands for that is no part of a spec: a check of a log, a finding, a rule of a paper or of an ablation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from mtpo.spec.language import Spec
+
+
+@attrs.frozen
+class Explained:
+    """As text, and as plain data."""
+
+    lines: tuple[str, ...]
+    data: dict[str, Any]
+
+
+def explained(id: str, specs: Sequence[Spec]) -> Explained | None:
+    """What an id is, if it is one of these: ``run.gate``, ``F29``, ``mtpo:gate``; of a rule also its name alone."""
+    return _check(id) or _finding(id) or _rules(id, specs)
+
+
+def others() -> list[str]:
+    """Every such id, for those that name none."""
+    from mtpo.proofs.ablate import RULES as ABLATED
+    from mtpo.proofs.findings import findings
+    from mtpo.proofs.runreport import CHECKS
+    from mtpo.spec.rules import RULES
+
+    return [*CHECKS, *findings(), *(rule.id for rule in RULES), *(rule.id for rule in ABLATED)]
+
+
+def rule_lines(rule: Any) -> list[str]:
+    """A rule of a paper: what it says, who carries it, and what of it nobody does."""
+    lines = [f"{rule.id:<28} {rule.says} ({rule.source})"]
+    if rule.carried_by:
+        lines.append(f"  {'carried by':<14} {', '.join(rule.carried_by)}")
+    if rule.lacks:
+        lines.append(f"  {'in part not' if rule.carried_by else 'by no clause':<14} {rule.lacks}")
+    return lines
+
+
+def rule_data(rule: Any) -> dict[str, Any]:
+    """The same as plain data."""
+    return {
+        "id": rule.id,
+        "source": rule.source,
+        "says": rule.says,
+        "carried_by": list(rule.carried_by),
+        "lacks": rule.lacks or None,
+    }
+
+
+def _check(id: str) -> Explained | None:
+    from mtpo.proofs.runreport import CHECKS
+
+    check = CHECKS.get(id)
+    if check is None:
+        return None
+    asked = f"  asked of runs in mode {', '.join(sorted(check.modes))}; docs/records.md says what a log must hold"
+    data = {"id": id, "kind": "check of a log", "english": check.english, "modes": sorted(check.modes)}
+    return Explained((f"{id}   check of a log", f"  {check.english}", asked), data)
+
+
+def _finding(id: str) -> Explained | None:
+    from mtpo.proofs.findings import findings
+
+    found = findings().get(id.upper())
+    return None if found is None else Explained(tuple(found.lines()), found.as_json())
+
+
+def _rules(id: str, specs: Iterable[Spec]) -> Explained | None:
+    """The rules of a name: those of the papers, and what becomes of the protocol without it."""
+    from mtpo.proofs.ablate import RULES as ABLATED
+    from mtpo.spec.rules import RULES, clauses_of
+
+    rules = [rule for rule in RULES if id in (rule.id, rule.id.partition(":")[2])]
+    dropped = [rule for rule in ABLATED if rule.id == id]
+    if not rules and not dropped:
+        return None
+    parts = [part for spec in specs for part in clauses_of(spec) if part.rpartition(".")[2] == id]
+    lines = [line for rule in rules for line in rule_lines(rule)]
+    for rule in dropped:
+        lines.append(f"{rule.id:<28} {rule.english} ({rule.source})")
+        lines.append(
+            f"  {'dropped by':<14} `mtpo ablate --only {rule.id} --traces`, which shows what breaks without it"
+        )
+    if parts:
+        lines.append(f"parts of specs of that name: {', '.join(parts)}")
+    data = {"id": id, "kind": "rule", "rules": [rule_data(rule) for rule in rules]}
+    data["ablated"] = [{"id": r.id, "says": r.english, "source": r.source} for r in dropped]
+    return Explained(tuple(lines), data | {"parts": parts})
