@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -18,8 +19,8 @@ from mtpo_core.notices import parse_notices
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def blocks(page: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+def blocks(page: str, kind: str = "python") -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_embedding(tmp_path, monkeypatch):
@@ -40,6 +41,17 @@ def test_embedding(tmp_path, monkeypatch):
     assert advice == shown[-1]
     for log in ("tickets.log", "site.log"):
         assert judge(read_log(tmp_path / log)).exit_code == 0
+
+
+def test_simulator(tmp_path):
+    """The commands as they stand, in a shell, print what stands below them."""
+    (session,) = blocks("simulator.md", "console")
+    shell = f"mtpo() {{ {shlex.quote(sys.executable)} -c 'from mtpo_core.cli import main; main()' \"$@\"; }}"
+    commands = re.findall(r"^\$ (cat .*?\nEND\n|[^\n]*\n)(.*?)(?=^\$ |\Z)", session, re.MULTILINE | re.DOTALL)
+    assert [bool(shown) for _, shown in commands] == [False, True, True]
+    for command, shown in commands:
+        script = ["sh", "-c", f"{shell}\n{command}"]
+        assert subprocess.run(script, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True).stdout == shown
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ apart. Takes some minutes; --quick one or two.
     mtpo simulate --trace poisson:rate=0.5,n=100,prompt=300,output=50 --steptime here.json
 
 Exit code 3 when the steps never held still: the figures are shown and written, and are worth little. Where nothing can
-be fitted to what was measured, the points are kept in a file beside that of --out, which is named.
+be fitted to what was measured, the points are kept in a file beside that of --out, which is named. --points FILE fits
+such points, and those of any file of step times, again: in a moment, with other --terms, or those of several files of
+one machine together (--points once for each).
 """
 
 from __future__ import annotations
@@ -28,23 +30,22 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import err, out, print_json, progress, usage, verb, writable
+from mtpo_core.cli.calibrated import document, fitted, keep, show, unsteady, write
+from mtpo_core.cli.common import err, print_json, progress, usage, verb, writable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
-    from mtpo.engine.calibration import Measurement
+    from mtpo.schedulers.simulator.kept import Kept
     from mtpo.schedulers.simulator.measured import Measured
     from mtpo.schedulers.simulator.regimes import Choice
     from mtpo.schedulers.simulator.validity import Validity
 
-UNSTEADY, TAKEN = 0.15, 0.4
-"""A fit to steps half of which were further than this from their medians is none; nor is one on a machine that took the
-processor away in so many."""
+_ROUNDS = 3
 
 
 @verb
@@ -55,11 +56,15 @@ def calibrate_command(
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
     threads: Annotated[int | None, typer.Option(min=1, help="of the CPU; the fastest if not given")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="fewer kinds of steps, a minute or two")] = False,
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="at least; more while unsteady")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="at least; more while unsteady")] = _ROUNDS,
     terms: Annotated[
         int | None, typer.Option(min=3, max=4, help="3: without d; 4: with it; else what predicts better")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="serve a workload, compare with the simulator")] = False,
+    points: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="<path>", help="measure nothing, fit the points that are in this file; once or more"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
@@ -67,63 +72,92 @@ def calibrate_command(
         raise usage(f"--device {device!r} is not known; known: cpu, cuda")
     if dtype not in ("float32", "bfloat16"):
         raise usage(f"--dtype {dtype!r} is not known; known: float32, bfloat16")
+    if points:
+        given = {"--model": model, "--threads": threads, "--quick": quick, "--check": check}
+        given |= {"--device": device != "cpu", "--dtype": dtype != "float32", "--rounds": rounds != _ROUNDS}
+        if odd := [option for option, value in given.items() if value]:
+            raise usage(f"{odd[0]} is for measuring, and with --points nothing is measured: leave one of them out")
     if output is not None:
         if output.is_dir() or not output.parent.is_dir():
             raise usage(f"--out {output}: {'is a folder' if output.is_dir() else 'its folder does not exist'}")
-        _can_be_written(writable(output))
-    import mtpo.engine  # noqa: F401 - before torch: it sets how threads wait
-
-    # isort: split
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise usage("--device cuda: PyTorch finds no GPU here; --device cpu measures the processor")
-    loaded, name = _model(model, getattr(torch, dtype), device)
-    _threads(loaded, threads)
-    before = _load()
-    if before > 0.5 and not json:
-        err.print(f"the machine is busy with something else (load {before:.1f}); measurements will suffer from it")
-    if not (json or sys.stderr.isatty()):
-        err.print(f"measuring steps: {'a minute or two' if quick else 'some minutes; --quick is shorter'}")
-    with progress("measuring steps", json) as tell:
-        found = _measure(loaded, quick, rounds, tell)
-        tell("fitting")
-        measured, choice = _fitted(loaded, name, found, terms, output)
-    data = measured.as_json() | {"rounds": found.rounds, "noise": found.noise}
-    data |= {"disturbed": found.disturbed, "load": before, "held_out": _held_out(choice)}
+        _can_be_written(writable(output, points or ()))
+    if points:
+        loaded, noted = None, dict[str, float]()
+        found, measured, choice = _again(points, terms)
+    else:
+        loaded, name = _loaded(model, dtype, device, threads)
+        noted = {"load": _load()}
+        _say_before(noted["load"], quick, json)
+        with progress("measuring steps", json) as tell:
+            found = _measure(loaded, name, quick, rounds, tell)
+            tell("fitting")
+            measured, choice = _fitted(found, terms, output)
+    data = document(found, measured, choice) | noted
     # Before anything else may go wrong, or be interrupted.
-    _write(output, data)
+    write(output, data)
     validity = None
     if check:
         with progress("serving a workload", json) as tell:
             validity = _check(loaded, measured, tell)
         data["check"] = validity.as_json()
-        _write(output, data)
+        write(output, data)
     if json:
         print_json(data)
     else:
-        _show(measured, found, choice, validity, output)
-    raise typer.Exit(3 if _unsteady(found) else 0)
+        show(measured, found, choice, validity, output)
+    raise typer.Exit(3 if unsteady(found) else 0)
 
 
-def _model(folder: Path | None, dtype: Any, device: str) -> tuple[Any, str]:
-    from mtpo.engine.model import Llama
-    from mtpo.engine.weights import find_smollm2, load_folder, load_gguf
+def _again(paths: Sequence[Path], terms: int | None) -> tuple[Kept, Measured, Choice]:
+    """What was measured before, and the model that fits it best."""
+    from mtpo.schedulers.simulator.fit import FitError
+    from mtpo.schedulers.simulator.kept import read_points
 
-    files = load_gguf(find_smollm2()) if folder is None else load_folder(folder)
-    name = "SmolLM2-135M-Instruct" if folder is None else folder.resolve().name
-    return Llama(files, dtype, device), f"{name}, {str(dtype).removeprefix('torch.')}"
+    found = read_points(paths)
+    try:
+        return found, *fitted(found, terms)
+    except FitError as error:
+        raise usage(f"{', '.join(map(str, paths))}: {error}") from None
 
 
-def _threads(model: Any, given: int | None) -> None:
+def _fitted(found: Kept, terms: int | None, output: Path | None) -> tuple[Measured, Choice]:
+    """The model that fits the points best. Where none does, the points are kept: measuring took minutes."""
+    from mtpo.schedulers.simulator.fit import FitError
+
+    try:
+        return fitted(found, terms)
+    except FitError as error:
+        raise usage(f"{error}; {keep(output, found)}") from None
+
+
+def _loaded(folder: Path | None, dtype: str, device: str, threads: int | None) -> tuple[Any, str]:
+    """The model, on as many threads as it will be measured with, and its name."""
+    import mtpo.engine  # noqa: F401 - before torch: it sets how threads wait
+
+    # isort: split
     import torch
 
+    from mtpo.engine.model import Llama
     from mtpo.engine.threads import choose_threads
+    from mtpo.engine.weights import find_smollm2, load_folder, load_gguf
 
-    if given is None:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise usage("--device cuda: PyTorch finds no GPU here; --device cpu measures the processor")
+    files = load_gguf(find_smollm2()) if folder is None else load_folder(folder)
+    name = "SmolLM2-135M-Instruct" if folder is None else folder.resolve().name
+    model = Llama(files, getattr(torch, dtype), device)
+    if threads is None:
         choose_threads(model)
     else:
-        torch.set_num_threads(given)
+        torch.set_num_threads(threads)
+    return model, f"{name}, {dtype}"
+
+
+def _say_before(load: float, quick: bool, json: bool) -> None:
+    if load > 0.5 and not json:
+        err.print(f"the machine is busy with something else (load {load:.1f}); measurements will suffer from it")
+    if not (json or sys.stderr.isatty()):
+        err.print(f"measuring steps: {'a minute or two' if quick else 'some minutes; --quick is shorter'}")
 
 
 def _load() -> float:
@@ -146,51 +180,13 @@ def _machine(device: str) -> str:
     return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _measure(model: Any, quick: bool, rounds: int, tell: Callable[[str], None]) -> Measurement:
+def _measure(model: Any, name: str, quick: bool, rounds: int, tell: Callable[[str], None]) -> Kept:
     from mtpo.engine.calibration import FULL, QUICK, measure
+    from mtpo.schedulers.simulator.kept import Kept
 
-    return measure(model, QUICK if quick else FULL, rounds, rounds + 2, tell)
-
-
-def _fitted(
-    model: Any, name: str, found: Measurement, terms: int | None, output: Path | None
-) -> tuple[Measured, Choice]:
-    """The model that fits the points best. Where none does, the points are kept: measuring took minutes."""
-    from mtpo.schedulers.simulator.fit import FitError
-    from mtpo.schedulers.simulator.measured import Measured
-    from mtpo.schedulers.simulator.regimes import choose
-
+    found = measure(model, QUICK if quick else FULL, rounds, rounds + 2, tell)
     about = f"{name} on {model.device}", _machine(model.device), name, model.device
-    try:
-        choice = choose(found.points, _terms(terms))
-    except FitError as error:
-        kept = _keep(output, dict(zip(("name", "machine", "model", "device"), about, strict=True)), found)
-        raise usage(f"{error}; {kept}") from None
-    return Measured(*about, choice.fit.step, KV, choice.fit.errors, found.points), choice
-
-
-def _keep(output: Path | None, about: dict[str, str], found: Measurement) -> str:
-    """Write what was measured beside where the step times were to go, over nothing; what to say of it."""
-    import attrs
-
-    place = (output or Path("calibrate")).with_suffix("")
-    names = (place.with_name(f"{place.name}.points{f'-{n}' if n else ''}.json") for n in range(1000))
-    path = next(name for name in names if not name.exists())
-    points = [attrs.asdict(one) for one in found.points]
-    data = {"mtpo": "steptime-points", **about, "rounds": found.rounds, "noise": found.noise, "points": points}
-    try:
-        _write(path, data)
-    except OSError as error:
-        return f"the measured points can't be kept in {path}: {error.strerror}"
-    return f"the measured points are kept in {path}"
-
-
-def _unsteady(found: Measurement) -> bool:
-    return found.noise > UNSTEADY or found.disturbed > TAKEN
-
-
-def _terms(terms: int | None) -> Literal[3, 4] | None:
-    return None if terms is None else 4 if terms == 4 else 3
+    return Kept(*about, found.points, found.rounds, found.noise, found.disturbed)
 
 
 def _can_be_written(path: Path) -> None:
@@ -202,82 +198,7 @@ def _can_be_written(path: Path) -> None:
         path.resolve().unlink()
 
 
-def _write(path: Path | None, data: dict[str, Any]) -> None:
-    if path is not None:
-        import json
-
-        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-
-
-def _held_out(choice: Choice) -> list[dict[str, Any]]:
-    """Of each model what it has beside a, b and c, its error on steps that it was not fitted to, and whether it is the
-    one that was kept."""
-    return [
-        {"more": list(one.model.more), "error": one.error, "kept": one.model == choice.model} for one in choice.tried
-    ]
-
-
-KV = 16_384
-"""Tokens of KV cache that the file states; the engine has as much as it is told to, and simulate takes --kv."""
-
-
 def _check(model: Any, measured: Measured, tell: Callable[[str], None]) -> Validity:
     from mtpo.engine.calibration import compare_on
 
     return compare_on(model, measured.step, lambda done, total: tell(f"{done} of {total} turns"))
-
-
-def _tried(choice: Choice) -> Iterable[str]:
-    """What the model has beside a, b and c, and what that is good for."""
-    least = choice.tried[0]
-    error = choice.error(choice.model)
-    if error is None or least.error is None:
-        return
-    if choice.model != least.model:
-        names = ", ".join(_ADDED[name] for name in choice.model.more)
-        before = f"{100 * least.error:.1f} % with {_named(least.model.more)} alone"
-        yield f"  added: {names}; mean absolute error on steps held out of the fit {100 * error:.1f} %, {before}"
-        return
-    others = [(one.error, one.model) for one in choice.tried[1:] if one.error is not None]
-    if others:
-        best, model = min(others, key=lambda one: one[0])
-        yield (
-            f"  nothing added, it does not pay; mean absolute error on steps held out of the fit {100 * error:.1f} %, "
-            f"at best {100 * best:.1f} % with {_named(model.more)}"
-        )
-
-
-_ADDED = {"d": "d", "e": "e", "few": "a part of its own for small batches"}
-
-
-def _named(more: tuple[str, ...]) -> str:
-    return ", ".join(("a", "b", "c", *(_ADDED[name] for name in more)))
-
-
-def _show(
-    measured: Measured, found: Measurement, choice: Choice, validity: Validity | None, output: Path | None
-) -> None:
-    from mtpo.schedulers.simulator.measured import lines
-    from mtpo.schedulers.simulator.validity import lines as compared
-
-    for line in lines(measured):
-        out.print(line)
-    for line in _tried(choice):
-        out.print(line)
-    steady = "" if not _unsteady(found) else ": NOT STEADY, the machine is busy; measure again"
-    out.print(
-        f"  {found.rounds} rounds, {100 * found.disturbed:.0f} % of the steps disturbed; half of the others within "
-        f"{100 * found.noise:.1f} % of their median{steady}"
-    )
-    predicted = {p: measured.step.seconds(p.new, p.context, p.pairs, p.requests) for p in measured.points}
-    worst = sorted(predicted, key=lambda p: -abs(predicted[p] / p.seconds - 1))
-    for p in worst[:3]:
-        fitted = predicted[p]
-        residual = f"{1e3 * p.seconds:.1f} ms, fitted {1e3 * fitted:.1f} ({100 * (fitted / p.seconds - 1):+.0f} %)"
-        out.print(f"  furthest off: {p.new} new tokens, {p.context} of context: {residual}")
-    if validity is not None:
-        out.print("beside the simulator, on the same workload:")
-        for line in compared(validity):
-            out.print(line)
-    if output is not None:
-        out.print(f"written: {output}; mtpo simulate --steptime {output} simulates with it")

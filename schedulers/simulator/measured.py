@@ -24,6 +24,8 @@ from mtpo.schedulers.simulator.fit import Errors, Point
 from mtpo.schedulers.simulator.steptime import Few, Hardware, Line, Power, StepTime
 
 KIND: Final = "steptime"
+POINTS: Final = "steptime-points"
+"""What a file is that holds measurements to which nothing was fitted (:mod:`~mtpo.schedulers.simulator.kept`)."""
 VERSION: Final = 1
 _LINE: Final = ("a", "b", "c", "d", "floor", "e")
 _MOST: Final = 1e9
@@ -70,6 +72,10 @@ def read_hardware(path: Path) -> Hardware:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise SteptimeError(f"{path}: not JSON ({error})") from None
+    if isinstance(data, dict) and data.get("mtpo") == POINTS:
+        raise SteptimeError(
+            f"{path}: no step times yet, measured points; mtpo calibrate --points fits step times to them"
+        )
     if not isinstance(data, dict) or data.get("mtpo") != KIND:
         raise SteptimeError(f'{path}: no file of step times; mtpo calibrate --out FILE writes one ("mtpo": "{KIND}")')
     if data.get("version") != VERSION:

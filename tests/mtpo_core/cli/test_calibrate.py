@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mtpo.schedulers.simulator.fit import Point
+from mtpo.schedulers.simulator.kept import Kept
+from mtpo.schedulers.simulator.steptime import StepTime
 
 pytest.importorskip("mtpo.engine")  # before torch: it sets how threads wait
 torch = pytest.importorskip("torch", reason="needs the extra `engine`")
@@ -75,7 +78,7 @@ def test_what_is_measured_is_written_shown_and_simulated(mtpo: Mtpo, folder: Pat
     assert [line[0] for line in coefficients] == ["a", "b", "c"] * parts
     assert [line[2] for line in coefficients] == ["ms", "ms/token", "us/token"] * parts
     assert any("R2" in line and "mean absolute error" in line for line in lines)
-    assert any("rounds" in line for line in lines)
+    assert any(" round" in line and "of the steps disturbed" in line for line in lines)
     assert any(line.startswith(("  added: ", "  nothing added")) and "held out of the fit" in line for line in lines)
     assert "beside the simulator, on the same workload:" in lines and f"written: {path}" in lines[-1]
     assert (data["model"], data["device"]) == ("tiny, float32", "cpu") and len(data["points"]) == data["fit"]["n"] > 20
@@ -83,6 +86,8 @@ def test_what_is_measured_is_written_shown_and_simulated(mtpo: Mtpo, folder: Pat
     options = ("--trace", "poisson:rate=1,n=20,prompt=100,output=5", "--kv", 4096)
     said = mtpo("simulate", *options, "--steptime", path, "--json")
     assert (said.code, said.json["hardware"]["step"]) == (0, data["step"])
+    again = mtpo("calibrate", "--points", path, "--json")
+    assert (again.code in (0, 3), again.json["step"], again.json["held_out"]) == (True, data["step"], tried)
 
 
 def test_what_can_not_be_fitted_is_kept(
@@ -102,12 +107,69 @@ def test_what_can_not_be_fitted_is_kept(
         said = mtpo("calibrate", *options, *output)
         assert (said.code, said.out) == (2, "")
         last = said.err.splitlines()[-1]
-        assert "do not tell a, b and c apart" in last and last.endswith(f"; the measured points are kept in {kept}")
+        assert "do not tell a, b and c apart" in last
+        assert last.endswith(f"; the measured points are kept in {kept}, which --points reads")
         data = json.loads(kept.read_text())
         assert (data["model"], data["rounds"] >= 1, path.exists()) == ("tiny, float32", True, False)
         assert [Point(**one) for one in data["points"]] and all(one["seconds"] > 0 for one in data["points"])
     said = mtpo("simulate", "--trace", "poisson:rate=1,n=2,prompt=10,output=5", "--steptime", tmp_path / kept)
-    assert said.code == 2 and "no file of step times" in said.err
+    assert said.code == 2 and "no step times yet, measured points; mtpo calibrate --points fits" in said.err
+    said = mtpo("calibrate", "--points", kept)
+    assert (said.code, said.out) == (2, "") and said.err.startswith(f"mtpo: {kept}: 2 kinds of steps do not tell")
+
+
+TRUTH = StepTime(0.02, 1e-4, 2e-7)
+
+
+def kept_in(path: Path, news: Sequence[int], machine: str = "a machine") -> Path:
+    """Exact points of decodes and prompts, as a measurement that could not be fitted keeps them."""
+    points = tuple(Point(new, 100 * new, 0.0, TRUTH.seconds(new, 100 * new, 0.0, 1), requests=1) for new in news)
+    points += tuple(Point(n, 3000, 0.0, TRUTH.seconds(n, 3000, 0.0, n), requests=n) for n in news[:3])
+    path.write_text(json.dumps(Kept("m on cpu", machine, "m", "cpu", points, 3, 0.01, 0.0).as_json()))
+    return path
+
+
+def test_kept_points_are_fitted_again_without_an_engine(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too few by themselves; with those of another file enough. What is written can be fitted again, too."""
+    for name in ("torch", "mtpo.engine", "mtpo.engine.model"):
+        monkeypatch.setitem(sys.modules, name, None)
+    one, other = kept_in(tmp_path / "one.json", [1]), kept_in(tmp_path / "other.json", [2, 4, 8, 64, 256, 500])
+    said = mtpo("calibrate", "--points", one)
+    assert said.code == 2 and "do not tell a, b and c apart" in said.err
+    path = tmp_path / "here.json"
+    said = mtpo("calibrate", "--points", one, "--points", other, "--out", path)
+    assert said.code == 0, said.err
+    assert said.out.startswith("m on a machine (cpu)\n") and f"written: {path}" in said.out
+    data = json.loads(path.read_text())
+    assert {name: data["step"][name] for name in "abc"} == pytest.approx({"a": 0.02, "b": 1e-4, "c": 2e-7}, rel=1e-3)
+    assert (data["rounds"], data["noise"], len(data["points"])) == (3, 0.01, 11)
+    again = mtpo("calibrate", "--points", path, "--terms", 3, "--json")
+    assert (again.code, again.json["step"], again.json["points"]) == (0, data["step"], data["points"])
+    said = mtpo("simulate", "--trace", "poisson:rate=1,n=2,prompt=10,output=5", "--steptime", path)
+    assert said.code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--check",), "--check is for measuring, and with --points nothing is measured: leave one of them out"),
+        (("--rounds", 5), "--rounds is for measuring"),
+        (("--points", "nosuch.json"), "nosuch.json: No such file"),
+        (("--points", "elsewhere.json"), "elsewhere.json: machine is 'another', and 'a machine' in points.json"),
+        (("--out", "points.json"), "points.json: is what is read; it is not overwritten"),
+    ],
+)
+def test_a_mistake_with_kept_points_is_one_line(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[Any, ...], why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = kept_in(Path("points.json"), [1, 2, 4, 64]).read_text()
+    kept_in(Path("elsewhere.json"), [1, 2], "another")
+    said = mtpo("calibrate", "--points", "points.json", *options)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert why in said.err and Path("points.json").read_text() == before
 
 
 @pytest.mark.parametrize(
