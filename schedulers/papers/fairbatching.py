@@ -170,7 +170,7 @@ def _study(
             _capacities(single, cluster, size.shares),
         ),
         _plots(single, cluster, rates, size.shares),
-        tuple(_notes(rows, options, named)),
+        (*workload.notes, *_notes(rows, options, named)),
     )
 
 

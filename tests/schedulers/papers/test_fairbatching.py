@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 import pytest
 
@@ -48,6 +50,13 @@ def test_quick_says_that_it_is(tiny: None, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(fairbatching, "QUICK", attrs.evolve(fairbatching.FULL, shares=(0.01,)))
     found = study(Options(quick=True, trace=TRACE), lambda text: None)
     assert "--quick" in found.notes[-1] and "40 requests" in dict(found.settings)["trace"]
+
+
+def test_what_the_reader_of_a_trace_says_is_said(tiny: None, tmp_path: Path) -> None:
+    rows = [f"2024-05-10 09:00:{second:02},400,20" for second in (1, 0, *range(2, 50))]
+    (tmp_path / "mine.csv").write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *rows, ""]))
+    found = study(Options(trace=str(tmp_path / "mine.csv")), lambda text: None)
+    assert found.notes[0] == "mine.csv: 1 row is earlier than the one before, first in line 3; put in order of time"
 
 
 def test_ratios_past_saturation_do_not_count() -> None:
