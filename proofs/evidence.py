@@ -22,12 +22,14 @@ class NoSuchClause(ValueError):
 
 @attrs.frozen
 class Evidence:
-    """One entry of the ledger as a sentence, and whether it speaks of the sources as they are now."""
+    """One entry of the ledger as a sentence, and whether it speaks of the sources as they are now. ``instances`` are
+    those that were explored, as the sentence has them."""
 
     method: str
     status: str
     sentence: str
     fresh: bool
+    instances: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -136,7 +138,9 @@ def evidence_of(id: str, ledger: Iterable[Entry]) -> tuple[Evidence, ...]:
     """What the ledger has on a property."""
     entries = [e for e in ledger if e.property == id]
     old = {(e.property, e.method) for e in stale(entries)}
-    return tuple(Evidence(e.method, e.status, _sentence(e), (e.property, e.method) not in old) for e in entries)
+    return tuple(
+        Evidence(e.method, e.status, _sentence(e), (e.property, e.method) not in old, _instances(e)) for e in entries
+    )
 
 
 def _extent(instance: Mapping[str, Any]) -> str:
@@ -146,16 +150,22 @@ def _extent(instance: Mapping[str, Any]) -> str:
     return f"{instance['states']:,} states to depth {instance['depth']}{symmetry} ({sizes}{chosen})"
 
 
+def _instances(entry: Entry) -> tuple[str, ...]:
+    return tuple(map(_extent, entry.detail.get("instances", ())))
+
+
 def _sentence(entry: Entry) -> str:
     detail = entry.detail
     match entry.method:
         case "inductive":
             second = f"; {detail['second_solver']} confirms {detail['confirmed']}" if "confirmed" in detail else ""
             assumed = f", assuming {', '.join(detail['assumptions'])}" if detail.get("assumptions") else ""
-            return f"{detail['obligations']} obligations by {detail['solver']}{second}; {detail['scope']}{assumed}"
+            count = f"{detail['obligations']} obligation{'' if detail['obligations'] == 1 else 's'}"
+            without = f", without {', '.join(detail['without'])}" if "without" in detail else ""
+            return f"{count} by {detail['solver']}{second}; {detail['scope']}{assumed}{without}"
         case "exhaustive" | "reached":
             what = "every state and step of" if entry.method == "exhaustive" else "reached in"
-            return f"{what} {'; '.join(map(_extent, detail['instances']))}"
+            return f"{what} {'; '.join(_instances(entry))}"
         case "mutants":
             return f"{detail['mutants']} mutants, {detail['killed']} caught, {len(detail['equivalent'])} equivalent"
         case _:

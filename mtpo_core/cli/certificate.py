@@ -1,5 +1,9 @@
 """Show what is proven and checked for the installed sources, property by property.
 
+The first line, and the last again, says whether all of it stands. Then come the specs, each with the small instances
+that were explored, by number, and its properties, each with what shows it: every state of those instances, a proof for
+any number of elements, or for SPEC.mutants that every part of the spec matters.
+
 Exit code 1 when a source has changed since it was shown, or a property has no evidence: then nothing that this
 installation claims may be relied on until `mtpo prove --record` and the other verbs have shown it again. (The
 certificate of a run is made by `mtpo verify LOG --save FILE`.)
@@ -7,12 +11,20 @@ certificate of a run is made by `mtpo verify LOG --save FILE`.)
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtpo_core.cli.common import out, plural, print_json, verb
 from mtpo_core.cli.specs import find_specs
+
+if TYPE_CHECKING:
+    from mtpo.proofs.evidence import Evidence, Standing
+
+NAMED = 6
+"""Properties that a verdict names, of those that are not shown."""
 
 
 @verb
@@ -26,13 +38,41 @@ def certificate_command(
     if json:
         print_json(found.as_json())
         raise typer.Exit(0 if found.holds else 1)
-    for id, evidence in found.rows:
-        out.print(id)
-        for e in evidence:
-            out.print(f"  {e.status:<8} {e.sentence}{'' if e.fresh else '   CHANGED SINCE'}")
-        if not evidence:
-            out.print("  NOT SHOWN")
+    for line in (_verdict(found), *_lines(found), "", _verdict(found)):
+        out.print(line)
+    raise typer.Exit(0 if found.holds else 1)
+
+
+def _verdict(found: Standing) -> str:
     shown = f"{len(found.rows) - len(found.missing)} of {len(found.rows)} properties have evidence"
     are = "is" if len(found.changed) == 1 else "are"
-    out.print(f"\n{shown}, {plural(len(found.changed), 'piece')} of it {are} for other sources than those installed")
-    raise typer.Exit(0 if found.holds else 1)
+    other = f"{plural(len(found.changed), 'piece')} of it {are} for other sources than those installed"
+    which = [*found.missing, *found.changed]
+    named = f": {', '.join(which[:NAMED])}{', ...' if len(which) > NAMED else ''}" if which else ""
+    return f"{'yes' if found.holds else 'NO'}: {shown}, {other}{named}"
+
+
+def _lines(found: Standing) -> Iterator[str]:
+    """Spec by spec; an instance is told once, and has a number from there on."""
+    for name, rows in groupby(found.rows, lambda row: row[0].partition(".")[0]):
+        listed = list(rows)
+        explored = dict.fromkeys(text for _, evidence in listed for e in evidence for text in e.instances)
+        numbers = {text: n for n, text in enumerate(explored, 1)}
+        yield f"\n{name}"
+        yield from (f"  instance {n}: {text}" for text, n in numbers.items())
+        for id, evidence in listed:
+            yield f"  {id}"
+            for e in evidence:
+                yield f"    {e.status:<8} {_short(e, numbers)}{'' if e.fresh else '   CHANGED SINCE'}"
+            if not evidence:
+                yield "    NOT SHOWN"
+
+
+def _short(evidence: Evidence, numbers: dict[str, int]) -> str:
+    """Its sentence, with the instances by number."""
+    if not evidence.instances:
+        return evidence.sentence
+    own = sorted(numbers[text] for text in evidence.instances)
+    whole = len(own) > 2 and own[-1] - own[0] == len(own) - 1
+    which = f"{own[0]} to {own[-1]}" if whole else ", ".join(map(str, own))
+    return evidence.sentence.replace("; ".join(evidence.instances), f"instance{'s' if len(own) > 1 else ''} {which}")

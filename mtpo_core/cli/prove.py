@@ -3,8 +3,9 @@
 SPEC is a built-in spec (mtpo, kv, fair, concur, conserve, gap, failover, footprint, recovery, delivery), a Python file
 that declares one, or left out for all built-in ones. Every invariant is shown to hold initially and to be preserved by
 every action; every step property to hold of every action; every variant to decrease. A property that fails is shown
-with a state that satisfies all properties and the step that breaks it (--picture draws it). Assumptions that contradict
-each other, and actions that can never be taken, fail: nothing is proven of nothing.
+with a state that satisfies all properties and the step that breaks it (--picture draws it). The invariants are
+hypotheses of each other, lemmas among them; when one fails, the others are tried again without it. Assumptions that
+contradict each other, and actions that can never be taken, fail: nothing is proven of nothing.
 
 z3 runs in child processes with hard limits, one a core. Ctrl-C ends with what was shown up to there (exit code 3). What
 was hard to find is remembered, and is tried first next time; every proof is made anew all the same.
@@ -13,12 +14,13 @@ was hard to find is remembered, and is tried first next time; every proof is mad
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import counted, drawn, out, print_json, progress, usage, verb, writable
+from mtpo_core.cli.common import counted, drawn, out, plural, print_json, progress, usage, verb, writable
 from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_specs
 
 
@@ -44,9 +46,10 @@ def prove_command(
     from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
-    from mtpo.proofs.picture import pictures_of, reasons_of, write_picture
+    from mtpo.proofs.picture import pictures_of, write_picture
     from mtpo.proofs.remembered import check_place, memory
     from mtpo.proofs.second import SecondSolver, cvc5_name
+    from mtpo.proofs.surviving import basis_of, surviving
     from mtpo.proofs.verdicts import exit_code
 
     specs = find_specs(spec)
@@ -60,26 +63,30 @@ def prove_command(
         if any(p.id == id and p.role in ("reachable", "assumption") for s in specs for p in s.properties.values()):
             raise usage(f"{id} is not for proof: an assumption is taken, and `mtpo explore` shows what is reachable")
     found: list[Any] = []
+    beside: list[Any] = []
+    interrupted = False
     hints = memory()
     english: dict[str, str] = {}
     for one in specs:
         english |= {p.id: p.doc for p in (*one.properties.values(), *one.variants.values())}
         second = SecondSolver(timeout) if cvc5 else None
+        wanted = frozenset(property or (*one.properties, *one.variants))
         with progress(f"proving {one.name}", json) as tell, second or contextlib.nullcontext():
+            how: dict[str, Any] = {"timeout_ms": int(timeout * 1000), "confirm": second, "hints": hints, "jobs": jobs}
+            how["progress"] = counted(tell, "obligations")
+
+            def again(fewer: Any, ids: frozenset[str], how: dict[str, Any] = how) -> list[Any]:
+                return prove(fewer, properties=ids, keep_smt2=_keeper(smt2 and smt2 / "without"), **how)
+
             try:
-                found += prove(
-                    one,
-                    properties=frozenset(property) if property else None,
-                    timeout_ms=int(timeout * 1000),
-                    progress=counted(tell, "obligations"),
-                    keep_smt2=_keeper(smt2),
-                    confirm=second,
-                    hints=hints,
-                    jobs=jobs,
-                )
+                verdicts = prove(one, properties=wanted | basis_of(one), keep_smt2=_keeper(smt2), **how)
+                verdicts = surviving(one, verdicts, again)
             except Interrupted as stop:
-                found += stop.found
-                break
+                verdicts, interrupted = list(stop.found), True
+        for v in verdicts:
+            (found if v.method != "inductive" or v.property in wanted else beside).append(v)
+        if interrupted:
+            break
     hints.keep()
     if remember is not None:
         hints.keep(remember)
@@ -95,20 +102,15 @@ def prove_command(
     if json:
         print_json({"specs": [s.name for s in specs], "verdicts": [v.as_json() for v in found]})
     else:
-        for v in found:
-            count = f"{v.detail['obligations']:>4} obligations" if "obligations" in v.detail else v.method
-            out.print(f"{v.status:<8} {v.property:<36} {count}  {english.get(v.property, '')}".rstrip())
-            if v.clause:
-                out.print(f"         {'false' if v.status == 'FAILED' else 'not decided'}: {v.clause}")
-            if "why" in v.detail:
-                out.print(f"         {v.detail['why']}")
-            if v.trace:
-                out.print("\n".join(f"         {line}" for line in v.trace.lines()))
-                why = [line for reason in reasons_of(v.trace, v.property) for line in reason.lines()]
-                out.print("\n".join(f"         {line}" for line in why))
+        for line in (line for v in found for line in _lines(v, english.get(v.property, ""))):
+            out.print(line)
         if picture is not None:
             out.print(drawn(cases, picture))
-        out.print(f"\n{sum(v.status == 'PROVED' for v in found)} of {len(found)} proved for any number of elements")
+        told = {v.property for v in found}
+        lemmas = sum(p.role == "lemma" and p.id in told for s in specs for p in s.properties.values())
+        out.print(f"\n{_count(found, lemmas)}")
+        if beside:
+            out.print(_rests_on(beside))
         assumed = sorted({a for v in found for a in v.assumptions})
         solvers = solver_name()
         if cvc5:
@@ -116,6 +118,40 @@ def prove_command(
             solvers += f"; {cvc5_name()} confirms {confirmed} of {total} obligations"
         out.print(f"{solvers}; assumptions: {', '.join(assumed) or 'none'}")
     raise typer.Exit(exit_code(found))
+
+
+def _lines(v: Any, english: str) -> Iterator[str]:
+    """A verdict: its row, what is false or open, and the step that shows it. A conjunct is told once."""
+    from mtpo.proofs.picture import reasons_of
+
+    obligations = v.detail.get("obligations")
+    count = v.method if obligations is None else f"{obligations:>4} obligation{'' if obligations == 1 else 's'}"
+    yield f"{v.status:<8} {v.property:<36} {count:<16}  {english}".rstrip()
+    if v.clause:
+        yield f"         {'false' if v.status == 'FAILED' else 'not decided'}: {v.clause}"
+    if "without" in v.detail:
+        is_not = "is" if len(v.detail["without"]) == 1 else "are"
+        yield f"         proven without {', '.join(v.detail['without'])}, which {is_not} not shown"
+    if "why" in v.detail:
+        yield f"         {v.detail['why']}"
+    if v.trace:
+        told = [line for reason in reasons_of(v.trace, v.property) for line in reason.lines()]
+        told = [line for line in told if not f"false: {v.clause}".startswith(f"{line}, at ")]
+        yield from (f"         {line}" for line in (*v.trace.lines(), *told))
+
+
+def _count(found: list[Any], lemmas: int) -> str:
+    """How many are proved; ``lemmas`` of them are there for the induction alone."""
+    proved = sum(v.status == "PROVED" for v in found)
+    beside = f" ({plural(lemmas, 'lemma')} among them, which the induction needs)" if lemmas else ""
+    return f"{proved} of {len(found)} proved for any number of elements{beside}"
+
+
+def _rests_on(beside: list[Any]) -> str:
+    """The invariants, lemmas among them, that were shown with the properties that were asked for."""
+    proved, total = sum(v.status == "PROVED" for v in beside), sum(v.detail["obligations"] for v in beside)
+    rest = f"{plural(len(beside), 'further invariant')} ({plural(total, 'obligation')})"
+    return f"the induction rests on {rest}: {proved} proved"
 
 
 def _keeper(folder: Path | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,32 @@ def test_the_rules_of_the_papers_and_their_clauses(mtpo: Mtpo) -> None:
 def test_the_certificate_of_the_installed_sources(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
     said = mtpo("certificate")
     assert (said.code, said.err) == (0, "")
-    assert "properties have evidence, 0 pieces of it are for other sources" in said.out
+    first, *_, last = said.out.splitlines()
+    assert first == last and first.startswith("yes: ")
+    assert first.endswith(" properties have evidence, 0 pieces of it are for other sources than those installed")
     monkeypatch.setattr(evidence, "stale", lambda entries: [e for e in entries if e.property == "kv.conservation"])
     said = mtpo("certificate")
     assert said.code == 1
     assert "CHANGED SINCE" in said.out
+    assert said.out.splitlines()[0].startswith("NO: ")
+    assert said.out.splitlines()[0].endswith(": kv.conservation (exhaustive), kv.conservation (inductive)")
     said = mtpo("certificate", "--json")
     assert said.code == 1
     assert [c.split()[0] for c in said.json["changed"]] == ["kv.conservation"] * 2
+
+
+def test_the_certificate_names_an_instance_once_and_by_its_number_from_there_on(mtpo: Mtpo) -> None:
+    said, whole = mtpo("certificate").out, mtpo("certificate", "--json").json
+    lines = [line for line in said.splitlines() if " states to depth " in line]
+    assert all(line.startswith("  instance ") for line in lines) and len(lines) >= len(BUILT_IN)
+    block = said.partition("\nmtpo\n")[2].partition("\n\n")[0]
+    numbers = dict(re.findall(r"(?m)^  instance (\d+): (.*)$", block))
+    told = dict(re.findall(r"(?m)^  (\S+)\n    CHECKED  reached in instances? (.*)$", block))
+    rows = {row["property"]: row["evidence"][0]["instances"] for row in whole["properties"] if row["property"] in told}
+    for id, which in told.items():
+        low, to, high = which.partition(" to ")
+        listed = [str(n) for n in range(int(low), int(high) + 1)] if to else which.split(", ")
+        assert sorted(numbers[n] for n in listed) == sorted(rows[id]), id
 
 
 def test_the_story_of_a_call_of_a_run(mtpo: Mtpo, logs: Path) -> None:

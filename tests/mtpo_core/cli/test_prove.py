@@ -40,7 +40,7 @@ def test_what_is_violated_is_shown_and_the_code_is_1(mtpo: Mtpo, broken: Path) -
     assert found["lock.exclusion"]["status"] == "FAILED"
     assert found["lock.exclusion"]["clause"].endswith(", at acquire")
     assert found["lock.exclusion"]["trace"][0] == "state that every property allows"
-    assert found["lock.emptied"]["status"] == "UNKNOWN"
+    assert (found["lock.emptied"]["status"], found["lock.emptied"]["without"]) == ("PROVED", ["lock.exclusion"])
 
 
 def test_what_is_open_is_unknown_and_the_code_is_3(mtpo: Mtpo, tall: Path) -> None:
@@ -65,7 +65,10 @@ def test_text_for_people(mtpo: Mtpo, lock_path: Path, broken: Path) -> None:
     assert said.code == 1
     assert "         false: forall p: Process, q: Process. (holds(p) & holds(q)) -> (p = q), at acquire" in said.out
     assert "         step 1: acquire(p=process" in said.out
-    assert "preserved only if lock.exclusion holds, which is not shown" in said.out
+    assert said.out.count("false: forall p: Process, q: Process. (holds(p) & holds(q)) -> (p = q)") == 1
+    assert "PROVED   lock.emptied                            1 obligation  " in said.out
+    assert "\n         proven without lock.exclusion, which is not shown\n" in said.out
+    assert "1 of 3 proved for any number of elements\n" in said.out
 
 
 def test_a_few_properties_only(mtpo: Mtpo, lock_path: Path) -> None:
@@ -77,6 +80,20 @@ def test_a_few_properties_only(mtpo: Mtpo, lock_path: Path) -> None:
     assert said.code == 0
     assert [v["property"] for v in said.json["verdicts"]] == ["mtpo.one-way"]
     assert set(said.json["verdicts"][0]["assumptions"]) == {"mtpo.pre-order", "mtpo.origin-first"}
+
+
+def test_what_the_induction_rests_on_is_counted(mtpo: Mtpo, broken: Path, lock_path: Path) -> None:
+    said = mtpo("prove", lock_path, "-p", "lock.emptied").out
+    assert (
+        "1 of 1 proved for any number of elements\nthe induction rests on 1 further invariant (3 obligations)" in said
+    )
+    said = mtpo("prove", broken, "-p", "lock.emptied")
+    assert said.code == 0 and "rests on 1 further invariant (3 obligations): 0 proved" in said.out
+    assert "the induction rests on 6 further invariants" in mtpo("prove", "kv", "-p", "kv.conservation").out
+    assert (
+        " proved for any number of elements (1 lemma among them, which the induction needs)"
+        in mtpo("prove", "names").out
+    )
 
 
 def test_obligations_are_kept(mtpo: Mtpo, lock_path: Path, tmp_path: Path) -> None:

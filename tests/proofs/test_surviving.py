@@ -1,0 +1,104 @@
+"""What is left of a proof when an invariant fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtpo.proofs.children import Interrupted
+from mtpo.proofs.inductive import prove
+from mtpo.proofs.surviving import basis_of, surviving
+from mtpo.proofs.verdicts import Status, Verdict
+from mtpo.spec.language import Bool, Sort, Spec, Variable, forall, implies, require
+
+CHAIN = Spec("chain", "Tokens are passed on from a to b to c; nothing keeps a second one out of a.")
+
+
+class Token(Sort):
+    "a token"
+
+
+A = CHAIN.var("a", Token, init=lambda t: False)
+B = CHAIN.var("b", Token, init=lambda t: False)
+C = CHAIN.var("c", Token, init=lambda t: False)
+
+
+@CHAIN.action
+def enter(t: Token) -> None:
+    A[t] = True
+
+
+@CHAIN.action
+def pass_b(t: Token) -> None:
+    require("there", A(t))
+    B[t] = True
+
+
+@CHAIN.action
+def pass_c(t: Token) -> None:
+    require("there", B(t))
+    C[t] = True
+
+
+def at_most_one(place: Variable[Bool]) -> Bool:
+    return forall(Token, Token, lambda t, u: implies(place(t) & place(u), t == u))
+
+
+def lies_in(after: Variable[Bool], before: Variable[Bool]) -> Bool:
+    return forall(Token, lambda t: implies(after(t), before(t)))
+
+
+CHAIN.invariant("chain.one-a")(lambda: at_most_one(A))
+CHAIN.invariant("chain.one-b")(lambda: at_most_one(B))
+CHAIN.invariant("chain.one-c")(lambda: at_most_one(C))
+CHAIN.lemma("chain.b-in-a")(lambda: lies_in(B, A))
+CHAIN.lemma("chain.c-in-b")(lambda: lies_in(C, B))
+
+
+def quietly(spec: Spec, ids: frozenset[str] | None = None) -> list[Verdict]:
+    return prove(spec, properties=ids, jobs=0)
+
+
+def test_what_rests_on_itself_alone_is_proven_without_what_fails_and_what_fails_for_that() -> None:
+    first = quietly(CHAIN)
+    assert {v.property: str(v.status) for v in first} == {
+        "chain.one-a": "FAILED",
+        **dict.fromkeys(("chain.one-b", "chain.one-c", "chain.b-in-a", "chain.c-in-b"), "UNKNOWN"),
+    }
+    found = {v.property: v for v in surviving(CHAIN, first, quietly)}
+    assert [v.property for v in first] == list(found)
+    assert found["chain.one-a"] is first[0]
+    for id in ("chain.b-in-a", "chain.c-in-b"):
+        assert found[id].status is Status.PROVED
+        assert found[id].detail["without"] == ["chain.one-a", "chain.one-b", "chain.one-c"]
+    for id in ("chain.one-b", "chain.one-c"):
+        assert found[id].status is Status.UNKNOWN
+        assert found[id].detail["why"] == (
+            "shown with chain.one-a as a hypothesis, which is not shown itself; not shown without"
+        )
+
+
+def test_what_is_proven_without_is_proven_of_the_spec_that_lacks_it() -> None:
+    found = surviving(CHAIN, quietly(CHAIN), quietly)
+    kept = {v.property for v in found if v.status is Status.PROVED}
+    alone = CHAIN.without(properties={id: CHAIN.properties[id] for id in kept})
+    assert basis_of(alone) == kept and {v.status for v in quietly(alone)} == {Status.PROVED}
+
+
+def test_a_proof_without_failures_is_left_as_it_is(lock: Spec) -> None:
+    verdicts = quietly(lock)
+
+    def never(spec: Spec, ids: frozenset[str]) -> list[Verdict]:
+        raise AssertionError("nothing is to be tried again")
+
+    assert surviving(lock, verdicts, never) is verdicts
+
+
+def test_an_interrupt_leaves_what_was_open_open_and_says_so() -> None:
+    def stopped(spec: Spec, ids: frozenset[str]) -> list[Verdict]:
+        raise Interrupted("interrupted", [])
+
+    with pytest.raises(Interrupted) as caught:
+        surviving(CHAIN, quietly(CHAIN), stopped)
+    by_id = {v.property: v for v in caught.value.found}
+    assert by_id["chain.b-in-a"].status is Status.UNKNOWN
+    assert by_id["chain.b-in-a"].detail["why"].endswith("whether it holds without was not found out")
