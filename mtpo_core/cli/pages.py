@@ -25,11 +25,11 @@ def verdict_of(run: LoggedRun) -> tuple[Verdict, Any]:
 
 def page_of(
     runs: Sequence[LoggedRun],
-    right: Mapping[str, bool] | None = None,
+    right: Mapping[str, bool | str] | None = None,
     certificate: Any = None,
     title: str = "MTPO run",
 ) -> str:
-    """One page; ``right`` says by log path whether the final state was right, where that is known."""
+    """One page; ``right`` says by log path whether the final state was right, or why that is not known."""
     timelines = []
     for run in runs:
         opened = next((r for r in run.records if r.kind == "run-open"), None)
@@ -38,6 +38,8 @@ def page_of(
         verdict, found = verdict_of(run)
         certificate = certificate or (found if opened and opened.body.get("mode") == "mtpo" else None)
         known = None if right is None else right.get(run.path)
-        timelines.append(timeline_of(run.records, run.values, case=case, right=known, verdict=verdict))
+        notes = [f"final state not checked: {known}"] if isinstance(known, str) else []
+        known = None if isinstance(known, str) else known
+        timelines.append(timeline_of(run.records, run.values, case=case, right=known, verdict=verdict, notes=notes))
     shown = None if certificate is None else attrs.asdict(certificate)
     return render(timelines, certificate=shown, title=title)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from mtpo.spec.records import Record
 from mtpo_core.view.conflicts import Conflict, conflicts, cycle
 from mtpo_core.view.gather import Call, Gathered, Note, gather, strings
@@ -37,18 +39,20 @@ def timeline_of(
     case: str | None = None,
     right: bool | None = None,
     verdict: Verdict | None = None,
+    notes: Sequence[str] = (),
 ) -> Timeline:
     """The picture of a run, from its log alone.
 
     ``values`` maps digests to values (None: the object is absent); a digest it lacks was redacted and is shown so.
     ``case`` is the heading under which runs of one scenario in several modes are compared (default: the scenario that
     the log names). ``right`` says whether the final state is that of a serial run, where a caller has checked that;
-    ``verdict`` replaces the sentence that the log alone supports. Incomplete logs are drawn as far as they go. Raises
-    :class:`ViewError` when there is no record.
+    ``verdict`` replaces the sentence that the log alone supports; ``notes`` are further remarks. Incomplete logs are
+    drawn as far as they go. Raises :class:`ViewError` when there is no record.
     """
     if not records:
         raise ViewError("no records: the log is empty, so there is nothing to draw")
-    return _Drawing(gather(records), Values(values)).timeline(case, right, verdict)
+    drawn = _Drawing(gather(records), Values(values)).timeline(case, right, verdict)
+    return attrs.evolve(drawn, notes=(*drawn.notes, *(clip(note, 400) for note in notes)))
 
 
 class _Drawing(Names):
