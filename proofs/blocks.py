@@ -46,9 +46,9 @@ def merged(
             todo += reversed(_blocks(block))
             continue
         found = re.fullmatch(r"(\w+) = (.*)", head)
-        loop = re.fullmatch(r"for (\w+) in (.*):", head)
+        loop = re.fullmatch(r"for (\w+(?:, \w+)?) in (.*):", head)
         if loop is not None and loop[2] in loops:
-            other = {loop[1]: loops[loop[2]]}
+            other = dict(zip(loop[1].split(", "), loops[loop[2]].split(", "), strict=True))
             head, *block = (_WORD.sub(lambda m, other=other: other.get(m[0], m[0]), line) for line in (head, *block))  # type: ignore[misc]
         elif loop is not None:
             loops[loop[2]] = loop[1]

@@ -112,7 +112,7 @@ class Catalogue:
     ``sliced`` names variables of which only the arguments in a constant relation are kept: nothing else reads them.
     ``narrow`` names constant relations that hold of few elements, as the argument of that number, for given others, and
     variables that have a value for few, or hold of few. ``fixed`` are constants whose value is known when searches are
-    made: None is a relation that holds of nothing.
+    made: None is a relation that holds of nothing. ``rows`` are constant relations that are given by rows.
     """
 
     def __init__(
@@ -121,6 +121,7 @@ class Catalogue:
         sliced: Mapping[str, str],
         narrow: Mapping[str, int] | None = None,
         fixed: Mapping[str, int | None] | None = None,
+        rows: Iterable[str] = (),
     ) -> None:
         symbols: list[Function[Any]] = [*spec.constants.values(), *spec.variables.values()]
         self.signatures = {
@@ -131,6 +132,7 @@ class Catalogue:
         self.narrow = {f"{'c' if name in spec.constants else 's'}_{name}": at for name, at in (narrow or {}).items()}
         self.numbers = {f"K__{name}": value for name, value in (fixed or {}).items() if value is not None}
         self.nothing = frozenset(f"c_{name}" for name, value in (fixed or {}).items() if value is None)
+        self.rows = frozenset(f"c_{name}" for name in rows)
         self.defaults: dict[str, Callable[[Sequence[str]], str]] = {}
         self.indexes: dict[tuple[Atom, ...], Index] = {}
         self.inverses: dict[tuple[str, str], str] = {}
@@ -168,6 +170,18 @@ class Catalogue:
             out += [_LOCAL.sub(other, line) for line in block]
         return out
 
+    def holds(self, relation: str, symbol: str, place: str) -> str:
+        """Whether a constant relation holds of the arguments of a cell, of its place."""
+        if relation in self.rows:
+            return self.read(relation, self.unplace(symbol, place))
+        return f"{place} in {relation}"
+
+    def row(self, index: Index) -> str:
+        """The relation whose rows an index is, if it is one's."""
+        first = index.atoms[0]
+        plain = len(index.atoms) == 1 and first.positive and first.args == ("k0", "x")
+        return first.symbol if plain and first.symbol in self.rows else ""
+
     def parameters(self, action: Action) -> list[str]:
         """The parameters of an action by name; from now on its function parameters are known by these."""
         for f in action.functions:
@@ -201,6 +215,8 @@ class Catalogue:
 
     def read(self, symbol: str, args: Sequence[str], old: bool = False) -> str:
         """The value of a cell as code; ``old``: before the step that was just taken."""
+        if symbol in self.rows:
+            return f"({args[1]} in {symbol}[{args[0]}])"
         signature, place = self.signatures[symbol], self.place(symbol, args)
         if symbol.startswith("p_"):
             return f"({place} in {symbol})" if signature.relation else f"{symbol}.get({place}, 0)"

@@ -54,8 +54,8 @@ class Program:
     catalogue: Catalogue
     indexes: Mapping[str, str]
     """By name: how many keys, as code; empty if it is a mapping."""
-    lists: frozenset[str]
-    """The indexes that are lists of sorted lists, which change."""
+    rows: Mapping[str, str]
+    """The indexes that are the rows of a constant relation."""
     fills: tuple[tuple[str, ...], tuple[str, ...]]
     """The indexes and derived relations, those that never change and the others, in an order in which to fill them."""
     derived: tuple[Derived, ...]
@@ -89,9 +89,10 @@ class Compiler:
         narrow: tuple[tuple[str, int], ...] = (),
         catalogue: Catalogue | None = None,
         fixed: tuple[tuple[str, int | None], ...] = (),
+        rows: tuple[str, ...] = (),
         checked: bool = True,
     ) -> None:
-        self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced), dict(narrow), dict(fixed))
+        self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced), dict(narrow), dict(fixed), rows)
         self.checked = checked
         """Guards and properties are looked at; without, steps are only taken."""
         self.parts = False
@@ -142,6 +143,7 @@ class Compiler:
         for each in derived:
             out += _ordered(self._fill_derived(each))
         filled: dict[str, Index] = {}
+        rows = {index.name: row for index in self.catalogue.indexes.values() if (row := self.catalogue.row(index))}
         self.catalogue.ordered |= {index.name for index in self.catalogue.indexes.values() if index.rigid}
         while True:
             every = {index.name: index for index in self.catalogue.indexes.values()}
@@ -151,15 +153,13 @@ class Compiler:
                 break
             filled |= {name: every[name] for name in new}
             self.catalogue.ordered |= {name for name in new if every[name].rigid}
-            out += _ordered(line for name in new for line in self._fill(every[name]))
+            out += _ordered(line for name in new if name not in rows for line in self._fill(every[name]))
         return Program(
             *bound(tidy(self._expanded([*self.catalogue.source, *out])), self._globals()),
             self.catalogue,
-            {name: index.size for name, index in filled.items()} | self._inverse_sizes(inverses),
-            frozenset(
-                n for n, index in filled.items() if index.size and not index.rigid and n in self.catalogue.ordered
-            ),
-            in_order(out, [name for name, index in filled.items() if index.rigid]),
+            {name: index.size for name, index in filled.items() if name not in rows} | self._inverse_sizes(inverses),
+            {name: row for name, row in rows.items() if name in filled},
+            in_order(out, [name for name, index in filled.items() if index.rigid and name not in rows]),
             derived,
             deltas.steps,
             deltas.invariants,
@@ -356,7 +356,7 @@ class Compiler:
                     *self._put(inverse, "new", "k", signature.range is not Int, False),
                 ]
                 kept = self.catalogue.sliced.get(symbol) == relation
-                ways[""] += moves if kept else [f"if k in {relation}:", *indented(moves)]
+                ways[""] += moves if kept else [f"if {self.catalogue.holds(relation, symbol, 'k')}:", *indented(moves)]
         self.parts = False
         for way in ("new", "old"):
             if ways[way] and sign is None:
@@ -368,7 +368,10 @@ class Compiler:
     def _fill_inverse(self, function: str, relation: str, name: str) -> list[str]:
         read = self.catalogue.read(function, self.catalogue.unplace(function, "k"))
         listed = self.catalogue.signatures[function].range is not Int
-        body = [f"for k in {relation}:", f"{TAB}v = {read}", *indented(self._put(name, "v", "k", listed, False))]
+        head = [f"for k in {relation}:"]
+        if relation in self.catalogue.rows:
+            head = [f"for e0, e1 in pairs({relation}):", f"{TAB}k = {self.catalogue.place(function, ['e0', 'e1'])}"]
+        body = [*head, f"{TAB}v = {read}", *indented(self._put(name, "v", "k", listed, False))]
         return [f"def fill_{name}():", *indented(body)]
 
     def _inverse_sizes(self, inverses: Mapping[tuple[str, str], str]) -> dict[str, str]:
@@ -377,15 +380,11 @@ class Compiler:
 
     def _put(self, name: str, key: str, element: str, listed: bool, ordered: bool, filling: bool = False) -> list[str]:
         """Add an element to an index."""
+        one = f"l.append({element})" if ordered else f"l.add({element})"
+        made = f"{name}[{key}] = {f'[{element}]' if ordered else f'{{{element}}}'}"
+        between = [f"elif l[-1] > {element}:", f"{TAB}insort(l, {element})"] if ordered and not filling else []
         read = f"l = {name}[{key}]" if listed else f"l = {name}.get({key})"
-        if not ordered or filling:
-            made = f"[{element}]" if ordered else f"{{{element}}}"
-            one = f"l.append({element})" if ordered else f"l.add({element})"
-            return [read, "if l:", f"{TAB}{one}", "else:", f"{TAB}{name}[{key}] = {made}"]
-        if not listed:
-            read = f"l = {name}.setdefault({key}, [])"
-        more = [f"if l and l[-1] > {element}:", f"{TAB}insort(l, {element})", "else:", f"{TAB}l.append({element})"]
-        return [read, *more]
+        return [read, "if not l:", f"{TAB}{made}", *between, "else:", f"{TAB}{one}"]
 
     def bind(self, atom: Atom, place: str, value: str = "") -> tuple[list[str], list[str], set[str]]:
         """Names for the operands of an atom from the place of its cell: assignments, conditions, the names."""
@@ -483,7 +482,7 @@ class Compiler:
         return tuple(sorts.items())
 
     def _fill(self, index: Index) -> list[str]:
-        none = any(atom.positive and atom.value is None and self._never(atom.symbol) for atom in index.atoms)
+        none = any(map(self.never, index.atoms))
         head = [f"def fill_{index.name}():", *([f"{TAB}if FRESH:", f"{TAB * 2}return"] if none else [])]
         keys = [f"k{i}" for i in range(index.keys)]
         found = Search(self.catalogue, Disjunct(self._index_sorts(index), index.atoms), (), ["x", *keys], static=True)
@@ -504,10 +503,11 @@ class Compiler:
             | {f"{p}_{s.__name__}" for s in self.spec.sorts for p in "nm"}
         )
 
-    def _never(self, symbol: str) -> bool:
-        """Whether a relation holds of nothing at first."""
-        variable = self.spec.variables.get(symbol[2:]) if symbol.startswith("s_") else None
-        return variable is not None and variable.init.op == "lit" and not variable.init.data
+    def never(self, atom: Atom) -> bool:
+        """Whether an atom says that a relation holds which at first holds of nothing."""
+        variable = self.spec.variables.get(atom.symbol[2:]) if atom.symbol.startswith("s_") else None
+        plain = atom.positive and atom.value is None and variable is not None
+        return plain and variable.init.op == "lit" and not variable.init.data
 
     def _size_of(self, index: Index) -> str:
         return size_name(dict(self._index_sorts(index))["x"])
@@ -561,9 +561,11 @@ def program_of(
     sliced: tuple[tuple[str, str], ...] = (),
     narrow: tuple[tuple[str, int], ...] = (),
     fixed: tuple[tuple[str, int | None], ...] = (),
+    rows: tuple[str, ...] = (),
     checked: bool = True,
 ) -> Program:
     """The program of a spec; ``sliced`` pairs variables with relations, ``narrow`` relations with the number of an
-    argument, ``fixed`` constants with their values (:class:`mtpo.proofs.catalogue.Catalogue`). Without ``checked`` it
-    takes steps and looks at no guard and no property."""
-    return Compiler(spec, sliced, narrow, fixed=fixed, checked=checked).program()
+    argument, ``fixed`` constants with their values, ``rows`` are relations that are given by these
+    (:class:`mtpo.proofs.catalogue.Catalogue`). Without ``checked`` it takes steps and looks at no guard and no
+    property."""
+    return Compiler(spec, sliced, narrow, fixed=fixed, rows=rows, checked=checked).program()

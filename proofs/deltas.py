@@ -152,7 +152,8 @@ class Deltas:
             still = self.compiler.search(opened, elements, lambda: ["return True"])
             self.functions += [f"def still{number}({', '.join(elements)}):", *indented(still), f"{TAB}return False"]
         start = functools.partial(list[str], heart)
-        self._began[self._later].append(self.compiler.search(opened, (), start, needs, static=True, filled=True))
+        if not any(isinstance(x, Atom) and self.compiler.never(x) for x in opened.literals):
+            self._began[self._later].append(self.compiler.search(opened, (), start, needs, static=True, filled=True))
         if closed.literals and not self._later:
             self._kept.append(self.compiler.search(opened, (), start, needs))
         for literal in opened.literals:

@@ -17,12 +17,13 @@ from typing import Any
 
 from mtpo.proofs.compiling import Program, program_of, simple
 from mtpo.proofs.disjuncts import Atom, Disjunct, Never, disjuncts
+from mtpo.proofs.relations import Rows, pairs
 from mtpo.spec.concrete import InstanceError, Step
 from mtpo.spec.language import Clause, Property, Sort, Spec
 from mtpo.spec.terms import Bool, Function, Int
 
-Constant = Sequence[int] | Mapping[int, int] | Set[int]
-"""A table; or, of several arguments, the places where a relation holds, or a function is not 0."""
+Constant = Sequence[int] | Mapping[int, int] | Set[int] | Rows
+"""A table; of several arguments, the places where a relation holds, or a function is not 0; of two, rows."""
 
 
 class _Table(dict[int, int]):
@@ -57,13 +58,14 @@ class Incremental:
         checked: bool = True,
         state: Mapping[str, Any] | None = None,
     ) -> None:
+        self._scope: dict[str, Any] = {}
         self.spec, self.sizes = spec, dict(sizes)
         self.strides: dict[type[Any], int] = dict(strides or {})
         self._given = constants, sliced, narrow, fixed
         self.program: Program = prepare(spec, constants, sliced, narrow, fixed, checked=checked)
-        scope: dict[str, Any] = {"E": (), "bisect_left": bisect_left, "insort": insort}
+        scope = self._scope
+        scope |= {"E": (), "bisect_left": bisect_left, "insort": insort, "pairs": pairs}
         scope |= {"broken": set[int](), "wrong": set[int](), "flawed": set[int]()}
-        self._scope = scope
         for sort, size in self.sizes.items():
             scope[f"n_{sort.__name__}"] = size
             scope[f"m_{sort.__name__}"] = self.strides.get(sort, size)
@@ -86,15 +88,19 @@ class Incremental:
         for name in self._relations:
             del scope[f"o_{name}"]
 
+    def __del__(self) -> None:
+        """Functions and the tables that they read form cycles, which only a search for garbage would find."""
+        self._scope.clear()
+
     def going_on(self) -> Incremental:
         """The same spec in the same state, with everything looked at from now on; this one is not to be used any more.
 
         What was violated before is not reported again: whoever took the steps without looking vouches for them.
         """
         constants, sliced, narrow, fixed = self._given
-        return Incremental(
-            self.spec, self.sizes, constants, sliced, narrow, fixed, strides=self.strides, state=self._scope
-        )
+        state = {name: self._scope[f"s_{name}"] for name in self.spec.variables}
+        self._scope.clear()  # there is room for what the other needs
+        return Incremental(self.spec, self.sizes, constants, sliced, narrow, fixed, strides=self.strides, state=state)
 
     def digest(self) -> bytes:
         """SHA-256 of the state: every cell of every variable."""
@@ -110,8 +116,9 @@ class Incremental:
 
     @property
     def _relations(self) -> list[str]:
-        """The constant relations of several arguments: ``o_NAME`` are their places in order, for those that begin."""
-        return [name for name, f in self.spec.constants.items() if len(f.domain) > 1 and f.range is Bool]
+        """The constant relations that are sets of places: ``o_NAME`` are these in order, for those that begin."""
+        given = [name for name, f in self.spec.constants.items() if len(f.domain) > 1 and f.range is Bool]
+        return [name for name in given if f"c_{name}" not in self.program.catalogue.rows]
 
     @property
     def _names(self) -> list[str]:
@@ -131,6 +138,8 @@ class Incremental:
         if not symbol.domain:
             assert isinstance(given, Sequence)
             scope[f"K__{name}"] = int(given[0])
+        elif isinstance(given, Rows):
+            scope[f"c_{name}"] = given.rows
         elif len(symbol.domain) > 1 and symbol.range is Bool:
             scope[f"c_{name}"] = (
                 given if isinstance(given, Set) else frozenset(place for place, v in self._placed(symbol, given) if v)
@@ -153,14 +162,15 @@ class Incremental:
         scope = self._scope
         for name, size in self.program.indexes.items():
             keys = range(int(scope.get(size) or size) if size else 0)
-            scope[name] = [[] for _ in keys] if name in self.program.lists else [()] * len(keys) if size else {}
+            scope[name] = [()] * len(keys) if size else {}
+        scope |= {name: scope[relation] for name, relation in self.program.rows.items()}
         for name in self._relations:
             scope[f"o_{name}"] = sorted(scope[f"c_{name}"])
         for name in self.program.fills[0]:
             scope[f"fill_{name}"]()
         for name, variable in self.spec.variables.items():
             if state is not None:
-                scope[f"s_{name}"] = state[f"s_{name}"]
+                scope[f"s_{name}"] = state[name]
                 continue
             first = scope[f"first_{name}"]
             sizes = [range(self._size(sort)) for sort in variable.domain]
@@ -267,7 +277,8 @@ def prepare(
 ) -> Program:
     """The program for an :class:`Incremental` with these arguments, which it will find made."""
     ways = (tuple((given or {}).items()) for given in (sliced, narrow))
-    program = program_of(spec, *ways, _fixed(spec, constants, fixed), checked)
+    rows = tuple(sorted(name for name, given in constants.items() if isinstance(given, Rows)))
+    program = program_of(spec, *ways, _fixed(spec, constants, fixed), rows, checked)
     _compiled(program)
     return program
 
@@ -300,7 +311,7 @@ def _fixed(spec: Spec, constants: Mapping[str, Constant], names: Collection[str]
 
 def _holds(relation: Constant) -> bool:
     """Whether it holds of anything."""
-    return bool(relation) if isinstance(relation, Set) else any(value for _, value in _items(relation))
+    return bool(relation) if isinstance(relation, Set | Rows) else any(value for _, value in _items(relation))
 
 
 _codes: dict[int, tuple[Program, list[Any]]] = {}

@@ -374,6 +374,9 @@ class Search:
         if self._old(literal):
             return None
         cost = 1.5 if signature.derived else 9.5 if literal.rigid else 6
+        if literal.symbol in self.catalogue.rows:
+            head = [f"for {', '.join(map(str, names))} in pairs({literal.symbol}):"]
+            return _Way(cost, head, (literal,), tuple(map(str, names)))
         found = self.catalogue.unplace(literal.symbol, "kk")
         head = [f"for kk in {literal.symbol}:", *(f"{n} = {c}" for n, c in zip(names, found, strict=True))]
         return _Way(cost, head, (literal,), tuple(map(str, names)))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from mtpo.proofs.incremental import Constant, Incremental, prepare
+from mtpo.proofs.relations import Rows, row
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Sort
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
@@ -91,21 +92,28 @@ class Numbering:
         self.objects = {o: i for i, o in enumerate(self.names)}
         self.keys = sorted(self.footprints)
         rows = [*map(footprints.__getitem__, self.keys)]
-        self.calls = dict(zip([row[3] for row in rows], itertools.count(1)))
+        self.calls = dict(zip([each[3] for each in rows], itertools.count(1)))
         given = [initial.get(o, absent or "absent") for o in self.names]
         self.digests = dict(zip(dict.fromkeys(given), itertools.count()))
         """Of the values that there are at first, and of those that are written, as soon as the step is made."""
         self.values = len(self.digests) + written
         """How many there can be."""
         self.given = [self.digests[d] for d in given] or [0]
-        self.reads: list[tuple[int, ...]] = [()]
-        self.writes: list[tuple[int, ...]] = [tuple(range(len(self.names)))]
-        """The objects that each call reads and writes."""
+        self.reads: list[Sequence[int]] = [()]
+        self.writes: list[Sequence[int]] = [range(len(self.names) or 1)]
+        """The objects that each call reads and writes, in order."""
+        self.authors, self.invertible = [0, *(rank for rank, _ in self.keys)], [1]
+        """Who issued each call, and whether it has an inverse."""
         place = self.objects.__getitem__
-        for read, write, _, _ in rows:
-            self.reads.append(tuple(map(place, read)) if read else ())
-            self.writes.append(tuple(map(place, write)) if write else ())
-        self.makers: Mapping[str, Callable[[Record], Taken | None]] = {
+        for read, write, invertible, _ in rows:
+            self.reads.append(row(map(place, read)) if read else ())
+            self.writes.append(row(map(place, write)) if write else ())
+            self.invertible.append(int(invertible))
+
+    @property
+    def makers(self) -> Mapping[str, Callable[[Record], Taken | None]]:
+        """By kind of record: the step that one is."""
+        return {
             **dict.fromkeys(STEPS, self._of_call),
             **dict.fromkeys(OF_AGENTS, self._of_agent),
             **dict.fromkeys(("call", "retract"), self._repair),
@@ -113,7 +121,6 @@ class Numbering:
             "read": self._read,
             "external": self._external,
         }
-        """By kind of record: the step that one is."""
 
     def call(self, text: str) -> int:
         """The number of a call."""
@@ -155,21 +162,15 @@ class Numbering:
         width = self.sizes[Object]
         if width * self.sizes[Call] >= _APART:
             width = max(width, _APART + 4)
-        reads, writes = set[int](), set(range(len(self.names) or 1))
-        for number, (read, written) in enumerate(zip(self.reads[1:], self.writes[1:], strict=True), 1):
-            row = number * width
-            for o in read:
-                reads.add(row + o)
-            for o in written:
-                writes.add(row + o)
-        tables = {"reads": reads, "writes": writes, "accepts": set[int]()}
+        tables = {"reads": Rows(self.reads), "writes": Rows(self.writes), "accepts": set[int]()}
         constants: dict[str, Constant] = {**self._constants(), **tables}
         return Incremental(mtpo, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked)
 
     def compile(self) -> None:
         """Make the programs that any log of the policy needs, for processes that are forked from this one."""
         for checked in (True, False):
-            prepare(mtpo, {**self._constants(), "accepts": set[int]()}, SLICED, NARROW, FIXED, checked=checked)
+            constants = {**self._fixed(), **dict.fromkeys(("reads", "writes"), Rows(())), "accepts": set[int]()}
+            prepare(mtpo, constants, SLICED, NARROW, FIXED, checked=checked)
         _compiled.add(self.policy)
 
     @property
@@ -190,12 +191,15 @@ class Numbering:
 
     def _constants(self) -> dict[str, Sequence[int]]:
         return {
-            "origin": [0],
-            "author": [0, *(rank for rank, _ in self.keys)],
-            "invertible": [1, *(int(self.footprints[key][2]) for key in self.keys)],
+            **self._fixed(),
+            "author": self.authors,
+            "invertible": self.invertible,
             "given": self.given,
-            "replay": [int(self.policy == "replay")],
         }
+
+    def _fixed(self) -> dict[str, Sequence[int]]:
+        """Of the constants those that are the same in every log of the policy."""
+        return {"origin": [0], "replay": [int(self.policy == "replay")]}
 
     def step(self, record: Record) -> Taken | None:
         """The step that a record is; None when it is none."""

@@ -19,6 +19,8 @@ import mmap
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
+import select
 import signal
 import threading
 import time
@@ -44,16 +46,25 @@ MOST: Final = 4
 """Processes beyond which another one would mostly take steps that the others look at."""
 
 CHUNK: Final = 4096
-"""Records between two looks at what the other processes do."""
+"""Records between two looks at what the other processes do, at most."""
+
+LOOKS: Final = 64
+"""Such looks in a log, at least: stretches end together up to so much of it."""
+
+BEHIND: Final = 8
+"""The part of a log after which a process that is behind the one before, which looks, gives up."""
 
 PATIENCE: Final = 120.0
 """Seconds after which a process that does nothing is given up."""
+
+PART: Final = select.PIPE_BUF - 4
+"""Bytes that are sent at once with their number before them: a pipe takes so many as a whole, or none."""
 
 
 @attrs.frozen
 class Ended:
     """A stretch was replayed: up to a place; ``steps`` taken since the first record; what is wrong with the record
-    there, and whether it is no step; the ``digest`` of the state if nothing is."""
+    there, and whether it is no step; the ``digest`` of the state if another stretch begins there."""
 
     place: int
     steps: int
@@ -63,12 +74,12 @@ class Ended:
 
 
 class Board:
-    """What processes tell each other: numbers in memory that they share. By process: how far it has got, and where its
-    stretch begins (0: not known yet); and when the first was set up, in microseconds."""
+    """What processes tell each other: numbers in memory that they share. By process: how far it has got, where its
+    stretch begins (0: not known yet), and when it was set up, in microseconds."""
 
     def __init__(self, count: int, total: int) -> None:
         self.count, self.total, self.began = count, total, time.monotonic()
-        self._numbers = memoryview(mmap.mmap(-1, 8 * (2 * count + 2))).cast("q")
+        self._numbers = memoryview(mmap.mmap(-1, 8 * (3 * count + 1))).cast("q")
 
     def at(self, number: int) -> int:
         """How far a process has got."""
@@ -86,24 +97,32 @@ class Board:
         """The stretch of a process begins there."""
         self._numbers[self.count + number] = place
 
-    def set_up(self) -> None:
-        """The first process begins with the first record."""
-        self._numbers[2 * self.count + 1] = self._now()
+    def set_up(self, number: int) -> None:
+        """A process begins with the first record."""
+        self._numbers[2 * self.count + number] = self._now()
 
     def due(self, number: int, place: int) -> bool:
         """Whether a process that has got to a place without looking should look from there on.
 
-        Without looking it took ``r`` times as long as the first takes, which looks. All processes end at one time if
-        the one with number ``j`` begins to look at ``a (1 - (1 - r)^j) / r``, which for ``j = count`` is the end.
+        Without looking, a record takes ``r`` times as long as one takes the first, which looks. To begin to look takes
+        another set-up like the first's; so, beside the first, it loses the time of its own, in which the first takes
+        ``late`` records. All processes end at one time if the one with number ``j`` begins to look at ``a share(j) +
+        late (1 - r)^(j - 1)``, which for ``j = count`` is the end.
         """
-        now, looked = self._now(), self.at(0)
-        first = (now - self._numbers[2 * self.count + 1]) / looked if looked else 0.0
-        r = min(1.0, now / place / first) if first else 0.0
+        own, first, looked = self._set_up(number), self._set_up(0), self.at(0)
+        if not looked:
+            return place * self.count >= self.total * number
+        now, each = self._now(), max(1e-9, (self._now() - first) / looked)
+        r, late = min(1.0, (now - own) / place / each), own / each
 
         def share(j: int) -> float:
             return (1 - (1 - r) ** j) / r if r else float(j)
 
-        return place * share(self.count) >= self.total * share(number)
+        a = (self.total - late * (1 - r) ** (self.count - 1)) / share(self.count)
+        return place >= a * share(number) + late * (1 - r) ** (number - 1)
+
+    def _set_up(self, number: int) -> int:
+        return self._numbers[2 * self.count + number]
 
     def _now(self) -> int:
         return int((time.monotonic() - self.began) * 1e6)
@@ -130,6 +149,11 @@ def _room() -> int:
     return int(free // (1.5 * own))
 
 
+def chunk(records: int) -> int:
+    """Records between two looks at what the other processes do."""
+    return max(1, min(CHUNK, records // LOOKS))
+
+
 def digest_of(run: Run, spec: Sparse) -> bytes:
     """SHA-256 of all that a replay knows."""
     return hashlib.sha256(spec.spec.digest() + repr(run.standing()).encode()).digest()
@@ -147,7 +171,7 @@ def go(
     take, problems, total = run.take, run.problems, len(records)
     try:
         while place < total:
-            cut, end = until(), min(place + CHUNK, total)
+            cut, end = until(), min(place + chunk(total), total)
             if cut and place == cut:
                 break
             if place < cut < end:
@@ -233,12 +257,16 @@ class Relay:
     def _told(self, number: int, progress: Callable[[int], None]) -> Any:
         """The next word of a process; None if there will be none."""
         process, pipe = self._children[number - 1]
-        last, since = -1, time.monotonic()
+        said, last, since = bytearray(), (-1, 0), time.monotonic()
         while True:
             multiprocessing.connection.wait([pipe, process.sentinel], timeout=0.2)
             try:
                 if pipe.poll():
-                    found = pipe.recv()
+                    part = pipe.recv_bytes()
+                    said += part
+                    if part:
+                        continue
+                    found = pickle.loads(said)
                     if isinstance(found, str):
                         self.lost = f"process {number}: {found}"
                         return None
@@ -248,8 +276,8 @@ class Relay:
                 return None
             at = self.board.at(number)
             progress(at)
-            if at != last:
-                last, since = at, time.monotonic()
+            if (at, len(said)) != last:
+                last, since = (at, len(said)), time.monotonic()
             elif time.monotonic() - since > PATIENCE or not process.is_alive():
                 self.lost = f"process {number} {'stands still' if process.is_alive() else 'died'}"
                 if not pipe.poll():
@@ -265,26 +293,35 @@ def _live(
     _die_with(parent)
     try:
         for word in _stretch(records, numbering, number, board):
-            pipe.send(word)
+            _tell(pipe, word)
     except Exception as error:  # noqa: BLE001 - the first comes upon it, or upon what is wrong before
         if not board.start(number):
             board.starts(number, len(records))
         with contextlib.suppress(OSError):
-            pipe.send(f"{type(error).__name__}: {error}")
+            _tell(pipe, f"{type(error).__name__}: {error}")
+
+
+def _tell(pipe: Any, word: object) -> None:
+    """Send a word in parts each of which arrives as a whole, so that whoever waits for it is never held up by one."""
+    said = pickle.dumps(word)
+    for start in range(0, len(said), PART):
+        pipe.send_bytes(said[start : start + PART])
+    pipe.send_bytes(b"")
 
 
 def _stretch(records: Sequence[Record], numbering: Numbering, number: int, board: Board) -> Iterator[Any]:
     spec = Sparse(numbering, numbering.incremental(checked=False))
     run, place, total = Run(numbering, spec), 0, len(records)
-    skim = run.skim
+    skim, more = run.skim, chunk(total)
+    board.set_up(number)
     while place == 0 or not board.due(number, place):
-        if place + CHUNK >= total or place < board.at(number - 1):
+        if place + more >= total or total < BEHIND * place < BEHIND * board.at(number - 1):
             board.starts(number, total)
             yield "the process before is faster"
             return
-        for record in records[place : place + CHUNK]:
+        for record in records[place : place + more]:
             skim(record)
-        place += CHUNK
+        place += more
     board.starts(number, place)
     board.reached(number, place)
     yield place, digest_of(run, spec)
@@ -292,7 +329,8 @@ def _stretch(records: Sequence[Record], numbering: Numbering, number: int, board
     run = run.going_on(spec)
     place = go(records, run, place, lambda: board.start(number + 1), lambda at: board.reached(number, at))
     problems = tuple(run.problems)
-    yield Ended(place, run.steps, problems, run.unmatched, b"" if problems else digest_of(run, spec))
+    last = bool(problems) or place == total
+    yield Ended(place, run.steps, problems, run.unmatched, b"" if last else digest_of(run, spec))
 
 
 @contextlib.contextmanager

@@ -74,17 +74,23 @@ def replay(
     """
     with without_collection():
         progress(0, len(records))
-        numbering = Numbering(records, absent)
-        count = relay.jobs(len(records), numbering.compiled) if jobs is None else jobs
-        if plain or count < 2 or not processes():
-            return _alone(records, Run(numbering, Plain(numbering) if plain else Sparse(numbering)), progress)
-        numbering.compile()
-        try:
-            relayed = relay.Relay(records, numbering, count)
-        except OSError:
-            return _alone(records, Run(numbering, Sparse(numbering)), progress)
-        with relayed as others:
-            return _shared(records, numbering, others, progress)
+        return _replayed(records, Numbering(records, absent), plain, jobs, progress)
+
+
+def _replayed(
+    records: Sequence[Record], numbering: Numbering, plain: bool, jobs: int | None, progress: Progress
+) -> Replay:
+    """The replay by one process or several."""
+    count = relay.jobs(len(records), numbering.compiled) if jobs is None else jobs
+    if plain or count < 2 or not processes():
+        return _alone(records, Run(numbering, Plain(numbering) if plain else Sparse(numbering)), progress)
+    numbering.compile()
+    try:
+        relayed = relay.Relay(records, numbering, count)
+    except OSError:
+        return _alone(records, Run(numbering, Sparse(numbering)), progress)
+    with relayed as others:
+        return _shared(records, numbering, others, progress)
 
 
 def _alone(records: Sequence[Record], run: Run, progress: Progress, place: int = 0) -> Replay:
@@ -105,7 +111,7 @@ def _shared(records: Sequence[Record], numbering: Numbering, others: relay.Relay
     total, board = len(records), others.board
     spec = Sparse(numbering)
     run = Run(numbering, spec)
-    board.set_up()
+    board.set_up(0)
 
     def reached(place: int) -> None:
         board.reached(0, place)

@@ -55,7 +55,8 @@ class Writing:
                 value = f"y{number}"
             relation = self.catalogue.sliced.get(f"s_{name}")
             change = [f"@set s_{name} {once} {place} {value}"]
-            change = change if relation is None else [f"if {place} in {relation}:", *indented(change)]
+            if relation is not None:
+                change = [f"if {self.catalogue.holds(relation, f's_{name}', place)}:", *indented(change)]
             # what begins to hold goes into indexes by what is so by then
             first = 2 if update.variable.range is Bool and value != "0" else 0
             write.append((first if once else 1, change))

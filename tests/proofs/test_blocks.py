@@ -46,6 +46,15 @@ def test_tests_that_are_decided_go_with_what_they_exclude() -> None:
     assert decided(lines, {"f[x]": True}) == ["told(1)", "if not g[x]:", f"{TAB}told(3)", "told(5)"]
 
 
+def test_loops_over_the_same_are_one() -> None:
+    lines = ["for x in a:", f"{TAB}told(x)", "for y in a:", f"{TAB}told(y + 1)"]
+    lines += ["for u, v in pairs(b):", f"{TAB}told(u)", "for w, u in pairs(b):", f"{TAB}told(w - u)"]
+    given = {"a": [1, 2], "b": [(3, 4), (5, 7)], "pairs": iter}
+    found = merged(lines)
+    assert [line for line in found if not line.startswith(TAB)] == ["for x in a:", "for u, v in pairs(b):"]
+    assert sorted(outcome(found, **given)) == sorted(outcome(lines, **given))
+
+
 def programs(chance: random.Random) -> Iterator[str]:
     """Lines of random code that reads a state, at depths that nest."""
     depth, names = 0, itertools.count()

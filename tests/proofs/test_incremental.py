@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import random
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +18,7 @@ from mtpo.proofs.disjuncts import TooManyDisjuncts
 from mtpo.proofs.incremental import Incremental, unsliced
 from mtpo.proofs.instances import mtpo_instance
 from mtpo.proofs.numbering import FIXED, NARROW, SLICED
+from mtpo.proofs.relations import Rows, row
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.language import Bool, Int, OrderedSort, Spec, exists, forall, implies, ite
 from mtpo.spec.mtpo import mtpo
@@ -100,7 +103,7 @@ def test_another_may_go_on(case: Any, seed: int) -> None:
     chance = random.Random(seed)
     instance = Instance(case.spec, case.instance.sizes, {**case.instance.constants, **case.chosen})
     strides = {sort: size + chance.randrange(20) for sort, size in instance.sizes.items()}
-    given = case.spec, instance.sizes, instance.constants
+    given = case.spec, instance.sizes, by_rows(instance, chance)
     try:
         first = Incremental(*given, strides=strides)
         relieved = Relieved(first, Incremental(*given, strides=strides, checked=False), chance)
@@ -131,7 +134,8 @@ def test_random_specs(case: Any, seed: int) -> None:
     try:
         fixed = [name for name in case.spec.constants if chance.random() < 0.5]
         strides = {sort: size + chance.randrange(20) for sort, size in instance.sizes.items() if chance.random() < 0.5}
-        both = Both(instance, Incremental(case.spec, instance.sizes, constants, fixed=fixed, strides=strides), state)
+        given = by_rows(instance, chance)
+        both = Both(instance, Incremental(case.spec, instance.sizes, given, fixed=fixed, strides=strides), state)
     except TooManyDisjuncts:
         return
     steps = list(random_specs.all_steps(instance))
@@ -144,6 +148,25 @@ def test_random_specs(case: Any, seed: int) -> None:
         if any(not _fits(instance, name, both.state) for name in case.spec.variables):
             return  # an integer where an element should be: no state of the spec
         both.same({})
+
+
+def by_rows(instance: Instance, chance: random.Random) -> dict[str, Any]:
+    """The constants of an instance, where relations of two arguments may be given by rows."""
+    constants: dict[str, Any] = dict(instance.constants)
+    for name, symbol in instance.spec.constants.items():
+        if len(symbol.domain) == 2 and symbol.range is Bool and chance.random() < 0.7:
+            table, width = instance.constants[name], instance.size(symbol.domain[1])
+            rows = [table[n : n + width] for n in range(0, len(table), width)]
+            constants[name] = Rows([row(o for o, holds in enumerate(each) if holds) for each in rows])
+    return constants
+
+
+def test_a_long_row_is_one_too() -> None:
+    for elements in ([], [3], [4, 1, 4], range(100, 0, -3)):
+        found = row(iter(elements))
+        assert [*found] == sorted({*elements}) == [*found[:]]
+        assert [n for n in range(-1, 200) if n in found] == [*found]
+        assert bool(Rows([(), found])) == bool(elements)
 
 
 def _fits(instance: Instance, name: str, state: Sequence[int]) -> bool:
@@ -284,6 +307,20 @@ def test_what_waits_is_not_lost_when_another_goes_on(moment: int, cleared: bool)
     spec = spec.going_on() if moment >= len(steps) else spec
     spec.perform(Step("switch", (0,)))
     assert [p.id for p in spec.violated()] == ([] if cleared else ["working.clear"])
+
+
+def test_nothing_is_left_to_a_search_for_garbage() -> None:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        spec = Incremental(working, {Item: 3}, {}, checked=False).going_on()
+        alive = weakref.ref(spec.reader("busy"))
+        assert alive() is not None
+        del spec
+        assert alive() is None
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def test_what_slicing_leaves_out_is_read_by_nothing_else() -> None:

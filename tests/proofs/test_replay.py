@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import itertools
 import json
@@ -10,8 +11,10 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from mtpo.proofs.replay import Run, Sparse, replay
 from mtpo.spec.records import Record, value_digest
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.machine import Policy
+from mtpo_core.problems import Problem
 from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.filetools import file_tools
 from mtpo_core.runtime import Session
@@ -458,6 +462,37 @@ def test_a_process_that_is_lost_costs_time_only(fate: str, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("deliberate")
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_process_that_stops_while_it_tells_much_is_given_up(stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a pipe holds: it waits for whoever reads it, and says no more."""
+    stretch, rest = relay._stretch, relay.Relay.rest
+
+    def long(*args: Any) -> Iterator[Any]:
+        if stopped:
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGSTOP)).start()
+        for word in stretch(*args):
+            much = Problem("much", "record", "m" * (1 << 20))
+            yield attrs.evolve(word, problems=(much,)) if isinstance(word, relay.Ended) else word
+
+    def later(self: relay.Relay, *args: Any) -> Any:
+        time.sleep(0.8 if stopped else 0)
+        found.append(rest(self, *args))
+        why.append(self.lost)
+        return found[-1]
+
+    found, why = list[Any](), list[str]()
+    monkeypatch.setattr(relay, "_stretch", long)
+    monkeypatch.setattr(relay.Relay, "rest", later)
+    monkeypatch.setattr(relay, "PATIENCE", 0.5)
+    replayed = replay(LONGER, jobs=2)
+    if stopped:
+        assert (found, why) == ([None], ["process 1 stands still"])
+        assert replayed == replay(LONGER)
+    else:
+        assert [len(problem.what) for problem in found[0].problems] == [1 << 20]
+
+
+@pytest.mark.usefixtures("deliberate")
 @pytest.mark.parametrize("after", [0, 1])
 @pytest.mark.parametrize("lacking", ["processes", "pipes", "memory"])
 def test_where_there_is_no_room_for_processes_those_that_there_are_do_it_all(
@@ -505,22 +540,48 @@ def test_an_interrupt_while_processes_begin_is_not_lost(monkeypatch: pytest.Monk
 
 
 def test_the_stretches_end_together() -> None:
-    """The first takes 10 of a record, the others 3 until they look: all are done at one time."""
-    for count in (1, 2, 3, 4):
-        board = relay.Board(count, 100_000)
-        places = []
+    """The first takes 10 of a record, the others 3 until they look, and again to be set up then: all are done at one
+    time."""
+    for count, first, other in itertools.product((1, 2, 3, 4), (0, 60_000), (0, 20_000)):
+        board, clock, places = relay.Board(count, 100_000), [first], list[int]()
+        board._now = lambda clock=clock: clock[0]  # type: ignore[assignment,method-assign,misc]
+        board.set_up(0)
         for number in range(1, count):
-            place = 0
-            while True:
+            clock[0], place = other, 0
+            board.set_up(number)
+            board.reached(0, 0)
+            while place == 0 or not board.due(number, place):
                 place += 100
-                board._now = lambda place=place: 3 * place  # type: ignore[assignment,method-assign,misc]
-                board.reached(0, 3 * place // 10)
-                if board.due(number, place):
-                    break
+                clock[0] += 300
+                board.reached(0, max(0, clock[0] - first) // 10)
             places.append(place)
-        ends = [3 * start + 10 * (end - start) for start, end in itertools.pairwise([0, *places, 100_000])]
-        assert max(ends) - min(ends) < 5_000
+        ends = [first + 10 * (places[0] if places else 100_000)]
+        for start, end in itertools.pairwise([*places, 100_000]):
+            ends.append(other + 3 * start + first + 10 * (end - start))
+        assert max(ends) - min(ends) < 5_000, (count, first, other, places)
         assert places == sorted(places)
+
+
+def test_a_process_that_is_behind_at_first_may_still_be_faster() -> None:
+    """It does not give up for having begun later."""
+    numbering = Numbering(LONGER)
+    board = relay.Board(2, len(LONGER))
+    board.reached(0, 30)
+    board.due = lambda number, place: place > 100  # type: ignore[method-assign]
+    assert isinstance(next(relay._stretch(LONGER, numbering, 1, board)), tuple)
+    board.reached(0, 599)
+    assert next(relay._stretch(LONGER, numbering, 1, board)) == "the process before is faster"
+
+
+def test_a_replay_leaves_nothing_to_a_search_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[Any]()
+    begin = Numbering.__init__
+    enable = gc.enable
+    noted = lambda self, *given: made.append(weakref.ref(self)) or begin(self, *given)  # noqa: E731
+    monkeypatch.setattr(Numbering, "__init__", noted)
+    monkeypatch.setattr(gc, "enable", lambda: made.append([one() for one in made]) or enable())
+    assert not replay(LONGER, jobs=1).problems
+    assert made[1:] == [[None]]
 
 
 def test_a_short_log_is_replayed_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

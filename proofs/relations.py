@@ -1,0 +1,49 @@
+"""Constant relations of two arguments by rows: for each first one, the second ones.
+
+A relation that holds of few elements is asked quickest so: nothing is to be built from it, and what is said of one
+element is in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import attrs
+
+_WIDE: Final = 16
+"""Elements in a row from which on looking at one after the other takes longer than hashing."""
+
+
+@attrs.frozen(eq=False)
+class Rows:
+    """A relation: for each first argument, the second ones for which it holds, in order, none twice (:func:`row`)."""
+
+    rows: Sequence[Sequence[int]]
+
+    def __bool__(self) -> bool:
+        """Whether it holds of anything."""
+        return any(self.rows)
+
+
+def row(elements: Iterable[int]) -> Sequence[int]:
+    """Elements in order, each once, in which one is found quickly however many there are."""
+    found = [*elements]
+    if len(found) > 1:
+        found = sorted({*found})
+    return tuple(found) if len(found) < _WIDE else _Wide(found)
+
+
+class _Wide(tuple[int, ...]):
+    """A long row."""
+
+    def __init__(self, elements: Iterable[int]) -> None:
+        self._elements = frozenset(elements)
+
+    def __contains__(self, element: object) -> bool:
+        return element in self._elements
+
+
+def pairs(rows: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
+    """What a relation holds of."""
+    return ((first, second) for first, row in enumerate(rows) for second in row)
