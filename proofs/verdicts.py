@@ -39,7 +39,8 @@ class Trace:
 
     def lines(self) -> list[str]:
         """The trace as text: constants, then per step what it changed."""
-        spec, found = self.instance.spec, []
+        spec = self.instance.spec
+        found = ["constants"] if spec.constants else []
         fixed = dict(self.instance.constants)
         for name in self.instance.open:
             start = self.instance.offsets[name]

@@ -47,6 +47,7 @@ def ablate_command(
     if json:
         print_json({"rows": [row.as_json() for row in rows], "breaks_nothing": [row.rule.id for row in idle]})
         raise typer.Exit(1 if idle else 0)
+    out.print("each rule, and what breaks without it, with the steps of a shortest run that does\n")
     for row in rows:
         out.print(f"{row.rule.id:<14} {row.rule.english} ({row.rule.source})")
         looked = f"{plural(row.states, 'state')}{'' if row.complete else ', not all'}"

@@ -2,12 +2,12 @@
 
 Every guard conjunct and every update is dropped in turn; what is written is altered, a conjunct, disjunct or case left
 out; every quantifier ranges over all elements but one. A mutant is killed when exploration finds a run that violates a
-property, or z3 a step out of an allowed state that does; also when an action can't be taken any more. Survivors that
-are not listed as equivalent are failures; your own file lists them as EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}.
-An id with a number is listed with its digest, as a survivor shows it. One that is listed and killed is a failure too,
-and one whose rule has changed since. An id is SPEC.ACTION.CLAUSE, with /0, /1 ... for the conjuncts of a clause that
-has several, or SPEC.ACTION.VARIABLE:= for an update; ~0, ~1 ... is what is weakened within. Ctrl-C ends with what was
-decided up to there (exit code 3).
+property, or z3 a step out of an allowed state that does (--traces shows it, and what was weakened); also when an action
+can't be taken any more. Survivors that are not listed as equivalent are failures; your own file lists them as
+EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}. An id with a number is listed with its digest, as a survivor shows it.
+One that is listed and killed is a failure too, and one whose rule has changed since. An id is SPEC.ACTION.CLAUSE, with
+/0, /1 ... for the conjuncts of a clause that has several, or SPEC.ACTION.VARIABLE:= for an update; ~0, ~1 ... is what
+is weakened within. Ctrl-C ends with what was decided up to there (exit code 3).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mtpo_core.cli.specs import BUILT_IN, SPEC_HELP, check_finite, check_ledger,
 
 _HOW = {
     "action never taken": "the action can't be taken any more",
-    "never reached": "what must be reachable is not",
+    "never reached": "what must be reachable is not, or an action is never taken",
     "inductive": "by a step that z3 found",
 }
 
@@ -73,12 +73,12 @@ def mutate_command(
         if f.survived:
             out.print(f"           (if it changes nothing, list it as {key_of(f.mutant)})")
         if traces and f.trace:
-            lines = (*f.trace.lines(), *violations_of(f.trace, f.killed_by))
+            lines = (_weakened(f), *f.trace.lines(), *violations_of(f.trace, f.killed_by))
             out.print("\n".join(f"           {line}" for line in lines))
 
     at_once = not json and not sys.stderr.isatty()  # a terminal shows how far it is, and the lines when that is over
     for one in specs:
-        with progress(f"trying mutants of {one.name}") as tell:
+        with progress(f"trying mutants of {one.name}", json) as tell:
             try:
                 fates += mutate(
                     one,
@@ -108,7 +108,9 @@ def mutate_command(
         if not stopped or f.why != stopped:
             line(f)
     killed = sum(bool(f.killed_by) for f in fates)
-    tail = f", {len(not_known)} unknown" if not_known else ""
+    equivalent = len(fates) - killed - len(survived) - len(not_known)
+    tail = f", {equivalent} equivalent, listed with the reason" if equivalent else ""
+    tail += f", {len(not_known)} unknown" if not_known else ""
     head = f"{stopped}: " if stopped else ""
     out.print(f"\n{head}{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived{tail}")
     if mislisted:
@@ -116,6 +118,12 @@ def mutate_command(
     if record is not None and not_known:
         out.print(f"not recorded in {record}: something is unknown")
     raise typer.Exit(1 if survived or mislisted else 3 if not_known else 0)
+
+
+def _weakened(fate: Any) -> str:
+    """What the mutant does otherwise than the spec, before the run that shows it."""
+    skips = any("skipped=" in fate.trace.step_text(step) for step in fate.trace.steps)
+    return f"weakened: {fate.mutant.what}{' (skipped, in a step)' if skips else ''}"
 
 
 def _record(ledger: Path, spec: Any, fates: list[Any]) -> None:

@@ -61,7 +61,7 @@ STEPS = [
     "step 2: rest()",
     "  busy: true -> false",
 ]
-CONSTANTS = ["  limit: rank1", "  likes: {(item0,item1)}"]
+CONSTANTS = ["constants", "  limit: rank1", "  likes: {(item0,item1)}"]
 
 
 @pytest.mark.parametrize("open", [(), ("likes",)], ids=["fixed", "open"])

@@ -16,6 +16,9 @@ Mtpo = Callable[..., Any]
 def test_of_what_goes_on_for_ever_it_is_said_why(mtpo: Mtpo) -> None:
     said = mtpo("ablate", "--only", "one-way", "--traces")
     assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(
+        "each rule, and what breaks without it, with the steps of a shortest run that does\n\none-way "
+    )
     *_, last, on, why, nothing, summary = said.out.splitlines()
     assert last.strip() == "basis(agent1): 3 -> 5"
     assert on.strip() == "and so on: nothing ends it, as is proven"
