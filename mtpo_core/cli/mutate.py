@@ -109,7 +109,7 @@ def mutate_command(
             line(f)
     killed = sum(bool(f.killed_by) for f in fates)
     equivalent = len(fates) - killed - len(survived) - len(not_known)
-    tail = f", {equivalent} equivalent, listed with the reason" if equivalent else ""
+    tail = f", {equivalent} equivalent" if equivalent else ""
     tail += f", {len(not_known)} unknown" if not_known else ""
     head = f"{stopped}: " if stopped else ""
     out.print(f"\n{head}{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived{tail}")
