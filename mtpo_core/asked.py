@@ -82,6 +82,13 @@ def request(value: object) -> ToolCall:
     return ToolCall(value.name, args)
 
 
+def clock(value: object) -> None:
+    """A function that gives seconds."""
+    given = value() if callable(value) else None
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise SessionError(f"open: the clock must be a function that gives seconds, got {brief(value)}")
+
+
 def log_place(resource: Resource, path: str | Path) -> None:
     """A log lies outside the trees that the run works in."""
     for place in getattr(resource, "places", ()):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -24,6 +23,7 @@ from mtpo_core.notices import Notice
 from mtpo_core.runtime import Mode, Session
 from mtpo_core.scenarios.base import AgentSpec, Scenario, final_files
 from mtpo_core.tools import ToolCall, ToolError, parse_call
+from mtpo_core.turns import Turn, Turns
 
 MAX_TURNS = 60
 
@@ -34,16 +34,22 @@ class DriverError(RuntimeError):
 
 @attrs.frozen
 class Outcome:
-    """What a run came to. ``seconds`` from the first inference to the last commit; tokens over all agents."""
+    """What a run came to. ``laps``: the seconds of each of its turns, a step in each, from the first inference to the
+    last commit; tokens over all agents."""
 
     mode: Mode
     log: Path
-    seconds: float
+    laps: tuple[float, ...]
     steps: int
     prompt_tokens: int
     new_tokens: int
     files: Mapping[str, str]
     failures: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return sum(self.laps)
 
 
 @attrs.define
@@ -68,8 +74,9 @@ class Driver:
         session: Session,
         inference: Inference,
         progress: Callable[[str], None] = lambda text: None,
+        turn: Turn | None = None,
     ) -> None:
-        self.scenario, self.session, self.inference = scenario, session, inference
+        self.scenario, self.session, self.inference, self.turn = scenario, session, inference, turn
         self.progress = progress
         self.agents: list[_Agent] = []
         self.prompt_tokens = self.new_tokens = self.steps = 0
@@ -94,6 +101,8 @@ class Driver:
             if not any(agent.state == "inferring" for agent in self.agents):
                 stuck = ", ".join(f"{a.spec.name} is {a.state}" for a in self.agents if a.state != "resting")
                 raise DriverError(f"nobody can go on: {stuck or 'all have finished and not committed'}")
+            if self.turn is not None:
+                await self.turn.over()
             ended = self.inference.advance()
             self.steps += 1
             for generated in sorted(ended, key=lambda g: g.agent):
@@ -193,27 +202,37 @@ async def run_scenario(
     *,
     inference: Inference | None = None,
     policy: Policy = Policy.REPLAY,
+    turns: Turns | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
-    """Set the scenario up in ``directory``, run it, and say what came of it."""
+    """Set the scenario up in ``directory``, run it, and say what came of it. ``turns``: those of runs beside it, of
+    which none does anything while another does."""
     inference = inference or NoInference()
-    repository, tools = scenario.build(directory)
-    session = Session.open(
-        repository, tools, log, mode=mode, policy=policy, scenario=scenario.name, inference=inference.name
-    )
-    driver = Driver(scenario, session, inference, progress)
-    start = time.monotonic()
-    try:
-        await driver.run()
-        seconds = time.monotonic() - start
-    finally:
-        inference.close()
-        await session.close()
-    files = final_files(directory)
+    async with (turns or Turns()).one() as turn:
+        repository, tools = scenario.build(directory)
+        session = Session.open(
+            repository,
+            tools,
+            log,
+            mode=mode,
+            policy=policy,
+            scenario=scenario.name,
+            inference=inference.name,
+            clock=turn.clock,
+        )
+        driver = Driver(scenario, session, inference, progress, turn)
+        start = turn.clock()
+        try:
+            await driver.run()
+            laps = [after - before for before, after in itertools.pairwise([start, *turn.ends, turn.clock()])]
+        finally:
+            inference.close()
+            await session.close()
+        files = final_files(directory)
     return Outcome(
         mode,
         log,
-        seconds,
+        tuple(laps),
         driver.steps,
         driver.prompt_tokens,
         driver.new_tokens,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -82,10 +83,11 @@ class Session:
         scenario: str = "",
         inference: str = "none",
         run: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Session:
-        """Begin a run: its log is created at ``path``, which must not exist.
+        """Begin a run: its log is created at ``path``, which must not exist. ``clock`` gives the seconds in the log.
 
-        Raises :class:`SessionError` for an unknown mode or policy, tools that are no toolbox, a log inside the
+        Raises :class:`SessionError` for an unknown mode or policy, a clock or tools that are none, a log inside the
         resource's own tree, a tree that another session is at work on, or a state that can't be read, and LogError for
         a log that can't be made.
         """
@@ -95,10 +97,11 @@ class Session:
         asked.one_of("policy", policy, [p.value for p in Policy])
         for what, text in (("scenario", scenario), ("inference", inference), ("run", run or "")):
             asked.text(f"open: the {what}", text)
+        asked.clock(clock)
         asked.log_place(resource, path)
         occupancy = Occupancy(getattr(resource, "places", ()))
         try:
-            log = RunLog.create(path, run or secrets.token_hex(4))
+            log = RunLog.create(path, run or secrets.token_hex(4), clock=clock)
             try:
                 session = cls(resource, tools, log, mode, Policy(policy), occupancy)
                 body = {

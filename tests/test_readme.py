@@ -43,6 +43,13 @@ def test_both_commands_are_at_the_top_and_exist():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
+def test_what_the_demo_takes_for_about_naives_time():
+    from mtpo_core.cli.demo import ABOUT
+
+    said = f"at most\n{ABOUT['steps']} times its engine steps and {ABOUT['time']} times its seconds"
+    assert " ".join(said.split()) in " ".join(README.split())
+
+
 def test_check_a_property(tmp_path):
     expected = (0, 0, 0, 0, 0, 0, 0)
     for command, code in zip(commands("Check a property"), expected, strict=True):

@@ -3,25 +3,25 @@
 Takes about three minutes on two cores. Nothing about the outcome is fixed in advance: the final state of each run is
 compared with those of all serial orders, found by running them, and the MTPO run's log is judged by a checker that
 reads only the log. Exit code 0 when naive comes out wrong, MTPO right, and in about naive's time; else 1.
+
+Time is what a run took by the clock, without what else the machine did meanwhile: the modes take turns, a step each,
+all run twice, and of each step the quicker time counts. Where MTPO looks too slow, they run up to twice more.
 """
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from mtpo_core.cli.common import counted, err, frontier, out, print_json, progress, verb
 
-ABOUT = 1.25
-"""MTPO takes about naive's time when it needs at most this many times its engine steps. Time by the clock is shown
-beside: on a CPU it grows with the tokens of a batch, and is another on each run."""
-
-MODES: tuple[Literal["serial", "naive", "mtpo"], ...] = ("serial", "naive", "mtpo")
+ABOUT = {"steps": 1.25, "time": 1.5}
+"""MTPO takes about naive's time when it needs at most this many times its engine steps, and its time by the clock. On a
+CPU that grows with the tokens of a batch, and what MTPO revises is tokens."""
 
 
 @verb
@@ -49,7 +49,7 @@ def demo_command(
     say(f"\n2  The engine: {inference}")
     make = _start_engine(inference, say)
     say("\n3  Contended cases on a real git repository: serial, naive, MTPO; the same replayed minds in all")
-    cases = [_run_case(name, folder, make, say) for name in ("canary", "release")]
+    cases = [_run_case(name, folder, make, inference != "none", say) for name in ("canary", "release")]
     say("\n4  The verdict")
     good = _verdict(cases, checked, inference != "none", say)
     page = folder / "index.html"
@@ -111,37 +111,42 @@ def _start_engine(inference: str, say: Any) -> Any:
     return make
 
 
-def _run_case(name: str, folder: Path, make: Any, say: Any) -> dict[str, Any]:
-    from mtpo_core.driver import run_scenario, serial_states
+def _run_case(name: str, folder: Path, make: Any, inferred: bool, say: Any) -> dict[str, Any]:
+    from mtpo_core.cli.raced import race
+    from mtpo_core.driver import serial_states
     from mtpo_core.scenarios import find_scenario
+
+    def slow(raced: dict[Any, Any]) -> bool:
+        return inferred and raced["mtpo"].seconds > ABOUT["time"] * raced["naive"].seconds
 
     scenario = find_scenario(name)
     say(f"   {scenario.title}: {scenario.story}")
     serial = serial_states(scenario)
     ranks = tuple(spec.name for spec in scenario.agents)
+    with progress(f"     {name}") as tell:
+        found = race(scenario, folder, make, slow, tell)
     rows = []
-    for mode in MODES:
-        log = folder / f"{name}-{mode}.mtpo"
-        with tempfile.TemporaryDirectory(prefix="mtpo-demo-") as place, progress(f"     {mode}") as tell:
-            repository = Path(place) / "repository"
-            result = asyncio.run(run_scenario(scenario, mode, repository, log, inference=make(), progress=tell))
+    for mode, raced in found.items():
+        result = raced.outcome
         orders = [order for order, files in serial.items() if files == result.files]
         right = ranks in orders if mode != "naive" else bool(orders)
-        rows.append(_row(mode, result, right and not result.failures))
-        say(f"     {mode:<7} {result.seconds:6.1f} s  {result.steps} engine steps")
+        rows.append(_row(mode, raced, right and not result.failures))
+        say(f"     {mode:<7} {raced.seconds:6.1f} s  {result.steps} engine steps")
     return {"scenario": scenario, "rows": rows}
 
 
-def _row(mode: str, result: Any, right: bool) -> dict[str, Any]:
+def _row(mode: str, raced: Any, right: bool) -> dict[str, Any]:
     from mtpo_core.log import read_log
 
+    result = raced.outcome
     run = read_log(result.log)
     count = {kind: sum(r.kind == kind for r in run.records) for kind in ("notify", "undone")}
     return {
         "mode": mode,
         "right": right,
         "failures": list(result.failures),
-        "seconds": result.seconds,
+        "repeated": raced.repeated,
+        "seconds": raced.seconds,
         "steps": result.steps,
         "tokens": result.prompt_tokens + result.new_tokens,
         "notifications": count["notify"],
@@ -183,9 +188,12 @@ def _verdict(cases: list[dict[str, Any]], checked: dict[str, Any], inferred: boo
             complaints.append("naive came out right")
         if not by_mode["mtpo"]["right"] or verdict.tone != "good":
             complaints.append("MTPO came out wrong or without a clean certificate")
-        if steps["mtpo"] > ABOUT:
-            complaints.append(f"MTPO took {steps['mtpo']:.2f} times naive's steps, more than {ABOUT}")
+        complaints += [
+            f"{mode} came out otherwise when it ran again" for mode, row in by_mode.items() if not row["repeated"]
+        ]
         for what, ratios in {"steps": steps, **({"time": seconds} if inferred else {})}.items():
+            if ratios["mtpo"] > ABOUT[what]:
+                complaints.append(f"MTPO took {ratios['mtpo']:.2f} times naive's {what}, more than {ABOUT[what]}")
             say(f"     MTPO took {ratios['mtpo']:.2f} times naive's {what}, serial {ratios['serial']:.2f} times")
         for complaint in complaints:
             say(f"     NOT AS IT SHOULD BE: {complaint}")

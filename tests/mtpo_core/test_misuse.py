@@ -107,7 +107,12 @@ def test_two_agents_of_one_name_are_refused(bench: Make) -> None:
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"mode": "fast"}, "unknown mode 'fast'; known: mtpo, naive, serial"), ({"policy": "x"}, "unknown policy 'x'")],
+    [
+        ({"mode": "fast"}, "unknown mode 'fast'; known: mtpo, naive, serial"),
+        ({"policy": "x"}, "unknown policy 'x'"),
+        ({"clock": 5}, "the clock must be a function that gives seconds, got 5"),
+        ({"clock": str}, "the clock must be a function that gives seconds"),
+    ],
 )
 def test_an_unknown_option_makes_no_log(tmp_path: Path, options: dict[str, Any], reason: str) -> None:
     (tmp_path / "tree").mkdir()

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from mtpo_core.cli.demo import ABOUT
-
 
 def mtpo(*args: object, where: Path) -> subprocess.CompletedProcess[str]:
     code = "from mtpo_core.cli import main; main()"
@@ -163,19 +161,3 @@ def test_a_missing_extra_is_named(tmp_path):
         [sys.executable, "-c", code, "prove"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     refused(done, "z3", "mtpo[verify]")
-
-
-def test_the_demo_without_inference_comes_out_as_it_should(tmp_path):
-    done = mtpo("demo", "--inference", "none", "--json", where=tmp_path)
-    data = json.loads(done.stdout)
-    assert done.returncode == 0, done.stderr
-    assert data["holds"] and data["spec"]["not_shown"] == [] and data["spec"]["complete"]
-    for case in data["cases"]:
-        rows = {row["mode"]: row for row in case["rows"]}
-        assert [rows[mode]["right"] for mode in ("serial", "naive", "mtpo")] == [True, False, True]
-        assert rows["mtpo"]["undos"] > 0 and rows["mtpo"]["notifications"] > 0
-        assert rows["mtpo"]["steps"] < rows["serial"]["steps"]
-        assert rows["mtpo"]["steps"] <= ABOUT * rows["naive"]["steps"]
-        assert case["certificate"]["status"] == "holds"
-    assert "times naive's steps" in done.stderr and "naive's time" not in done.stderr, "nothing was inferred"
-    assert (tmp_path / data["page"]).stat().st_size > 50_000
