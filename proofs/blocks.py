@@ -239,15 +239,18 @@ def tidy(lines: Iterable[str]) -> list[str]:
     for line in (*lines, "def"):
         if not line.startswith(TAB):
             changes = bool(out) and out[-1].startswith(("def set_", "def update_"))
-            looks = bool(out) and out[-1].startswith(
-                ("def check_", "def more_", "def clause_", "def guard_", "def q", "def still")
-            )
+            looks = bool(out) and out[-1].startswith(_LOOKING)
             out += propagated(body) if changes else apart_by_depth(shared(body)) if looks else body
             out.append(line)
             body = []
         else:
             body.append(line)
     return out[:-1]
+
+
+_LOOKING: Final = tuple(
+    f"def {name}" for name in ("check_", "more_", "clause_", "guard_", "q", "still", "began", "resumed")
+)
 
 
 def bound(lines: Iterable[str], names: Set[str]) -> tuple[str, str]:

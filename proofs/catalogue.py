@@ -170,6 +170,10 @@ class Catalogue:
             out += [_LOCAL.sub(other, line) for line in block]
         return out
 
+    def pairs(self, relation: str) -> str:
+        """What a constant relation that is given by rows holds of, as code."""
+        return f"pairs(e_{self.signatures[relation].domain[0].__name__}, {relation})"
+
     def holds(self, relation: str, symbol: str, place: str) -> str:
         """Whether a constant relation holds of the arguments of a cell, of its place."""
         if relation in self.rows:

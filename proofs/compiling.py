@@ -370,7 +370,7 @@ class Compiler:
         listed = self.catalogue.signatures[function].range is not Int
         head = [f"for k in {relation}:"]
         if relation in self.catalogue.rows:
-            head = [f"for e0, e1 in pairs({relation}):", f"{TAB}k = {self.catalogue.place(function, ['e0', 'e1'])}"]
+            head = [f"for e0, e1 in {self.catalogue.pairs(relation)}:", f"{TAB}k = {self.catalogue.place(function, ['e0', 'e1'])}"]
         body = [*head, f"{TAB}v = {read}", *indented(self._put(name, "v", "k", listed, False))]
         return [f"def fill_{name}():", *indented(body)]
 
@@ -506,8 +506,9 @@ class Compiler:
     def never(self, atom: Atom) -> bool:
         """Whether an atom says that a relation holds which at first holds of nothing."""
         variable = self.spec.variables.get(atom.symbol[2:]) if atom.symbol.startswith("s_") else None
-        plain = atom.positive and atom.value is None and variable is not None
-        return plain and variable.init.op == "lit" and not variable.init.data
+        if variable is None or not atom.positive or atom.value is not None:
+            return False
+        return variable.init.op == "lit" and not variable.init.data
 
     def _size_of(self, index: Index) -> str:
         return size_name(dict(self._index_sorts(index))["x"])
@@ -544,8 +545,9 @@ class Compiler:
 
 def _ordered(lines: Iterable[str]) -> list[str]:
     """The code that fills an index, with places where constant relations hold in order: what is near is met together,
-    and lists are made in order."""
-    return [re.sub(r"\bfor (k+) in c_(\w+):", r"for \1 in o_\2:", line) for line in lines]
+    and lists are made in order. Elements are the same numbers everywhere, not equal ones: there are many."""
+    lines = (re.sub(r"\bfor (k+) in c_(\w+):", r"for \1 in o_\2:", line) for line in lines)
+    return [re.sub(r"\bin range\(n_(\w+)\):", r"in e_\1:", line) for line in lines]
 
 
 def simple(variable: Variable[Any]) -> bool:

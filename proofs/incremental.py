@@ -69,6 +69,8 @@ class Incremental:
         for sort, size in self.sizes.items():
             scope[f"n_{sort.__name__}"] = size
             scope[f"m_{sort.__name__}"] = self.strides.get(sort, size)
+            if f"e_{sort.__name__}" in self.program.text:
+                scope[f"e_{sort.__name__}"] = [*range(size)]
         for name, symbol in spec.constants.items():
             if name not in constants:
                 raise InstanceError(f"{spec.name}: constant `{name}` has no value")

@@ -21,8 +21,8 @@ from mtpo.proofs.catalogue import OPERATORS, STILL, Catalogue, Moved, code, size
 from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, consistent, free, names_in
 from mtpo.spec.terms import Int
 
-_SIMPLE: Final = re.compile(r"    if ([^:\n]*):\n        return True")
-"""A search that is one test, which gives no name to anything."""
+_SIMPLE: Final = re.compile(r"    if ((?:[^:\n]|:=)*):\n        return True")
+"""A search that is one test."""
 
 
 @attrs.frozen
@@ -375,7 +375,7 @@ class Search:
             return None
         cost = 1.5 if signature.derived else 9.5 if literal.rigid else 6
         if literal.symbol in self.catalogue.rows:
-            head = [f"for {', '.join(map(str, names))} in pairs({literal.symbol}):"]
+            head = [f"for {', '.join(map(str, names))} in {self.catalogue.pairs(literal.symbol)}:"]
             return _Way(cost, head, (literal,), tuple(map(str, names)))
         found = self.catalogue.unplace(literal.symbol, "kk")
         head = [f"for kk in {literal.symbol}:", *(f"{n} = {c}" for n, c in zip(names, found, strict=True))]

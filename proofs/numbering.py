@@ -90,9 +90,9 @@ class Numbering:
                 initial, self.policy = body["initial"], body["policy"]
         self.names = sorted(objects)
         self.objects = {o: i for i, o in enumerate(self.names)}
-        self.keys = sorted(self.footprints)
-        rows = [*map(footprints.__getitem__, self.keys)]
-        self.calls = dict(zip([each[3] for each in rows], itertools.count(1)))
+        calls = sorted(footprints.items())
+        self.keys = [key for key, _ in calls]
+        self.calls = dict(zip([text for _, (_, _, _, text) in calls], itertools.count(1)))
         given = [initial.get(o, absent or "absent") for o in self.names]
         self.digests = dict(zip(dict.fromkeys(given), itertools.count()))
         """Of the values that there are at first, and of those that are written, as soon as the step is made."""
@@ -102,12 +102,13 @@ class Numbering:
         self.reads: list[Sequence[int]] = [()]
         self.writes: list[Sequence[int]] = [range(len(self.names) or 1)]
         """The objects that each call reads and writes, in order."""
-        self.authors, self.invertible = [0, *(rank for rank, _ in self.keys)], [1]
+        same = dict[int, int]().setdefault  # one number for each, not equal ones: memory that is near
+        self.authors, self.invertible = [0, *(same(rank, rank) for rank, _ in self.keys)], [1]
         """Who issued each call, and whether it has an inverse."""
-        place = self.objects.__getitem__
-        for read, write, invertible, _ in rows:
-            self.reads.append(row(map(place, read)) if read else ())
-            self.writes.append(row(map(place, write)) if write else ())
+        rows = _Rows(self.objects)
+        for _, (read, write, invertible, _) in calls:
+            self.reads.append(rows[tuple(read)])
+            self.writes.append(rows[tuple(write)])
             self.invertible.append(int(invertible))
 
     @property
@@ -162,15 +163,15 @@ class Numbering:
         width = self.sizes[Object]
         if width * self.sizes[Call] >= _APART:
             width = max(width, _APART + 4)
-        tables = {"reads": Rows(self.reads), "writes": Rows(self.writes), "accepts": set[int]()}
-        constants: dict[str, Constant] = {**self._constants(), **tables}
+        relations: dict[str, Constant] = {"reads": Rows(self.reads), "writes": Rows(self.writes), "accepts": set()}
+        constants = {**self._constants(), **relations}
         return Incremental(mtpo, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked)
 
     def compile(self) -> None:
         """Make the programs that any log of the policy needs, for processes that are forked from this one."""
+        relations: dict[str, Constant] = {"reads": Rows(()), "writes": Rows(()), "accepts": set()}
         for checked in (True, False):
-            constants = {**self._fixed(), **dict.fromkeys(("reads", "writes"), Rows(())), "accepts": set[int]()}
-            prepare(mtpo, constants, SLICED, NARROW, FIXED, checked=checked)
+            prepare(mtpo, {**self._fixed(), **relations}, SLICED, NARROW, FIXED, checked=checked)
         _compiled.add(self.policy)
 
     @property
@@ -246,6 +247,17 @@ class Numbering:
     def value(self, digest: str) -> int:
         """The number of a value; -1 of one that nobody has written yet."""
         return self.digests.get(digest, -1)
+
+
+class _Rows(dict[tuple[str, ...], Sequence[int]]):
+    """Objects by number, of names: the same row for the same names, since many calls touch the same."""
+
+    def __init__(self, numbers: Mapping[str, int]) -> None:
+        self._number = numbers.__getitem__
+
+    def __missing__(self, names: tuple[str, ...]) -> Sequence[int]:
+        found = self[names] = row(map(self._number, names))
+        return found
 
 
 def _missing(sight: Mapping[str, Any], o: str, initial: Mapping[str, str]) -> bool:

@@ -44,6 +44,6 @@ class _Wide(tuple[int, ...]):
         return element in self._elements
 
 
-def pairs(rows: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
-    """What a relation holds of."""
-    return ((first, second) for first, row in enumerate(rows) for second in row)
+def pairs(firsts: Iterable[int], rows: Iterable[Iterable[int]]) -> Iterator[tuple[int, int]]:
+    """What a relation holds of, by its first arguments and their rows."""
+    return ((first, second) for first, row in zip(firsts, rows, strict=True) for second in row)
