@@ -130,16 +130,16 @@ def _run_case(name: str, folder: Path, make: Any, inferred: bool, say: Any) -> d
         result = raced.outcome
         orders = [order for order, files in serial.items() if files == result.files]
         right = ranks in orders if mode != "naive" else bool(orders)
-        rows.append(_row(mode, raced, right and not result.failures))
+        rows.append(_row(mode, raced, folder / result.log.name, right and not result.failures))
         say(f"     {mode:<7} {raced.seconds:6.1f} s  {result.steps} engine steps")
     return {"scenario": scenario, "rows": rows}
 
 
-def _row(mode: str, raced: Any, right: bool) -> dict[str, Any]:
+def _row(mode: str, raced: Any, log: Path, right: bool) -> dict[str, Any]:
     from mtpo_core.log import read_log
 
     result = raced.outcome
-    run = read_log(result.log)
+    run = read_log(log)
     count = {kind: sum(r.kind == kind for r in run.records) for kind in ("notify", "undone")}
     return {
         "mode": mode,

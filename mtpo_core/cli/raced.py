@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,8 +38,8 @@ class Raced:
 
     @property
     def outcome(self) -> Outcome:
-        """That of the first round."""
-        return self.rounds[0]
+        """That of the quickest round."""
+        return min(self.rounds, key=lambda outcome: outcome.seconds)
 
     @property
     def seconds(self) -> float:
@@ -63,16 +64,17 @@ def race(
     slow: Callable[[dict[Mode, Raced]], bool],
     progress: Callable[[str], None] = lambda text: None,
 ) -> dict[Mode, Raced]:
-    """Run a case in all modes. The logs are in ``folder``, those of later rounds below it. ``slow`` says whether it
-    takes another round to be sure."""
+    """Run a case in all modes. ``slow`` says whether it takes another round to be sure. The log of each mode's quickest
+    round is copied into ``folder``, below which those of all rounds are."""
     rounds = list[dict[Mode, Outcome]]()
     while True:
         number = len(rounds) + 1
-        place = folder / f"round-{number}" if rounds else folder
         told = functools.partial(_told, progress, f"round {number}")
-        rounds.append(asyncio.run(_round(scenario, place, make, told)))
+        rounds.append(asyncio.run(_round(scenario, folder / f"round-{number}", make, told)))
         found = {mode: Raced([each[mode] for each in rounds]) for mode in MODES}
         if number >= ROUNDS[0] and (number >= ROUNDS[1] or not slow(found)):
+            for raced in found.values():
+                shutil.copy(raced.outcome.log, folder)
             return found
 
 

@@ -37,7 +37,9 @@ def test_modes_take_turns_and_every_round_is_like_the_first(tmp_path):
         assert raced.repeated and len(raced.rounds) == ROUNDS[0]
         assert len(raced.outcome.laps) == raced.outcome.steps + 1 and raced.seconds <= raced.outcome.seconds
         assert {r.body["mode"] for r in read_log(raced.outcome.log).records if r.kind == "run-open"} == {mode}
-        assert raced.outcome.log.parent == tmp_path and raced.rounds[1].log.parent == tmp_path / "round-2"
+        assert [each.log.parent for each in raced.rounds] == [tmp_path / "round-1", tmp_path / "round-2"]
+        assert (tmp_path / f"canary-{mode}.mtpo").read_bytes() == raced.outcome.log.read_bytes()
+        assert raced.outcome.seconds == min(each.seconds for each in raced.rounds)
     first = Watched.steps[:30]
     assert len(set(first)) == 3 and all(first[i] == first[i - 3] for i in range(3, 30))
     assert {mode for mode in MODES if any(f"round 2, {mode}: " in line for line in told)} == set(MODES)
@@ -64,5 +66,5 @@ def test_a_run_that_fails_is_the_error_and_every_log_is_closed(tmp_path, monkeyp
     with pytest.raises(DriverError, match="not done after 8 turns"):
         race(find_scenario("canary"), tmp_path, NoInference, lambda raced: False)
     for mode in MODES:
-        kinds = [record.kind for record in read_log(tmp_path / f"canary-{mode}.mtpo").records]
+        kinds = [record.kind for record in read_log(tmp_path / "round-1" / f"canary-{mode}.mtpo").records]
         assert kinds[0] == "run-open" and kinds[-1] == "close"
