@@ -89,14 +89,16 @@ def test_every_interleaving_of_three_agents_on_one_object() -> None:
 def test_every_interleaving_of_four_calls_on_one_object_in_full() -> None:
     plans, found = total(small_plans(agents=2, calls=2, objects=1))
     assert plans == 450
-    assert found.states > 100_000
+    assert found.states == 673_634
+    assert found.ends == 105_586
 
 
 @pytest.mark.slow
 def test_every_interleaving_of_three_agents_on_one_object_in_full() -> None:
     plans, found = total(small_plans(agents=3, calls=1, objects=1))
     assert plans == 150
-    assert found.states > 50_000
+    assert found.states == 208_694
+    assert found.ends == 15_034
 
 
 def test_the_count_of_states_does_not_depend_on_the_order_of_exploration() -> None:
