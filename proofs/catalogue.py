@@ -6,6 +6,7 @@ elements for which two applications differ. Code that reads a cell of the state 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -14,6 +15,7 @@ import attrs
 
 from mtpo.proofs.blocks import rename, without_idle
 from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, consistent, name_of
+from mtpo.proofs.relations import Rising, Rows
 from mtpo.spec.language import Action, Spec, Term
 from mtpo.spec.terms import Bool, Function, Int
 
@@ -112,7 +114,8 @@ class Catalogue:
     ``sliced`` names variables of which only the arguments in a constant relation are kept: nothing else reads them.
     ``narrow`` names constant relations that hold of few elements, as the argument of that number, for given others, and
     variables that have a value for few, or hold of few. ``fixed`` are constants whose value is known when searches are
-    made: None is a relation that holds of nothing. ``rows`` are constant relations that are given by rows.
+    made: None is a relation that holds of nothing. ``forms`` says which constants
+    are given by rows, or never fall (:mod:`mtpo.proofs.relations`).
     """
 
     def __init__(
@@ -121,7 +124,7 @@ class Catalogue:
         sliced: Mapping[str, str],
         narrow: Mapping[str, int] | None = None,
         fixed: Mapping[str, int | None] | None = None,
-        rows: Iterable[str] = (),
+        forms: Mapping[str, str] | None = None,
     ) -> None:
         symbols: list[Function[Any]] = [*spec.constants.values(), *spec.variables.values()]
         self.signatures = {
@@ -132,7 +135,10 @@ class Catalogue:
         self.narrow = {f"{'c' if name in spec.constants else 's'}_{name}": at for name, at in (narrow or {}).items()}
         self.numbers = {f"K__{name}": value for name, value in (fixed or {}).items() if value is not None}
         self.nothing = frozenset(f"c_{name}" for name, value in (fixed or {}).items() if value is None)
-        self.rows = frozenset(f"c_{name}" for name in rows)
+        self.rows, self.rising = (
+            frozenset(f"c_{name}" for name, form in (forms or {}).items() if form == wanted)
+            for wanted in (Rows.__name__, Rising.__name__)
+        )
         self.defaults: dict[str, Callable[[Sequence[str]], str]] = {}
         self.indexes: dict[tuple[Atom, ...], Index] = {}
         self.inverses: dict[tuple[str, str], str] = {}
@@ -236,7 +242,7 @@ class Catalogue:
 
     def given(self, disjunct: Disjunct) -> Disjunct | None:
         """The disjunct with the constants whose values are known; None when these contradict it."""
-        if not self.numbers and not self.nothing:
+        if not self.numbers and not self.nothing and not self.rising:
             return disjunct
         kept: list[Literal] = []
         for literal in disjunct.literals:
@@ -250,7 +256,27 @@ class Catalogue:
                     return None
             else:
                 kept.append(rename(literal, self.numbers))
-        return consistent(Disjunct(disjunct.variables, tuple(without_idle(kept, ()))))
+        risen = self.risen(kept)
+        return None if risen is None else consistent(Disjunct(disjunct.variables, tuple(without_idle(risen, ()))))
+
+    def risen(self, literals: Sequence[Literal]) -> list[Literal] | None:
+        """The literals by what is known of functions that never fall: what one gives a later element is no less, and
+        the same if it is no greater. None if they say that it is less."""
+        compares = [x for x in literals if isinstance(x, Compare)]
+        args: dict[Operand | None, set[Operand]] = {}
+        for a in (x for x in literals if isinstance(x, Atom) and x.symbol in self.rising):
+            same = [{x.left, x.right} for x in compares if x.op == "eq" and a.value in (x.left, x.right)]
+            for value in {a.value}.union(*same):
+                args.setdefault(value, set()).add(a.args[0])
+        later = {(x.right, x.left) for x in compares if x.op in ("lt", "le")}
+
+        def falls(x: Literal) -> bool:
+            sides = (args.get(side, ()) for side in (x.left, x.right)) if isinstance(x, Compare) else ()
+            return not later.isdisjoint(itertools.product(*sides))
+
+        if any(x.op == "lt" and falls(x) for x in compares):
+            return None
+        return [Compare("eq", x.left, x.right) if x in compares and x.op == "le" and falls(x) else x for x in literals]
 
     def prepared(self, disjunct: Disjunct, needs: Iterable[str] = ()) -> Disjunct:
         """The disjunct with what slicing adds, derived relations where they serve, and no idle definitions."""

@@ -89,10 +89,11 @@ class Compiler:
         narrow: tuple[tuple[str, int], ...] = (),
         catalogue: Catalogue | None = None,
         fixed: tuple[tuple[str, int | None], ...] = (),
-        rows: tuple[str, ...] = (),
+        forms: tuple[tuple[str, str], ...] = (),
         checked: bool = True,
     ) -> None:
-        self.spec, self.catalogue = spec, catalogue or Catalogue(spec, dict(sliced), dict(narrow), dict(fixed), rows)
+        given = map(dict[str, Any], (sliced, narrow, fixed, forms))
+        self.spec, self.catalogue = spec, catalogue or Catalogue(spec, *given)
         self.checked = checked
         """Guards and properties are looked at; without, steps are only taken."""
         self.parts = False
@@ -370,7 +371,10 @@ class Compiler:
         listed = self.catalogue.signatures[function].range is not Int
         head = [f"for k in {relation}:"]
         if relation in self.catalogue.rows:
-            head = [f"for e0, e1 in {self.catalogue.pairs(relation)}:", f"{TAB}k = {self.catalogue.place(function, ['e0', 'e1'])}"]
+            head = [
+                f"for e0, e1 in {self.catalogue.pairs(relation)}:",
+                f"{TAB}k = {self.catalogue.place(function, ['e0', 'e1'])}",
+            ]
         body = [*head, f"{TAB}v = {read}", *indented(self._put(name, "v", "k", listed, False))]
         return [f"def fill_{name}():", *indented(body)]
 
@@ -563,11 +567,11 @@ def program_of(
     sliced: tuple[tuple[str, str], ...] = (),
     narrow: tuple[tuple[str, int], ...] = (),
     fixed: tuple[tuple[str, int | None], ...] = (),
-    rows: tuple[str, ...] = (),
+    forms: tuple[tuple[str, str], ...] = (),
     checked: bool = True,
 ) -> Program:
     """The program of a spec; ``sliced`` pairs variables with relations, ``narrow`` relations with the number of an
-    argument, ``fixed`` constants with their values, ``rows`` are relations that are given by these
+    argument, ``fixed`` constants with their values, ``forms`` constants with what more is known of them
     (:class:`mtpo.proofs.catalogue.Catalogue`). Without ``checked`` it takes steps and looks at no guard and no
     property."""
-    return Compiler(spec, sliced, narrow, fixed=fixed, rows=rows, checked=checked).program()
+    return Compiler(spec, sliced, narrow, fixed=fixed, forms=forms, checked=checked).program()

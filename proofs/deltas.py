@@ -95,8 +95,10 @@ class Deltas:
         less = _less([found for _, found in cases])
         for number, (place, found) in enumerate(cases):
             self._later = number in less
-            self._implied = comparisons(found)
-            self._invariant(place, self.catalogue.prepared(found))
+            risen = self.catalogue.risen([*found.literals, *comparisons(found)])
+            if risen is not None:
+                self._implied = risen[len(found.literals) :]
+                self._invariant(place, self.catalogue.prepared(found))
 
     def _prepare(self, found: Disjunct) -> frozenset[str]:
         """The symbols that the search reads, derived relations among them, which all must be known beforehand."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import operator
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
@@ -17,12 +18,12 @@ from typing import Any
 
 from mtpo.proofs.compiling import Program, program_of, simple
 from mtpo.proofs.disjuncts import Atom, Disjunct, Never, disjuncts
-from mtpo.proofs.relations import Rows, pairs
+from mtpo.proofs.relations import Rising, Rows, pairs
 from mtpo.spec.concrete import InstanceError, Step
 from mtpo.spec.language import Clause, Property, Sort, Spec
 from mtpo.spec.terms import Bool, Function, Int
 
-Constant = Sequence[int] | Mapping[int, int] | Set[int] | Rows
+Constant = Sequence[int] | Rising | Mapping[int, int] | Set[int] | Rows
 """A table; of several arguments, the places where a relation holds, or a function is not 0; of two, rows."""
 
 
@@ -137,6 +138,8 @@ class Incremental:
 
     def _constant(self, symbol: Function[Any], given: Constant) -> None:
         scope, name = self._scope, symbol.name
+        rising = isinstance(given, Rising)
+        given = given.values if isinstance(given, Rising) else given
         if not symbol.domain:
             assert isinstance(given, Sequence)
             scope[f"K__{name}"] = int(given[0])
@@ -149,9 +152,11 @@ class Incremental:
         else:
             apart = isinstance(given, Mapping) or any(sort in self.strides for sort in symbol.domain[1:])
             table = scope[f"c_{name}"] = _Table(self._placed(symbol, given)) if apart else list(given)  # type: ignore[arg-type]
-            values = table.values() if isinstance(table, dict) else table
-            if symbol.range is not Int and any(not 0 <= v < self._size(symbol.range) for v in values):
+            values = [0, *(table.values() if isinstance(table, dict) else table)]
+            if symbol.range is not Int and not 0 <= min(values) <= max(values) < self._size(symbol.range):
                 raise InstanceError(f"{self.spec.name}: a value of `{name}` is no {symbol.range.__name__}")
+            if rising and any(map(operator.gt, table, itertools.islice(table, 1, None))):
+                raise InstanceError(f"{self.spec.name}: `{name}` falls from one element to the next")
 
     def _placed(self, symbol: Function[Any], given: Mapping[int, int] | Sequence[int]) -> Iterable[tuple[int, int]]:
         """The places and values of a table."""
@@ -279,8 +284,10 @@ def prepare(
 ) -> Program:
     """The program for an :class:`Incremental` with these arguments, which it will find made."""
     ways = (tuple((given or {}).items()) for given in (sliced, narrow))
-    rows = tuple(sorted(name for name, given in constants.items() if isinstance(given, Rows)))
-    program = program_of(spec, *ways, _fixed(spec, constants, fixed), rows, checked)
+    forms = sorted(
+        (name, type(given).__name__) for name, given in constants.items() if isinstance(given, Rows | Rising)
+    )
+    program = program_of(spec, *ways, _fixed(spec, constants, fixed), tuple(forms), checked)
     _compiled(program)
     return program
 

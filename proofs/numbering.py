@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from mtpo.proofs.incremental import Constant, Incremental, prepare
-from mtpo.proofs.relations import Rows, row
+from mtpo.proofs.relations import Rising, Rows, row
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Sort
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
@@ -163,15 +163,13 @@ class Numbering:
         width = self.sizes[Object]
         if width * self.sizes[Call] >= _APART:
             width = max(width, _APART + 4)
-        relations: dict[str, Constant] = {"reads": Rows(self.reads), "writes": Rows(self.writes), "accepts": set()}
-        constants = {**self._constants(), **relations}
+        constants = {**self._constants(), **_known(self.authors, self.reads, self.writes)}
         return Incremental(mtpo, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked)
 
     def compile(self) -> None:
         """Make the programs that any log of the policy needs, for processes that are forked from this one."""
-        relations: dict[str, Constant] = {"reads": Rows(()), "writes": Rows(()), "accepts": set()}
         for checked in (True, False):
-            prepare(mtpo, {**self._fixed(), **relations}, SLICED, NARROW, FIXED, checked=checked)
+            prepare(mtpo, {**self._fixed(), **_known((), (), ())}, SLICED, NARROW, FIXED, checked=checked)
         _compiled.add(self.policy)
 
     @property
@@ -258,6 +256,13 @@ class _Rows(dict[tuple[str, ...], Sequence[int]]):
     def __missing__(self, names: tuple[str, ...]) -> Sequence[int]:
         found = self[names] = row(map(self._number, names))
         return found
+
+
+def _known(
+    authors: Sequence[int], reads: Sequence[Sequence[int]], writes: Sequence[Sequence[int]]
+) -> dict[str, Constant]:
+    """Constants of which more is known: agents come in serial order, calls touch few objects, nothing is accepted."""
+    return {"author": Rising(authors), "reads": Rows(reads), "writes": Rows(writes), "accepts": set()}
 
 
 def _missing(sight: Mapping[str, Any], o: str, initial: Mapping[str, str]) -> bool:

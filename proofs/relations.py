@@ -1,7 +1,7 @@
-"""Constant relations of two arguments by rows: for each first one, the second ones.
+"""Constants of which more is known than their values: programs that take steps are made for it.
 
-A relation that holds of few elements is asked quickest so: nothing is to be built from it, and what is said of one
-element is in one place.
+A relation that holds of few elements is asked quickest by rows: nothing is to be built from it, and what is said of one
+element is in one place. Where a function never falls, searches need not look for where it would.
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ class Rows:
     def __bool__(self) -> bool:
         """Whether it holds of anything."""
         return any(self.rows)
+
+
+@attrs.frozen(eq=False)
+class Rising:
+    """A function of one argument that never falls: its values, in the order of the elements."""
+
+    values: Sequence[int]
 
 
 def row(elements: Iterable[int]) -> Sequence[int]:

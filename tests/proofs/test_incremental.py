@@ -18,8 +18,8 @@ from mtpo.proofs.disjuncts import TooManyDisjuncts
 from mtpo.proofs.incremental import Incremental, unsliced
 from mtpo.proofs.instances import mtpo_instance
 from mtpo.proofs.numbering import FIXED, NARROW, SLICED
-from mtpo.proofs.relations import Rows, row
-from mtpo.spec.concrete import Instance, Step
+from mtpo.proofs.relations import Rising, Rows, row
+from mtpo.spec.concrete import Instance, InstanceError, Step
 from mtpo.spec.language import Bool, Int, OrderedSort, Spec, exists, forall, implies, ite
 from mtpo.spec.mtpo import mtpo
 
@@ -200,7 +200,8 @@ def walk(seed: int, agents: int, calls: int, objects: int, steps: int, wild: flo
         "replay": [chance.randrange(2)],
     }
     instance = Instance(mtpo, given.sizes, constants)
-    both = Both(instance, Incremental(mtpo, given.sizes, constants, SLICED, NARROW, FIXED), instance.initial())
+    known = {**by_rows(instance, chance), "author": Rising(instance.constants["author"])}
+    both = Both(instance, Incremental(mtpo, given.sizes, known, SLICED, NARROW, FIXED), instance.initial())
     both.unsliced = unsliced(mtpo, SLICED) if wild else []
     taken = 0
     for _, step in zip(range(steps), candidates(instance, chance), strict=False):
@@ -268,6 +269,82 @@ def test_tables_that_depend_on_themselves(size: int, seed: int) -> None:
     for _ in range(12):
         both.perform(Step("turn", (chance.randrange(size),)))
         both.same({})
+
+
+class Group(OrderedSort):
+    """a group"""
+
+
+grouped: Final = Spec("grouped", "Items in groups, which come in the order of the items, or do not.")
+group = grouped.const("group", Item, to=Group, doc="where it belongs")
+shining = grouped.var("shining", Item, init=lambda i: False, doc="is on")
+least = grouped.const("least", to=Item, doc="the one with which all begin")
+held = grouped.var("held", Group, to=Item, init=lambda g: least(), doc="one of them")
+
+
+@grouped.action
+def flip(i: Item, g: Group, j: Item) -> None:
+    "An item is turned on or off; a group holds another."
+    shining[i] = ~shining(i)
+    held[g] = j
+
+
+@grouped.invariant("grouped.alone")
+def alone() -> Bool:
+    "Of two that are on the later one is in a later group."
+    return forall(Item, Item, lambda i, j: implies(shining(i) & shining(j) & (i < j), group(i) < group(j)))
+
+
+@grouped.invariant("grouped.together")
+def together() -> Bool:
+    "Of two that are on the later one is in no later group."
+    return forall(Item, Item, lambda i, j: implies(shining(i) & shining(j) & (i < j), ~(group(i) < group(j))))
+
+
+@grouped.invariant("grouped.order")
+def order() -> Bool:
+    "Of two that are on the later one is in no earlier group."
+    return forall(Item, Item, lambda i, j: implies(shining(i) & shining(j) & (i <= j), ~(group(j) < group(i))))
+
+
+@grouped.invariant("grouped.held")
+def held_off() -> Bool:
+    "What is on is in no group that is, or is before, one that holds something before it."
+    return forall(
+        Item, Group, lambda i, g: implies(shining(i) & (held(g) < i) & (group(i) <= group(held(g))), ~shining(held(g)))
+    )
+
+
+@grouped.step_property("grouped.step")
+def kept() -> Bool:
+    "What one holds that was held by another before is in no group after that one's."
+    return forall(
+        Group,
+        Group,
+        lambda g, h: implies(held(g) < held.next(h), ~((group(held.next(h)) < group(held(g))) & shining.next(held(g)))),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 3), st.booleans(), st.integers(0, 10**6))
+def test_of_what_never_falls_less_is_asked(size: int, groups: int, rising: bool, seed: int) -> None:
+    """It finds what it would find if it asked for more."""
+    chance = random.Random(seed)
+    table = [chance.randrange(groups) for _ in range(size)]
+    if rising:
+        table.sort()
+    sizes, constants = {Item: size, Group: groups}, {"group": table, "least": [0]}
+    instance = Instance(grouped, sizes, constants)
+    given = Rising(table) if rising else table
+    both = Both(instance, Incremental(grouped, sizes, {**constants, "group": given}), instance.initial())
+    for _ in range(12):
+        both.perform(Step("flip", (chance.randrange(size), chance.randrange(groups), chance.randrange(size))))
+        both.same({})
+
+
+def test_what_never_falls_must_not_fall() -> None:
+    with pytest.raises(InstanceError, match="grouped: `group` falls from one element to the next"):
+        Incremental(grouped, {Item: 3, Group: 3}, {"group": Rising([0, 2, 1]), "least": [0]})
 
 
 working: Final = Spec("working", "What is left about while somebody works is cleared up before the rest.")
