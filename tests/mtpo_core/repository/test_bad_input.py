@@ -57,7 +57,7 @@ def test_a_bad_call_is_refused_in_one_line(world: Make, tool: str, args: Mapping
     w.finish()
 
 
-def test_a_footprint_thatbooms_is_refused(world: Make) -> None:
+def test_a_footprint_that_raises_is_refused(world: Make) -> None:
     def footprint(view: View, args: Args) -> Footprint:
         raise ToolError("nothing to write to")
 

@@ -21,7 +21,7 @@ def _half(resource: Resource, args: Args) -> str:
     raise OSError("disk is full")
 
 
-def test_a_tool_thatbooms_without_effects_is_refused(world: Make) -> None:
+def test_a_tool_that_raises_without_effects_is_refused(world: Make) -> None:
     w = world(a_tool("broken", boom, writes=["VERSION"]))
     assert w.refused(A, "broken") == "broken: RuntimeError: out of order"
     w.done(A, "append", path="VERSION", content="x\n")
@@ -29,7 +29,7 @@ def test_a_tool_thatbooms_without_effects_is_refused(world: Make) -> None:
     assert [r.body["error"] for r in of(run, "failed")] == ["broken: RuntimeError: out of order"]
 
 
-def test_a_tool_thatbooms_half_way_is_put_back(world: Make) -> None:
+def test_a_tool_that_raises_half_way_is_put_back(world: Make) -> None:
     w = world(a_tool("half", _half, reads=["VERSION"], writes=["VERSION", "new/file", "new/", "./"]))
     w.done(B, "append", path="VERSION", content="b\n")
     assert w.refused(A, "half") == "half: OSError: disk is full"
@@ -48,7 +48,7 @@ def test_a_tool_whose_declared_undo_is_empty_is_put_back_from_the_log(world: Mak
     w.finish()
 
 
-def test_a_prepare_thatbooms_is_refused_before_anything_ran(world: Make) -> None:
+def test_a_prepare_that_raises_is_refused_before_anything_ran(world: Make) -> None:
     def prepare(resource: Resource, args: Args, footprint: Footprint) -> bytes:
         raise ValueError("no room")
 
@@ -81,7 +81,7 @@ def test_a_write_outside_the_footprint_is_put_back_and_refused(world: Make) -> N
     assert not of(run, "external")
 
 
-def test_an_inverse_thatbooms_halts_the_run_and_loses_nothing(world: Make) -> None:
+def test_an_inverse_that_raises_halts_the_run_and_loses_nothing(world: Make) -> None:
     def reverse(resource: Resource, args: Args, undo: bytes) -> None:
         raise RuntimeError("jammed")
 
