@@ -59,7 +59,7 @@ def read_jsonl(path: str | Path) -> LoggedRun:
         raise type(error)(f"{path}: {what}: {error}") from None
     except UnicodeDecodeError as error:
         raise LogDamage(f"{path}: damaged: not UTF-8 (byte {error.object[error.start]:#x})") from None
-    rows = tuple(Row(*row) for row in sorted(found.rows))
+    rows = tuple(Row(*row) for row in found.rows)
     return LoggedRun(
         path=str(path),
         run=found.run,
@@ -110,10 +110,13 @@ class _Lines:
                 if found is None:
                     found = cls._headed(line)
                     continue
+                before = found.rows[-1][0] if found.rows else -1
                 name = found._take(line, text.strip(), number)
                 if name in seen:
                     raise ValueError(f"{'value' if isinstance(name, str) else 'record'} {name} is there twice")
                 seen.add(name)
+                if isinstance(name, int) and name < before:
+                    raise ValueError(f"record {name} comes after record {before}: records go by their numbers")
             except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
                 kind = LogError if found is None else LogDamage
                 raise kind(f"line {number}: {_reason(error, number)}") from None

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from mtpo.spec.records import GENESIS, Record, RecordError, canonical, digest, parse
 from mtpo_core.log import LogError, LoggedRun, RunLog, check_chain, read_log, redact
 from mtpo_core.logchain import digests_of
-from mtpo_core.loglines import export_jsonl, import_jsonl
+from mtpo_core.logfile import LogDamage
+from mtpo_core.loglines import export_jsonl, import_jsonl, read_jsonl
 
 SECRET = b"a secret value that is long enough to be looked for in the file"
 HEAD_OF: dict[str, str] = {}
@@ -494,6 +495,25 @@ def test_lines_that_repeat_or_are_none_are_refused(path: Path, tmp_path: Path) -
         with pytest.raises(LogError, match=why):
             import_jsonl(wrong, tmp_path / "again")
         assert not (tmp_path / "again").exists()
+
+
+def test_lines_of_records_out_of_order_are_damage_and_values_stand_anywhere(path: Path, tmp_path: Path) -> None:
+    run = read_log(path)
+    lines = list(export_jsonl(run))
+    header, records, values = lines[0], lines[1:6], lines[6:]
+    text = tmp_path / "run.jsonl"
+    text.write_text("\n".join([header, *values[::-1], *records]) + "\n")
+    found = read_jsonl(text)
+    assert (found.rows, found.records, found.values) == (run.rows, run.records, run.values)
+    swapped = [header, *records[:2], records[3], values[0], records[2], *records[4:], *values[1:]]
+    text.write_text("\n".join(swapped) + "\n")
+    why = "line 6: record 2 comes after record 3: records go by their numbers"
+    with pytest.raises(LogDamage) as refusal:
+        read_jsonl(text)
+    assert str(refusal.value) == f"{text}: damaged: {why}"
+    with pytest.raises(LogDamage, match=why):
+        import_jsonl(swapped, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_digests_of_a_body() -> None:

@@ -198,12 +198,19 @@ def test_of_several_records_that_can_not_be_read_one_is_told_and_the_others_are_
         )
 
 
+def swapped(text: str) -> str:
+    """Records 4 and 5 have changed places."""
+    lines = text.splitlines()
+    return "\n".join([*lines[:5], lines[6], lines[5], *lines[7:]])
+
+
 @pytest.mark.parametrize(
     ("spoil", "code", "said"),
     [
         (lambda text: text[:3000], 1, "damaged: line "),
         (lambda text: text.replace('"kind":"read"', '"kind":7'), 1, "field 'kind' has the wrong type (int)"),
         (lambda text: text + text.splitlines()[1], 1, "record 0 is there twice"),
+        (swapped, 1, "damaged: line 7: record 4 comes after record 5: records go by their numbers"),
         (lambda text: text + '{"digest":"0","text":""}', 1, "'0' is no digest"),
         (lambda text: text.encode() + b'{"\xff', 1, "damaged: not UTF-8 (byte 0xff)"),
         (lambda text: text.split("\n", 1)[1], 2, "neither a run log nor one as lines of JSON: line 1: "),
