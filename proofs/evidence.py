@@ -143,15 +143,17 @@ def evidence_of(id: str, ledger: Iterable[Entry]) -> tuple[Evidence, ...]:
     )
 
 
-def _extent(instance: Mapping[str, Any]) -> str:
-    sizes = ", ".join(f"{n} {sort}" for sort, n in instance["sizes"].items())
-    symmetry = ", one for all renamings" if instance.get("symmetry") else ""
+def extent(instance: Mapping[str, Any]) -> str:
+    """What of an instance was looked at: states, depth, sizes, and whether one state stood for all its renamings."""
+    sizes = ", ".join(f"{n} {sort}" for sort, n in instance["sizes"].items()) or "no sorts"
+    symmetry = f"symmetry {'on' if instance['symmetry'] else 'off'}"
     chosen = f"; {instance['constants']}" if instance.get("constants") else ""
-    return f"{instance['states']:,} states to depth {instance['depth']}{symmetry} ({sizes}{chosen})"
+    states = f"{instance['states']:,} state{'' if instance['states'] == 1 else 's'}"
+    return f"{states} to depth {instance['depth']}, {symmetry} ({sizes}{chosen})"
 
 
 def _instances(entry: Entry) -> tuple[str, ...]:
-    return tuple(map(_extent, entry.detail.get("instances", ())))
+    return tuple(map(extent, entry.detail.get("instances", ())))
 
 
 def _sentence(entry: Entry) -> str:

@@ -99,6 +99,7 @@ def explore_command(
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
+    from mtpo.proofs.evidence import extent
     from mtpo.proofs.explore import explore
     from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
     from mtpo.proofs.itf import write_itf
@@ -187,9 +188,8 @@ def explore_command(
             f"{result.seconds:.1f} s ({rate}), {_extent(result, limit, chosen)}"
         )
         for v in result.verdicts:
-            out.print(
-                f"{v.status:<8} {v.property:<36} {v.method}{'' if 'why' not in v.detail else ': ' + v.detail['why']}"
-            )
+            what = v.detail.get("why") or (extent(v.detail) if v.detail else "")
+            out.print(f"{v.status:<8} {v.property:<36} {v.method}{': ' if what else ''}{what}")
             if v.trace:
                 out.print("\n".join(f"         {line}" for line in v.trace.lines()))
                 reasons = reasons_of(v.trace, v.property)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from mtpo.proofs.evidence import NoSuchClause, explain, standing
+from mtpo.proofs.evidence import NoSuchClause, evidence_of, explain, extent, standing
 from mtpo.proofs.ledger import Entry, read_ledger
 from mtpo.proofs.mutate import mutants
 from mtpo.spec.mtpo import mtpo
@@ -81,6 +81,16 @@ def test_the_installed_sources_stand(ledger: list[Entry]) -> None:
     found = standing(SPECS, ledger)
     assert found.holds, (found.missing, found.changed)
     assert found.as_json()["holds"] is True
+
+
+def test_an_exploration_says_its_extent_and_whether_symmetry_was_on() -> None:
+    """In a sentence of the certificate as in a line of the exploration."""
+    instance = {"sizes": {"Block": 2, "Request": 1}, "states": 1234, "depth": 7, "symmetry": False}
+    whole = Entry("kv.conservation", "exhaustive", "CHECKED", "", "0" * 64, {"instances": [instance]})
+    (said,) = evidence_of("kv.conservation", [whole])
+    assert said.sentence == "every state and step of 1,234 states to depth 7, symmetry off (2 Block, 1 Request)"
+    assert extent({**instance, "symmetry": True}) == "1,234 states to depth 7, symmetry on (2 Block, 1 Request)"
+    assert extent({**instance, "constants": "times"}).endswith(" symmetry off (2 Block, 1 Request; times)")
 
 
 def test_a_changed_source_and_a_missing_entry_do_not(ledger: list[Entry]) -> None:

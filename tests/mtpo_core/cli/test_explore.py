@@ -66,6 +66,8 @@ def test_text_for_people(mtpo: Mtpo, lock_path: Path) -> None:
         ["CHECKED", "lock.no-barging"],
         ["CHECKED", "lock.entered"],
     ]
+    assert lines[2].endswith(" exhaustive: 3 states to depth 1, symmetry off (2 Process)")
+    assert lines[4].endswith(" reached: 3 states to depth 1, symmetry off (2 Process)")
 
 
 def test_mtpo_at_its_smallest(mtpo: Mtpo) -> None:
@@ -151,6 +153,8 @@ def test_symmetry_looks_at_one_of_all_renamings(mtpo: Mtpo, lock_path: Path) -> 
     assert (said.code, said.err) == (0, "")
     (found,) = said.json["explorations"]
     assert (found["states"], found["symmetry"]) == (2, True)
+    said = mtpo("explore", lock_path, "--size", 3, "--symmetry").out
+    assert said.splitlines()[2].endswith(" exhaustive: 2 states to depth 1, symmetry on (3 Process)")
 
 
 def test_each_sort_can_have_its_own_size(mtpo: Mtpo) -> None:
