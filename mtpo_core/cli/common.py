@@ -175,7 +175,7 @@ def frontier(tell: Callable[[str], None]) -> Callable[[int, int], None]:
 
 def drawn(cases: Sequence[object], path: Path) -> str:
     """What to say of a picture of some counterexamples, which is written when there are any."""
-    return f"picture: {path}" if cases else f"no picture: nothing is violated, so {path} is not written"
+    return f"picture: {path}" if cases else f"no picture: there is no run to draw, so {path} is not written"
 
 
 def worst(*codes: int) -> int:

@@ -2,12 +2,12 @@
 
 Every guard conjunct and every update is dropped in turn; what is written is altered, a conjunct, disjunct or case left
 out; every quantifier ranges over all elements but one. A mutant is killed when exploration finds a run that violates a
-property, or z3 a step out of an allowed state that does (--traces shows it, and what was weakened); also when an action
-can't be taken any more. Survivors that are not listed as equivalent are failures; your own file lists them as
-EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}. An id with a number is listed with its digest, as a survivor shows it.
-One that is listed and killed is a failure too, and one whose rule has changed since. An id is SPEC.ACTION.CLAUSE, with
-/0, /1 ... for the conjuncts of a clause that has several, or SPEC.ACTION.VARIABLE:= for an update; ~0, ~1 ... is what
-is weakened within. Ctrl-C ends with what was decided up to there (exit code 3).
+property, or z3 a step out of an allowed state that does (--traces shows it, and what was weakened; --picture draws it);
+also when an action can't be taken any more. Survivors that are not listed as equivalent are failures; your own file
+lists them as EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}. An id with a number is listed with its digest, as a
+survivor shows it. One that is listed and killed is a failure too, and one whose rule has changed since. An id is
+SPEC.ACTION.CLAUSE, with /0, /1 ... for the conjuncts of a clause that has several, or SPEC.ACTION.VARIABLE:= for an
+update; ~0, ~1 ... is what is weakened within. Ctrl-C ends with what was decided up to there (exit code 3).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import counted, out, plural, print_json, progress, usage, verb
+from mtpo_core.cli.common import counted, drawn, out, plural, print_json, progress, usage, verb, writable
 from mtpo_core.cli.specs import BUILT_IN, SPEC_HELP, check_finite, check_ledger, find_source
 
 _HOW = {
@@ -39,6 +39,9 @@ def mutate_command(
         ),
     ] = None,
     traces: Annotated[bool, typer.Option(help="show the trace that killed each mutant")] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="draw the run that killed each mutant, as a page in one file")
+    ] = None,
     record: Annotated[Path | None, typer.Option(help="write the count into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
@@ -46,7 +49,7 @@ def mutate_command(
     from mtpo.proofs.children import Interrupted
     from mtpo.proofs.listed import check_listed, key_of
     from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
-    from mtpo.proofs.picture import violations_of
+    from mtpo.proofs.picture import Case, violations_of, write_picture
 
     if size is not None and spec == "mtpo":
         raise usage("--size means nothing for mtpo: its instances have two agents with one call each")
@@ -99,6 +102,9 @@ def mutate_command(
     mislisted = [f.mutant.id for f in fates if f.mislisted]
     if record is not None and not not_known:
         _record(record, specs[0], fates)
+    cases = [Case(f.trace, f.killed_by[0], tab=f.mutant.id) for f in fates if f.killed_by and f.trace]
+    if picture is not None:
+        write_picture(cases, writable(picture), f"{spec}: what its rules are for")
     if json:
         print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})
         raise typer.Exit(1 if survived or mislisted else 3 if not_known else 0)
@@ -112,6 +118,8 @@ def mutate_command(
     tail = f", {equivalent} equivalent" if equivalent else ""
     tail += f", {len(not_known)} unknown" if not_known else ""
     head = f"{stopped}: " if stopped else ""
+    if picture is not None:
+        out.print(drawn(cases, picture))
     out.print(f"\n{head}{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived{tail}")
     if mislisted:
         out.print(f"listed as equivalent, and killed: {', '.join(mislisted)}")

@@ -192,7 +192,7 @@ def test_a_violation_is_drawn(mtpo: Mtpo, broken: Path, lock_path: Path, tmp_pat
     page.unlink()
     said = mtpo("explore", lock_path, "--picture", page)
     assert (said.code, said.err) == (0, "")
-    assert said.out.endswith(f"no picture: nothing is violated, so {page} is not written\n")
+    assert said.out.endswith(f"no picture: there is no run to draw, so {page} is not written\n")
     assert not page.exists()
 
 

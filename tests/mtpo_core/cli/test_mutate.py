@@ -51,6 +51,17 @@ def test_a_survivor_is_a_failure_and_the_code_is_1(mtpo: Mtpo, loose: Path) -> N
     assert mtpo("mutate", loose, "--only", "holder").out.startswith("equivalent lock.release.holder")
 
 
+def test_the_run_that_killed_a_mutant_is_drawn(mtpo: Mtpo, lock_path: Path, loose: Path, tmp_path: Path) -> None:
+    page = tmp_path / "lock.html"
+    said = mtpo("mutate", lock_path, "--only", "acquire", "--picture", page)
+    assert said.code == 0 and f"picture: {page}" in said.out
+    text = page.read_text()
+    assert all(name in text for name in ("lock.acquire.free~0", "lock.exclusion", "process1"))
+    page.unlink()
+    said = mtpo("mutate", loose, "--only", "holder", "--picture", page)
+    assert said.code == 1 and "no picture" in said.out and not page.exists()
+
+
 def test_the_run_that_killed_a_mutant_is_shown(mtpo: Mtpo, lock_path: Path) -> None:
     said = mtpo("mutate", lock_path, "--only", "free", "--traces")
     assert said.code == 0
