@@ -198,6 +198,10 @@ def _verdict(cases: list[dict[str, Any]], checked: dict[str, Any], inferred: boo
         for complaint in complaints:
             say(f"     NOT AS IT SHOULD BE: {complaint}")
         good = good and not complaints
+    if inferred:
+        say(
+            "   time: by the clock, of each step the quickest of all rounds; the page draws a mode's quickest round, whole"
+        )
     return good
 
 
@@ -206,7 +210,12 @@ def _write_page(cases: list[dict[str, Any]], page: Path) -> None:
 
     rows = [row for case in cases for row in case["rows"]]
     right = {row["run"].path: row["right"] for row in rows}
-    text = page_of([row["run"] for row in rows], right, cases[0].get("certificate"), "MTPO: three modes, two cases")
+    text = page_of(
+        [row["run"] for row in rows],
+        right,
+        cases[0].get("certificate"),
+        "MTPO: three modes, two cases; of each mode its quickest round",
+    )
     page.write_text(text, encoding="utf-8")
 
 
