@@ -12,7 +12,7 @@ class RunHalted(RuntimeError):
 
     The log keeps all so far, and every later call of the session raises this error again; only ``close`` is left.
 
-    ``property`` is the id of what does not hold.
+    ``property`` is the id of what does not hold: `mtpo explain` says what it asks, and what to do.
     """
 
     def __init__(self, property: str, message: str) -> None:

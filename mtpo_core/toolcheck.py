@@ -34,12 +34,8 @@ def check_tool(tool: Tool, resource_factory: Callable[[], Resource], args: Mappi
     """Every way in which one call of ``tool`` breaks its declaration; empty when it keeps it.
 
     ``resource_factory`` gives a fresh resource in the same state each time. A call that raises :class:`ToolError` must
-    leave the state as it was. Properties: ``tool.declared`` (the registration rules), ``tool.footprint`` (a write
-    outside it), ``tool.failed-clean``, ``tool.prepare-pure``, ``tool.inverse``, ``tool.inverse-idempotent``,
-    ``tool.inverse-early`` (reverse before exec changed something), ``tool.reads`` (the effect rests on an undeclared
-    object), ``tool.blind`` (a blind effect depends on what it replaced), ``tool.read-pure``, ``tool.callable`` (a
-    function of the tool raises something else than :class:`ToolError`, or can't be called as it has to be). Raises
-    :class:`ToolError` when the arguments are refused.
+    leave the state as it was. What each property asks (``tool.reads``) is in :data:`mtpo_core.problems.MEANINGS`, and
+    `mtpo explain` tells it. Raises :class:`ToolError` when the arguments are refused.
     """
     flaw = tool.flaw()
     if flaw is not None:

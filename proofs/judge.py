@@ -13,7 +13,7 @@ from mtpo.proofs.checker import Report, check
 from mtpo.proofs.replay import Replay, replay
 from mtpo.spec.records import value_digest
 from mtpo_core.log import LoggedRun
-from mtpo_core.problems import Problem
+from mtpo_core.problems import MEANINGS, Problem
 
 REPLAY: Final = "spec.replay"
 """The id of the replay among the checks."""
@@ -71,7 +71,7 @@ def _replayed(
     run: LoggedRun, report: Report, tell: Callable[[str], None], jobs: int | None
 ) -> tuple[Replay | None, Property]:
     """The replay, if the log can be replayed, and what is to be said of it."""
-    english = "Every record is a step of the spec, with its outcome."
+    english = MEANINGS[REPLAY].english
     broken = sorted({p.property for p in report.problems} & _NO_RUN)
     unknown = [p.what for p in report.unfinished if p.property == "log.unjudged"]
     why = ""

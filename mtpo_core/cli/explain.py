@@ -1,11 +1,11 @@
 """Explain an id that an error, a log's verdict or a page cites: its English, its formula, its evidence, its mutants.
 
 ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec, a check of
-a log (run.gate), a finding (F29), or a rule of a paper or of `mtpo ablate` (mtpo:gate, closure). With --rules it is a
-spec (fair), a rule or left out: what the papers say, the clauses that carry it, what none carries, and for each action
-and property the rules that it is for. With --log it is a call of a run (1.4): what it went through, who was told, and
-which clauses allowed each step; what is damaged in the log, or was altered, is named on standard error, with exit code
-1.
+a log (run.gate), a reason for which a run halts (core.inverse-restores), a check of a tool (tool.reads), a finding
+(F29), or a rule of a paper or of `mtpo ablate` (mtpo:gate, closure). With --rules it is a spec (fair), a rule or left
+out: what the papers say, the clauses that carry it, what none carries, and for each action and property the rules that
+it is for. With --log it is a call of a run (1.4): what it went through, who was told, and which clauses allowed each
+step; what is damaged in the log, or was altered, is named on standard error, with exit code 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an id stands for that is no part of a spec: a check of a log, a finding, a rule of a paper or of an ablation."""
+"""What an id stands for that is no part of a spec: a check of a log, another problem, a finding, a rule."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
+
+from mtpo_core.problems import MEANINGS, meaning_of
 
 if TYPE_CHECKING:
     from mtpo.spec.language import Spec
@@ -20,8 +22,9 @@ class Explained:
 
 
 def explained(id: str, specs: Sequence[Spec]) -> Explained | None:
-    """What an id is, if it is one of these: ``run.gate``, ``F29``, ``mtpo:gate``; of a rule also its name alone."""
-    return _check(id) or _finding(id) or _rules(id, specs)
+    """What an id is, if it is one of these: ``run.gate``, ``core.performed``, ``F29``, ``mtpo:gate``; of a rule also
+    its name alone."""
+    return _check(id) or _problem(id) or _finding(id) or _rules(id, specs)
 
 
 def others() -> list[str]:
@@ -31,7 +34,7 @@ def others() -> list[str]:
     from mtpo.proofs.runreport import CHECKS
     from mtpo.spec.rules import RULES
 
-    return [*CHECKS, *findings(), *(rule.id for rule in RULES), *(rule.id for rule in ABLATED)]
+    return [*CHECKS, *MEANINGS, *findings(), *(rule.id for rule in RULES), *(rule.id for rule in ABLATED)]
 
 
 def rule_lines(rule: Any) -> list[str]:
@@ -64,6 +67,14 @@ def _check(id: str) -> Explained | None:
     asked = f"  asked of runs in mode {', '.join(sorted(check.modes))}; docs/records.md says what a log must hold"
     data = {"id": id, "kind": "check of a log", "english": check.english, "modes": sorted(check.modes)}
     return Explained((f"{id}   check of a log", f"  {check.english}", asked), data)
+
+
+def _problem(id: str) -> Explained | None:
+    meaning = meaning_of(id)
+    if meaning is None:
+        return None
+    lines = (f"{id}   {meaning.kind}", f"  {meaning.english}", f"  where it does not hold: {meaning.do}")
+    return Explained(lines, {"id": id, "kind": meaning.kind, "english": meaning.english, "do": meaning.do})
 
 
 def _finding(id: str) -> Explained | None:

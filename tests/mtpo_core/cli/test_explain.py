@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mtpo.proofs.evidence as evidence
-from mtpo_core.cli.specs import BUILT_IN
+from mtpo.spec.mtpo import mtpo as mtpo_spec
+from mtpo_core.cli.explained import explained
+from mtpo_core.cli.specs import BUILT_IN, find_specs
+from mtpo_core.problems import MEANINGS
 
 Mtpo = Callable[..., Any]
 
@@ -144,3 +148,85 @@ def test_the_name_of_a_spec_is_no_id(mtpo: Mtpo) -> None:
     said = mtpo("explain", "names")
     assert (said.code, said.out) == (2, "")
     assert said.err == "mtpo: names is a spec: `mtpo explain --rules names` lists its actions and properties\n"
+
+
+ROOT = Path(evidence.__file__).parents[1]
+
+OF_OTHERS = {
+    "core.fsmonitor": "a setting of git",
+    "core.minimize": "a setting of z3",
+    "mtpo.note": "a variable of the spec",
+    "mtpo.undoer": "a variable of the spec",
+    "mtpo.proofs": "a package",
+    "mtpo.proofs.second": "a module",
+    "mtpo.spec": "a package",
+    "mtpo.{}": "a package",
+    "run.html": "a file",
+    "run.mtpo": "a file",
+}
+"""What is spelt as an id is, and is none."""
+
+COMPOSED = {
+    "mtpo.{}.author-at-work": ("read", "call", "finish", "retract"),
+    "mtpo.{}.its-turn": ("undone", "applied", "failed", "redone", "stranded"),
+    "mtpo.{}.footprint": ("applied", "redone"),
+    "mtpo.{}.ascending": ("redone", "stranded"),
+    "mtpo.{}.closed": ("call", "retract"),
+    "core.refines.{}": mtpo_spec.variables,
+}
+"""Ids that are put together, and what may stand in the gap."""
+
+AN_ID = re.compile(r"(core|tool|log|run|certificate|spec|mtpo|kv)(\.([a-z][a-z-]*|\{\})){1,2}")
+CITED = re.compile(r"\b(?:core|tool|log|run|certificate|kv)\.[a-z-]+(?=[]:])")
+CARRIERS = {"Problem", "Divergence", "RunHalted", "MachineError", "MonitorViolation", "Check", "halt", "report"}
+
+
+def texts(node: ast.AST) -> Iterator[str]:
+    """The strings in a program, docstrings left out; of one with gaps its text around them."""
+    for field in ast.iter_child_nodes(node):
+        if isinstance(field, ast.JoinedStr):
+            yield "".join(str(p.value) if isinstance(p, ast.Constant) else "{}" for p in field.values)
+        elif isinstance(field, ast.Constant) and isinstance(field.value, str) and not isinstance(node, ast.Expr):
+            yield field.value
+        if not isinstance(field, ast.JoinedStr):
+            yield from texts(field)
+
+
+def carried(tree: ast.AST) -> Iterator[str]:
+    """The strings that are written out as the id of a problem."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        first = call.args[0]
+        if name in CARRIERS and isinstance(first, ast.Constant) and isinstance(first.value, str):
+            yield first.value
+
+
+def test_every_id_that_a_problem_may_carry_is_explained() -> None:
+    """Whatever is spelt as one in the core, the proofs and the engine is; a new one needs its English."""
+    specs, found = find_specs(None), dict[str, str]()
+    for path in (p for folder in ("mtpo_core", "proofs", "engine") for p in (ROOT / folder).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        spelt = list(texts(tree))
+        ids = {*(t for t in spelt if AN_ID.fullmatch(t)), *carried(tree)}
+        ids |= {cited for text in spelt for cited in CITED.findall(text)}
+        found |= dict.fromkeys(ids - OF_OTHERS.keys(), path.name)
+    assert {"core.performed", "log.written", "tool.blind", "run.halted", "spec.replay", *COMPOSED} <= found.keys()
+    for id, file in found.items():
+        for whole in (id.format(part) for part in COMPOSED[id]) if "{}" in id else (id,):
+            assert explained(whole, specs) or evidence.explain(whole, specs, []), (whole, file)
+    composed = {id.format(part) for id, parts in COMPOSED.items() for part in parts}
+    assert set(MEANINGS) <= {*found, *composed, "core.refines"}, "an English that no problem needs"
+
+
+def test_the_id_of_a_problem_comes_with_what_to_do(mtpo: Mtpo) -> None:
+    said = mtpo("explain", "core.inverse-restores")
+    assert (said.code, said.err) == (0, "")
+    first, english, do = said.out.splitlines()
+    assert first == "core.inverse-restores   reason to halt a run"
+    assert english == f"  {MEANINGS['core.inverse-restores'].english}"
+    assert do.startswith("  where it does not hold: Mend the tool's `prepare` or `reverse` (`check_tool`")
+    said = mtpo("explain", "core.refines.note", "--json").json
+    assert (said["id"], said["kind"]) == ("core.refines.note", "check of the core against the spec")
+    assert said["english"].startswith("Every event of the core is steps of the spec") and said["do"]
+    said = mtpo("explain", "core.inverse-restored")
+    assert said.code == 2 and "close ones: core.inverse-restores" in said.err
