@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from mtpo.proofs.ledger import Entry, read_ledger, stale
+from mtpo.proofs.goals import Goal, goals_of
+from mtpo.proofs.ledger import REFINES, Entry, read_ledger, stale
 from mtpo.proofs.listed import reason_for
 from mtpo.proofs.mutate import EQUIVALENT, Mutant, mutants
 from mtpo.spec.language import Action, Clause, Property, Spec, Variant, formals_of, show
@@ -76,6 +77,8 @@ def explain(
             formula = f"decreases with {', '.join(item.decreases)}: ({'; '.join(map(show, item.sets))})"
             caught = tuple((m.id, m.what, "caught by this") for m in mutants(spec) if id in killed.get(m.id, ()))
             return Explanation(id, "variant", item.doc, formula, item.at, shown, caught)
+        case Goal():
+            return Explanation(id, "goal of whole runs", item.doc, show(item.formula), item.at, shown, ())
         case Clause():
             own = [m for m in mutants(spec) if m.id == id or m.id.startswith(f"{id}/")]
             names = names_for(spec.actions[id.split(".")[1]].elements)
@@ -105,8 +108,9 @@ def nearest(id: str, known: Iterable[str], most: int = 6) -> list[str]:
     return list(dict.fromkeys(found))[:most]
 
 
-def _items(spec: Spec) -> Iterable[tuple[str, Property | Variant | Clause | Action]]:
+def _items(spec: Spec) -> Iterable[tuple[str, Property | Variant | Goal | Clause | Action]]:
     yield from spec.properties.items()
+    yield from ((goal.id, goal) for goal in goals_of(spec))
     yield from spec.variants.items()
     for action in spec.actions.values():
         yield f"{spec.name}.{action.name}", action
@@ -168,10 +172,32 @@ def _sentence(entry: Entry) -> str:
         case "exhaustive" | "reached":
             what = "every state and step of" if entry.method == "exhaustive" else "reached in"
             return f"{what} {'; '.join(_instances(entry))}"
+        case "live":
+            ends = not any(instance["states_on_cycles"] for instance in detail["instances"])
+            return (
+                f"every {'' if ends else 'fair '}run{', which ends,' if ends else ''} of {'; '.join(_instances(entry))}"
+            )
         case "mutants":
             return f"{detail['mutants']} mutants, {detail['killed']} caught, {len(detail['equivalent'])} equivalent"
+        case "refinement":
+            sizes = "; ".join(map(interleavings, detail["explored"]))
+            return f"every interleaving, event by event beside the spec, of {sizes}; {planted(detail)}"
         case _:
             return entry.method
+
+
+def interleavings(size: Mapping[str, Any]) -> str:
+    """What of the plans of a size the core was driven through."""
+    counts = (f"{size[name]:,} {name}" for name in ("plans", "states", "events", "ends"))
+    faults = ", with aborts and retractions" if size["faults"] else ""
+    sizes = ", ".join(f"{size[name]} {name}" for name in ("agents", "calls", "objects"))
+    return f"{', '.join(counts)} ({sizes}{faults})"
+
+
+def planted(detail: Mapping[str, Any]) -> str:
+    """How many bugs, planted in the core, were noticed."""
+    caught = len(detail["planted"])
+    return f"{caught} of {caught + len(detail['escaped'])} planted bugs caught"
 
 
 @attrs.frozen
@@ -194,12 +220,14 @@ class Standing:
 
 
 def standing(specs: Sequence[Spec], entries: Iterable[Entry] | None = None) -> Standing:
-    """What is shown of every property of the specs."""
+    """What is shown of every property of the specs, and of the core."""
     ledger = list(read_ledger() if entries is None else entries)
     rows = []
     for spec in specs:
         ids = [p.id for p in spec.properties.values() if p.role != "assumption"]
-        rows += [(id, evidence_of(id, ledger)) for id in (*ids, *spec.variants, f"{spec.name}.mutants")]
+        ids += [*spec.variants, *(goal.id for goal in goals_of(spec)), f"{spec.name}.mutants"]
+        rows += [(id, evidence_of(id, ledger)) for id in ids]
+    rows.append((REFINES, evidence_of(REFINES, ledger)))
     missing = tuple(id for id, found in rows if not found)
     changed = tuple(f"{id} ({e.method})" for id, found in rows for e in found if not e.fresh)
     return Standing(tuple(rows), missing, changed)

@@ -37,12 +37,27 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "inductive": _PROVE,
     "exhaustive": _EXPLORE,
     "reached": _EXPLORE,
+    "live": (
+        *LANGUAGE,
+        "spec/concrete.py",
+        *(f"proofs/{name}.py" for name in ("goals", "instances", "liveness", "cycles")),
+    ),
     "mutants": (*_EXPLORE, *_PROVE[len(LANGUAGE) :], "proofs/alterations.py", "proofs/mutate.py"),
+    "refinement": (
+        *LANGUAGE,
+        "spec/concrete.py",
+        *(f"proofs/{name}.py" for name in ("refinement", "refined", "planted")),
+        "mtpo_core/machine.py",
+        "mtpo_core/events.py",
+    ),
 }
 """The sources on which a method rests, besides the spec's own module."""
 
-MODULES: Mapping[str, str] = {"kv": "paged_kv", "fair": "fairbatching", "gap": "bounded_gap"}
-"""The modules of the specs whose name is another one."""
+MODULES: Mapping[str, str] = {"kv": "paged_kv", "fair": "fairbatching", "gap": "bounded_gap", "core": "mtpo"}
+"""The modules of the specs whose name is another one; that of the core is the protocol's, which it refines."""
+
+REFINES = "core.refines"
+"""What is shown of the core."""
 
 LEDGER = "ledger.json"
 
@@ -65,7 +80,8 @@ class Entry:
 
 def _source(name: str) -> str:
     package, _, module = name.partition("/")
-    return importlib.resources.files(f"mtpo.{package}").joinpath(module).read_text(encoding="utf-8")
+    root = package if package == "mtpo_core" else f"mtpo.{package}"
+    return importlib.resources.files(root).joinpath(module).read_text(encoding="utf-8")
 
 
 def sources_hash(spec: str, method: str) -> str:
@@ -144,6 +160,11 @@ def _joined(old: Entry, new: Entry) -> Entry:
 def _extent(instance: Mapping[str, Any]) -> tuple[int, str, str]:
     """What tells instances of a spec apart, the smaller ones first."""
     return sum(instance["sizes"].values()), json.dumps(instance["sizes"]), instance.get("constants", "")
+
+
+def entry_of(property: str, method: str, english: str, detail: Mapping[str, Any]) -> Entry:
+    """An entry for what was just checked of the sources that are here."""
+    return Entry(property, method, "CHECKED", english, sources_hash(_spec_of(property), method), detail)
 
 
 def entries_of(verdicts: Iterable[Verdict], english: Mapping[str, str]) -> list[Entry]:

@@ -20,6 +20,10 @@ same command with --resume goes on from there, with any engine but python, and w
 property is false. --coverage tells what was exercised: each action taken, each conjunct of a guard true and false, each
 update a change; what never was is a failure, unless the spec's file lists it: UNREACHABLE = {"SPEC.ACTION.CLAUSE
 false": "because ..."}.
+
+--live looks at whole runs instead: every one comes to its goal and keeps it, as long as steps are taken that can be. A
+run that may end without, or goes on for ever, though no action is passed over that stays enabled, is shown. The goal of
+mtpo is that every agent commits; for other specs name a property, --goal. --may ACTION: nobody need ever take it.
 """
 
 from __future__ import annotations
@@ -39,13 +43,14 @@ from mtpo_core.cli.common import (
     plural,
     print_json,
     progress,
-    sizes_of,
     usage,
     verb,
     worst,
     writable,
 )
 from mtpo_core.cli.covered import measure, show_coverage
+from mtpo_core.cli.lively import live_runs
+from mtpo_core.cli.sized import Sizes, extent_line
 from mtpo_core.cli.specs import SPEC_HELP, check_finite, check_ledger, find_source
 
 
@@ -95,13 +100,21 @@ def explore_command(
     coverage: Annotated[
         bool, typer.Option("--coverage", help="which actions, guard conjuncts and updates were exercised")
     ] = False,
+    live: Annotated[bool, typer.Option("--live", help="whole runs: each comes to its goal and keeps it")] = False,
+    goal: Annotated[
+        str | None,
+        typer.Option(help="the goal of --live, a property of states  [default for mtpo: mtpo.runs-end]", metavar="ID"),
+    ] = None,
+    may: Annotated[
+        list[str] | None,
+        typer.Option(help="with --live: an action that need not be taken (repeatable)", metavar="ACTION"),
+    ] = None,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.evidence import extent
     from mtpo.proofs.explore import explore
-    from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
     from mtpo.proofs.itf import write_itf
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
@@ -121,35 +134,22 @@ def explore_command(
 
         if note := arrays_of(chosen).note:
             err.print(note)
-    of_mtpo = {
-        "--agents": agents,
-        "--calls": calls,
-        "--objects": objects,
-        "--faults": faults or None,
-        "--predicates": predicates or None,
-    }
-    own = {"--size": size or None} if spec == "mtpo" else of_mtpo
-    for option, given in own.items():
-        if given is not None:
-            other = (
-                "--agents, --calls, --objects, --faults, --predicates"
-                if spec == "mtpo"
-                else "--size, the number of elements of each sort"
-            )
-            raise usage(f"{option} means nothing for {spec}: give {other}")
+    sizes = Sizes(agents, calls, objects, faults, predicates, size)
+    sizes.check(spec)
+    if (goal is not None or may) and not live:
+        raise usage(f"{'--may' if goal is None else '--goal'} is for whole runs: add --live")
+    if live and (chosen != "python" or coverage):
+        raise usage("--live keeps every step, with the python engine: leave out --engine, --symmetry and --coverage")
     found: list[Any] = []
     source = find_source(spec)
     check_finite(source, spec)
     covered: list[Any] = []
-    for one in source.specs:
+    made = [(one, *sizes.instance(one)) for one in source.specs]
+    if live:
+        raise typer.Exit(live_runs(made, goal, may or [], limit, record, itf, picture, json))
+    for one, instance, initial in made:
         if not one.role("invariant", "lemma", "step", "reachable"):
             raise usage(f"{one.name}: no invariant, step property or reachable formula to check")
-        if is_mtpo(one):
-            instance, initial = mtpo_instance(
-                agents or 2, calls or 1, objects or 2, spec=one, faults=faults, predicates=predicates
-            )
-        else:
-            instance, initial = small_instance(one, sizes_of(size, sizes_for(one)))
         saved = None if checkpoint is None else _checkpoint(checkpoint / one.name, resume, every)
         with _saying_what_is_saved(saved), progress(f"exploring {one.name}", json) as tell:
             result = explore(
@@ -180,9 +180,8 @@ def explore_command(
         print_json(data | ({"coverage": [c.as_json() for c in covered]} if coverage else {}))
         raise typer.Exit(code)
     for result in found:
-        sizes = ", ".join(f"{n} {sort.__name__}" for sort, n in result.instance.sizes.items())
         rate = f"{result.states / max(result.seconds, 1e-9):,.0f} states/s"
-        out.print(f"{result.instance.spec.name}: {sizes or 'no sorts'}; {plural(result.initial, 'initial state')}")
+        out.print(extent_line(result.instance, result.initial))
         out.print(
             f"{plural(result.states, 'state')}, {plural(result.transitions, 'step')}, depth {result.depth}, "
             f"{result.seconds:.1f} s ({rate}), {_extent(result, limit, chosen)}"

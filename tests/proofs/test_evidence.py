@@ -38,6 +38,15 @@ def test_a_property_comes_with_its_evidence_and_what_it_catches(ledger: list[Ent
     assert "note'(p)" in found.formula
 
 
+def test_the_goal_of_whole_runs_comes_with_its_evidence(ledger: list[Entry]) -> None:
+    found = explain("mtpo.runs-end", SPECS, ledger)
+    (shown,) = found.evidence
+    assert (found.kind, shown.method, shown.status, shown.fresh) == ("goal of whole runs", "live", "CHECKED", True)
+    assert shown.sentence.startswith("every run, which ends, of 10,788 states to depth 15, symmetry off (2 Agent, ")
+    assert "committed(a)" in found.formula
+    assert "mtpo.runs-end" in dict(standing(SPECS, ledger).rows)
+
+
 def test_a_clause_comes_with_what_happens_without_it(ledger: list[Entry]) -> None:
     found = explain("mtpo.call.closed", SPECS, ledger)
     ((id, dropped, fate),) = found.mutants

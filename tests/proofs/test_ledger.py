@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 import mtpo.proofs.ledger as ledger
+from mtpo.proofs.goals import GOALS, goals_of
 from mtpo.proofs.ledger import (
     METHODS,
     Entry,
@@ -37,6 +38,8 @@ REFRESH = """show it again:
   for sizes in "--objects 1" "--objects 2" "--agents 3 --objects 1"; do
     mtpo explore mtpo --faults $sizes --engine numpy --limit 1000000000 --record proofs/ledger.json; done
   mtpo explore mtpo --agents 3 --engine numpy --limit 1000000000 --record proofs/ledger.json
+  for more in "" "--faults --objects 1" --faults; do
+    mtpo explore mtpo --live $more --record proofs/ledger.json; done
   specs="fair batching concur conserve gap failover footprint recovery delivery shadows names levels locks"
   for spec in mtpo $specs; do mtpo explore $spec --record proofs/ledger.json; done
   for spec in mtpo kv $specs; do mtpo mutate $spec --record proofs/ledger.json; done"""
@@ -62,11 +65,12 @@ def test_every_property_of_a_spec_has_an_entry(entries: list[Entry], spec: Spec)
     proved |= {(id, "inductive") for id in spec.variants}
     explored = {(p.id, "exhaustive") for p in spec.role("invariant", "lemma", "step")}
     reached = {(p.id, "reached") for p in spec.role("reachable")}
-    assert (proved | explored | reached | {(f"{spec.name}.mutants", "mutants")}) - found == set(), REFRESH
+    live = {(goal.id, "live") for goal in goals_of(spec)}
+    assert (proved | explored | reached | live | {(f"{spec.name}.mutants", "mutants")}) - found == set(), REFRESH
 
 
 def test_every_entry_is_of_something_that_exists(entries: list[Entry]) -> None:
-    known = {id for spec in SPECS for id in (*spec.properties, *spec.variants, f"{spec.name}.mutants")}
+    known = {id for spec in SPECS for id in (*spec.properties, *spec.variants, f"{spec.name}.mutants")} | GOALS.keys()
     assert {e.property for e in entries} <= known
     assert len({(e.property, e.method) for e in entries}) == len(entries)
     assert {e.method for e in entries} == set(METHODS)
@@ -75,13 +79,14 @@ def test_every_entry_is_of_something_that_exists(entries: list[Entry]) -> None:
 def test_what_the_entries_say(entries: list[Entry]) -> None:
     assumptions = {spec.name: sorted(p.id for p in spec.role("assumption")) for spec in SPECS}
     english = {p.id: p.doc for spec in SPECS for p in (*spec.properties.values(), *spec.variants.values())}
+    english |= {goal.id: goal.doc for goal in GOALS.values()}
     for e in entries:
         assert e.status == ("PROVED" if e.method == "inductive" else "CHECKED"), e.property
         assert "seconds" not in e.detail
         if e.method == "inductive":
             assert e.detail["obligations"] > 0
             assert sorted(e.detail["assumptions"]) == assumptions[e.property.split(".")[0]]
-        elif e.method in ("exhaustive", "reached"):
+        elif e.method in ("exhaustive", "reached", "live"):
             assert all(i["states"] > 0 and i["sizes"] for i in e.detail["instances"])
         if e.method != "mutants":
             assert e.english == english[e.property] != ""
@@ -178,12 +183,13 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
     # how a list of equivalent mutants is read changes nothing that is caught; an entry has the list itself
     shows = {"proofs/verdicts.py", "spec/study.py", "proofs/listed.py"}
     root = Path(ledger.__file__).parents[1]
-    start = {"inductive": "inductive", "exhaustive": "explore", "reached": "explore", "mutants": "mutate"}
+    start = {"inductive": "inductive", "exhaustive": "explore", "reached": "explore", "live": "liveness"}
+    start["mutants"] = "mutate"
     only_pictures = {"inductive": {"spec/concrete.py"}}
     # what z3 is asked first; it must prove it all the same
     hints = {f"proofs/{name}.py" for name in ("remembered", "cachefolder", "digests", "packing")}
     # a property's own spec is always among its sources
-    own = ("mtpo", "fairbatching", "bounded_gap", "recovery", "shadows", "names", "levels")
+    own = ("mtpo", "mtpo/model", "fairbatching", "bounded_gap", "recovery", "shadows", "names", "levels")
     specs = {f"spec/{name}.py" for name in own}
     for method, module in start.items():
         todo, seen = [f"proofs/{module}.py"], set[str]()

@@ -253,3 +253,62 @@ def test_an_engine_that_can_not_run_says_why(mtpo: Mtpo, lock_path: Path, monkey
     said = mtpo("explore", lock_path, "--engine", "cupy")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "choose --engine numpy" in said.err
+
+
+def test_whole_runs_are_looked_at(mtpo: Mtpo, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.json"
+    said = mtpo("explore", "mtpo", "--objects", 1, "--live", "--record", ledger)
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0] == "mtpo: 2 Agent, 3 Call, 1 Object, 2 Value; 50 initial states"
+    assert lines[1].endswith(" s, complete; a run may end in 1,154 states, no cycle")
+    assert lines[2] == "need never be taken: launch, read, call"
+    assert lines[3].startswith("CHECKED  mtpo.runs-end                        live: Every run ends, with each launched")
+    (entry,) = json.loads(ledger.read_text())["entries"]
+    assert (entry["property"], entry["method"], entry["status"]) == ("mtpo.runs-end", "live", "CHECKED")
+    assert [i["states"] for i in entry["detail"]["instances"]] == [10_788]
+    said = mtpo("explore", "mtpo", "--objects", 1, "--live", "--limit", 100, "--json")
+    assert said.code == 3
+    (found,) = said.json["runs"]
+    assert (found["complete"], found["verdict"]["status"]) == (False, "UNKNOWN")
+
+
+def test_runs_that_miss_their_goal_are_shown(mtpo: Mtpo, lock_path: Path, tmp_path: Path) -> None:
+    page = tmp_path / "runs.html"
+    said = mtpo("explore", lock_path, "--live", "--goal", "lock.entered", "--picture", page, "--itf", tmp_path)
+    assert said.code == 1
+    assert "FAILED   lock.entered                         live: steps 1 to 2 can be taken over and over" in said.out
+    assert "step 2: release(p=process0)" in said.out
+    assert "lock.entered" in page.read_text() and (tmp_path / "lock.entered.itf.json").is_file()
+    said = mtpo("explore", lock_path, "--live", "--goal", "lock.entered", "--may", "release", "--may", "acquire")
+    assert said.code == 1
+    assert "need never be taken: acquire, release" in said.out
+    assert "live: a run may end here, short of the goal\n         first state\n" in said.out
+    keeping = mtpo("explore", lock_path, "--live", "--goal", "lock.exclusion", "--json")
+    assert (keeping.code, keeping.json["runs"][0]["states_on_cycles"]) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--goal", "lock.entered"), "--goal is for whole runs: add --live"),
+        (("--may", "acquire"), "--may is for whole runs: add --live"),
+        (
+            ("--live",),
+            "--live: lock has no goal of its own; give the one that runs are to come to, --goal ID; known: lo",
+        ),
+        (("--live", "--goal", "lock.no-barging"), "--goal lock.no-barging: no property of states; give the one that"),
+        (
+            ("--live", "--goal", "lock.entered", "--may", "leave"),
+            "--may leave: lock has no such action; known: acquire",
+        ),
+        (("--live", "--engine", "numpy"), "--live keeps every step, with the python engine: leave out --engine"),
+        (("--live", "--coverage"), "--live keeps every step, with the python engine: leave out --engine"),
+    ],
+)
+def test_what_whole_runs_lack_is_said_in_one_line(
+    mtpo: Mtpo, lock_path: Path, options: tuple[str, ...], text: str
+) -> None:
+    said = mtpo("explore", lock_path, *options)
+    assert (said.code, said.err.count("\n"), said.out) == (2, 1, "")
+    assert said.err.startswith(f"mtpo: {text}")

@@ -1,0 +1,56 @@
+"""The instance of a spec that the options of ``mtpo explore`` mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from mtpo_core.cli.common import plural, sizes_of, usage
+
+
+@attrs.frozen
+class Sizes:
+    """The options as they were given: the first five are mtpo's, ``size`` is that of all other specs."""
+
+    agents: int | None
+    calls: int | None
+    objects: int | None
+    faults: bool
+    predicates: bool
+    size: list[str] | None
+
+    def check(self, spec: str) -> None:
+        """Refuse what means nothing for a spec."""
+        of_mtpo = {
+            "--agents": self.agents,
+            "--calls": self.calls,
+            "--objects": self.objects,
+            "--faults": self.faults or None,
+            "--predicates": self.predicates or None,
+        }
+        for option, given in ({"--size": self.size or None} if spec == "mtpo" else of_mtpo).items():
+            if given is not None:
+                other = ", ".join(of_mtpo) if spec == "mtpo" else "--size, the number of elements of each sort"
+                raise usage(f"{option} means nothing for {spec}: give {other}")
+
+    def instance(self, one: Any) -> tuple[Any, Any]:
+        """The instance of a spec, and its initial states."""
+        from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
+
+        if not is_mtpo(one):
+            return small_instance(one, sizes_of(self.size, sizes_for(one)))
+        return mtpo_instance(
+            self.agents or 2,
+            self.calls or 1,
+            self.objects or 2,
+            spec=one,
+            faults=self.faults,
+            predicates=self.predicates,
+        )
+
+
+def extent_line(instance: Any, initial: int) -> str:
+    """The name, the sizes, and how many initial states there are."""
+    sizes = ", ".join(f"{n} {sort.__name__}" for sort, n in instance.sizes.items())
+    return f"{instance.spec.name}: {sizes or 'no sorts'}; {plural(initial, 'initial state')}"
