@@ -15,6 +15,7 @@ VERBS = (
     "view",
     "log",
     "verify",
+    "coverage",
     "prove",
     "explore",
     "mutate",

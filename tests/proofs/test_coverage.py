@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from mtpo.proofs.coverage import coverage, ids_of
-from mtpo.proofs.instances import every_instance, fair_instance, small_instance
+from mtpo.proofs.instances import every_instance, fair_instance, mtpo_instance, small_instance
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step, evaluate
 from mtpo.spec.concur import concur
@@ -139,3 +139,29 @@ def test_two_agents_are_too_few_for_concur() -> None:
         "concur.pause.before:= change",
         "concur.finish.own-seats false",
     )
+
+
+OF_FEW_CALLS = {
+    "mtpo.call.locks-only false",
+    *("mtpo.undone.source:= change", "mtpo.redone.source:= change", "mtpo.redone.ascending false"),
+}
+"""What takes two calls to redo, a call in between, or an object that nobody touches."""
+
+
+def test_what_two_agents_with_one_call_each_never_exercise_of_the_protocol() -> None:
+    found = coverage(*mtpo_instance(2, 1, 1))
+    assert (found.states, found.complete, found.status) == (10_788, True, Status.FAILED)
+    of_faults = {
+        "mtpo.commit.retracted false",
+        *("mtpo.call.ours/0 false", "mtpo.call.ours/1 false", "mtpo.undone.ours false", "mtpo.redone.ours false"),
+        *("mtpo.applied.ours false", "mtpo.applied.its-turn/2 false", "mtpo.failed.its-turn/2 false"),
+        *("mtpo.redone.author-there false", "mtpo.settle.retracting:= change"),
+        *("mtpo.cancelled.sighted:= change", "mtpo.stranded.sighted:= change"),
+    }
+    assert set(found.missing) == of_faults | OF_FEW_CALLS
+
+
+@pytest.mark.slow
+def test_with_faults_they_exercise_all_but_what_takes_more_calls() -> None:
+    found = coverage(*mtpo_instance(2, 1, 1, faults=True))
+    assert set(found.missing) == OF_FEW_CALLS | {"mtpo.retract.locks-only false"}

@@ -52,7 +52,7 @@ def edited(run: Path, folder: Path, *statements: str) -> Path:
 
 def test_help_teaches_every_verb(tmp_path):
     top = mtpo("--help", where=tmp_path).stdout
-    for verb in ("demo", "run", "view", "log", "verify", "prove", "explore", "mutate"):
+    for verb in ("demo", "run", "view", "log", "verify", "coverage", "prove", "explore", "mutate"):
         assert verb in top
         done = mtpo(verb, "--help", where=tmp_path)
         assert done.returncode == 0 and len(done.stdout) > 350, verb
