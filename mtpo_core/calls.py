@@ -12,7 +12,7 @@ from mtpo_core import machine as m
 from mtpo_core.asked import Recorded
 from mtpo_core.foreign import footprint_of, one_line, text_of
 from mtpo_core.machine import Key, MachineError, Sight
-from mtpo_core.notices import CallNews, Change, Notice
+from mtpo_core.notices import REDONE, CallNews, Change, Notice
 from mtpo_core.performer import Bound, Performer, Told, saw_json
 from mtpo_core.tools import Args, RecordingView, Tool, ToolCall, ToolError, WriteClass
 
@@ -136,9 +136,9 @@ class Calls:
             if o in beside or (digest != told.out[o] and o not in kept and (said is None or self._looked_at(o, call)))
         )
         if said is not None or wrote:
-            return CallNews(str(call), bound.tool.name, "changed", said, wrote)
+            return CallNews(str(call), bound.tool.name, REDONE, said, wrote)
         read = tuple(o for o, digest in sorted(bound.told.saw.items()) if digest != told.saw[o] and o not in kept)
-        return None if beside >= set(read) else CallNews(str(call), bound.tool.name, "changed", read=read)
+        return None if beside >= set(read) else CallNews(str(call), bound.tool.name, REDONE, read=read)
 
     def _kept_up(self, call: Key) -> frozenset[str]:
         """What a blind call only keeps up, as the listing that a new file's name is added to, and its author has never

@@ -6,13 +6,18 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from mtpo_core.patches import difference
 
-_FORM = re.compile(r"<notification>(.*?)</notification>", re.DOTALL)
+REDONE: Final = "redone"
+"""The status of an own call that is in effect, on other values than before; a log has it as ``changed``."""
+
+_FORM: Final = re.compile(r"<notification>(.*?)</notification>", re.DOTALL)
+_REVISE: Final = "Go on if irrelevant; else revise only what depends on it."
+_WITHDRAWN: Final = "Calls cancelled or stranded are not in effect; call again if still wanted."
 
 
 @attrs.frozen
@@ -49,7 +54,7 @@ class Change:
 
 @attrs.frozen
 class CallNews:
-    """An own call that was redone otherwise (``changed``), or is not in effect any more (``cancelled``, ``stranded``).
+    """An own call that was redone otherwise (``redone``), or is not in effect any more (``cancelled``, ``stranded``).
 
     ``result``: what the tool says now, or why a call was stranded; None where it says what it said. ``wrote``: what
     the call makes now of objects that the agent has read, or, where the result is the same, of all in which it differs;
@@ -104,8 +109,16 @@ class Notice:
         # A value may hold the closing tag: it is escaped, as JSON allows, so that it ends nothing.
         body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         body = body.replace("notification>", "notification\\u003e")
-        advice = "Go on if irrelevant; else redo only what depends on it." if data else "All is as you saw it; go on."
-        return f"<notification>{body}</notification>\n{advice}"
+        return f"<notification>{body}</notification>\n{self._advice()}"
+
+    def _advice(self) -> str:
+        """What to do, in as few tokens as say it: they cost inference. A call that was redone is not to be made again,
+        one that was withdrawn is by its author alone.
+        """
+        if not self.changes and not self.results:
+            return "All is as you saw it; go on."
+        withdrawn = any(news.status != REDONE for news in self.results)
+        return f"{_REVISE} {_WITHDRAWN}" if withdrawn else _REVISE
 
 
 def _text(value: bytes) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from mtpo_core.minds.base import Message, parse_result
-from mtpo_core.notices import parse_notices
+from mtpo_core.notices import REDONE, parse_notices
 from mtpo_core.patches import PatchError, patched
 from mtpo_core.resources.filetools import EMPTY
 from mtpo_core.resources.names import ROOT, parent
@@ -151,7 +151,7 @@ class Memory:
             else:
                 self._revise(name, self.beliefs.pop(name, None), change)
         for call, result in notice.get("your_calls", {}).items():
-            if result["status"] != "changed":
+            if result["status"] != REDONE:
                 self._withdrawn(call)
                 continue
             wrote = changed | result.get("wrote", {})

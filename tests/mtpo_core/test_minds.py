@@ -140,7 +140,7 @@ def test_a_diff_is_put_to_what_is_believed_and_to_nothing_else() -> None:
 def test_an_own_write_that_was_redone_on_top_of_a_change_need_not_be_looked_at() -> None:
     below = Change("a", LINES.encode(), f"zero\n{LINES}".encode(), "A")
     top = Change("a", f"{LINES}mine\n".encode(), f"zero\n{LINES}mine\n".encode(), "B")
-    memory = Memory.of([*appended(), told(below, results=(CallNews("0.1", "append", "changed", None, (top,)),))])
+    memory = Memory.of([*appended(), told(below, results=(CallNews("0.1", "append", "redone", None, (top,)),))])
     assert memory.beliefs == {"a": f"zero\n{LINES}mine\n"}
     assert memory.mine == {"a": "0.1"}
 
@@ -148,7 +148,7 @@ def test_an_own_write_that_was_redone_on_top_of_a_change_need_not_be_looked_at()
 def test_what_an_own_write_makes_of_it_otherwise_is_told_with_the_call() -> None:
     below = Change("a", LINES.encode(), b"all is new\n", "A")
     top = Change("a", f"{LINES}mine\n".encode(), b"all is new\nmine\n", "B")
-    memory = Memory.of([*appended(), told(below, results=(CallNews("0.1", "append", "changed", None, (top,)),))])
+    memory = Memory.of([*appended(), told(below, results=(CallNews("0.1", "append", "redone", None, (top,)),))])
     assert memory.beliefs == {"a": "all is new\nmine\n"}
 
 
@@ -169,9 +169,9 @@ def test_what_a_call_makes_again_as_it_was_is_believed_as_before() -> None:
     """Told of what is below it, too: a file that it deletes is not there, whatever it was."""
     messages = [said("read_file", path="a"), got(LINES), said("delete_file", path="a"), got("ok", call="0.1")]
     below = Change("a", LINES.encode(), b"new\n", "A")
-    news = CallNews("0.1", "delete_file", "changed", None, (Change("a", None, None, "B"),))
+    news = CallNews("0.1", "delete_file", "redone", None, (Change("a", None, None, "B"),))
     assert Memory.of([*messages, told(below, results=(news,))]).beliefs == {"a": None}
-    same = CallNews("0.1", "append", "changed", None, (Change("a", b"mine", b"mine", "B"),))
+    same = CallNews("0.1", "append", "redone", None, (Change("a", b"mine", b"mine", "B"),))
     assert Memory.of([*appended(), told(below, results=(same,))]).beliefs == {"a": f"{LINES}mine\n"}
 
 
@@ -201,7 +201,7 @@ def test_a_listing_says_that_there_is_nothing_and_a_file_that_is_no_text_can_not
     assert memory.file("a") is None
 
 
-@pytest.mark.parametrize(("status", "still"), [("changed", True), ("cancelled", False), ("stranded", False)])
+@pytest.mark.parametrize(("status", "still"), [("redone", True), ("cancelled", False), ("stranded", False)])
 def test_an_own_write_that_was_redone_or_withdrawn_is_looked_at_again(status: str, still: bool) -> None:
     messages = [said("append", path="a", content="x"), got("ok", call="0.0")]
     memory = Memory.of([*messages, told(results=(CallNews("0.0", "append", status),))])
@@ -209,7 +209,7 @@ def test_an_own_write_that_was_redone_or_withdrawn_is_looked_at_again(status: st
     assert ("a" in memory.mine) is still
 
 
-@pytest.mark.parametrize(("status", "left"), [("changed", set()), ("cancelled", {"a"}), ("stranded", {"a"})])
+@pytest.mark.parametrize(("status", "left"), [("redone", set()), ("cancelled", {"a"}), ("stranded", {"a"})])
 def test_a_commit_that_was_withdrawn_is_to_be_made_again(status: str, left: set[str]) -> None:
     messages = [said("write_file", path="a", content="x"), got("ok", call="0.0")]
     messages += [said("git_commit", paths=["a"], message="m"), got("ok", call="0.1")]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mtpo_core.notices import CallNews, Change, Notice, parse_notices
 from mtpo_core.patches import patched
 
+REVISE = "Go on if irrelevant; else revise only what depends on it."
 CHANGES = st.builds(Change, st.text(), st.none() | st.binary(), st.none() | st.binary(), st.text())
 TEXTS = st.text("ab\n").map(str.encode)
 EDITS = st.builds(Change, st.text(), TEXTS, TEXTS, st.text())
@@ -17,7 +19,7 @@ NEWS = st.builds(
     CallNews,
     st.integers(0, 9).map("1.{}".format),
     st.text(),
-    st.sampled_from(["changed", "cancelled", "stranded"]),
+    st.sampled_from(["redone", "cancelled", "stranded"]),
     st.none() | st.text(),
     st.lists(EDITS, max_size=2, unique_by=lambda c: c.object).map(tuple),
 )
@@ -37,20 +39,34 @@ def test_the_text_is_short_typed_and_says_what_to_do() -> None:
         (3, 4),
         (Change("VERSION", b"1.4\n", b"1.5\n", "A release"), Change("old", b"x", None, "")),
         (
-            CallNews("1.2", "replace", "changed", None, (Change("api", api, api.replace(b"1.4", b"1.5"), "B"),)),
+            CallNews("1.2", "replace", "redone", None, (Change("api", api, api.replace(b"1.4", b"1.5"), "B"),)),
             CallNews("1.3", "append", "stranded"),
-            CallNews("1.4", "git_commit", "changed", "committed 0a1b"),
+            CallNews("1.4", "git_commit", "redone", "committed 0a1b"),
         ),
     )
     first, second = notice.text().split("\n")
     assert first == (
         '<notification>{"changed":{"VERSION":{"by":"A release","now":"1.5\\n"},"old":{"now":null}},'
-        '"your_calls":{"1.2":{"tool":"replace","status":"changed",'
+        '"your_calls":{"1.2":{"tool":"replace","status":"redone",'
         '"wrote":{"api":{"diff":"@@ -3 +3 @@\\n-image: api:1.4\\n+image: api:1.5"}}},'
         '"1.3":{"tool":"append","status":"stranded"},'
-        '"1.4":{"tool":"git_commit","status":"changed","result":"committed 0a1b"}}}</notification>'
+        '"1.4":{"tool":"git_commit","status":"redone","result":"committed 0a1b"}}}</notification>'
     )
-    assert second == "Go on if irrelevant; else redo only what depends on it."
+    assert second == f"{REVISE} Calls cancelled or stranded are not in effect; call again if still wanted."
+
+
+def test_of_calls_that_are_in_effect_nothing_is_said_that_asks_to_make_them_again() -> None:
+    """The status says "redone": "else redo" beside it would be taken for an order."""
+    premise, redone = Change("a", b"x", b"y", "A"), CallNews("1.1", "append", "redone")
+    for changes, results in (((premise,), ()), ((premise,), (redone,)), ((), (redone,))):
+        assert Notice(1, (1,), changes, results).text().split("\n")[1] == REVISE
+
+
+@pytest.mark.parametrize("status", ["cancelled", "stranded"])
+def test_a_call_that_is_not_in_effect_is_its_authors_to_make_again(status: str) -> None:
+    redone, withdrawn = CallNews("1.1", "append", "redone"), CallNews("1.2", "append", status)
+    for results in ((withdrawn,), (redone, withdrawn)):
+        assert Notice(1, (1,), (), results).text().endswith(" are not in effect; call again if still wanted.")
 
 
 def test_what_is_not_is_not_mentioned() -> None:
@@ -67,10 +83,10 @@ def test_what_a_call_wrote_is_left_out_where_it_changed_as_its_premise_did() -> 
     log = b"first of many\nsecond of many\n"
     premise = Change("log", log, log + b"third\n", "A")
     made = Change("log", log + b"mine\n", log + b"third\nmine\n", "B")
-    (data,) = parse_notices(Notice(1, (1,), (premise,), (CallNews("1.0", "append", "changed", None, (made,)),)).text())
+    (data,) = parse_notices(Notice(1, (1,), (premise,), (CallNews("1.0", "append", "redone", None, (made,)),)).text())
     assert data == {
         "changed": {"log": {"by": "A", "diff": "@@ -2,0 +3 @@\n+third"}},
-        "your_calls": {"1.0": {"tool": "append", "status": "changed"}},
+        "your_calls": {"1.0": {"tool": "append", "status": "redone"}},
     }
     assert patched("first of many\nsecond of many\nmine\n", data["changed"]["log"]["diff"]).encode() == made.now
 

@@ -48,7 +48,7 @@ def test_what_a_redone_call_makes_is_not_taken_for_what_is_below_it(world: Make)
         "your_calls": {
             "1.1": {
                 "tool": "replace",
-                "status": "changed",
+                "status": "redone",
                 "result": "replaced 3 occurrences in notes.md",
                 "wrote": {"notes.md": {"now": "TTT\n"}},
             }
@@ -64,7 +64,7 @@ def test_a_file_that_is_deleted_is_not_told_to_be_there(world: Make) -> None:
     w.done(A, "write_file", path="notes.md", content="new\n")
     assert notice(w, B) == {
         "changed": {"notes.md": {"by": "A", "now": "new\n"}},
-        "your_calls": {"1.1": {"tool": "delete_file", "status": "changed", "wrote": {"notes.md": {"now": None}}}},
+        "your_calls": {"1.1": {"tool": "delete_file", "status": "redone", "wrote": {"notes.md": {"now": None}}}},
     }
     w.finish()
 

@@ -19,7 +19,7 @@ def test_a_rank_reversed_write_is_undone_and_redone(world: Make) -> None:
     (notice,) = w.sync.drain(B)
     assert notice.changes == (), "the redo has refreshed what the call read"
     wrote = Change("notes.md", b"start\nb\n", b"start\na\nb\n", "B")
-    assert notice.results == (CallNews(str(late.call), "append", "changed", None, (wrote,)),)
+    assert notice.results == (CallNews(str(late.call), "append", "redone", None, (wrote,)),)
     run = w.finish()
     order = [(r.kind, r.call) for r in run.records if r.call in ("0.0", "1.0")]
     assert order == [

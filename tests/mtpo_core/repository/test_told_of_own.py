@@ -39,7 +39,7 @@ def test_a_value_that_the_own_call_left_is_by_nobody_else(world: Make) -> None:
     w.done(A, "append", path="notes.md", content="a\n")
     assert notice(w, B) == {
         "changed": {"notes.md": {"now": "start\na\nb\n"}},
-        "your_calls": {"1.0": {"tool": "append", "status": "changed"}},
+        "your_calls": {"1.0": {"tool": "append", "status": "redone"}},
     }
     w.finish()
 
@@ -48,9 +48,9 @@ def test_of_a_call_that_only_read_otherwise_it_is_told_what(world: Make) -> None
     w = world(stamp())
     w.done(B, "stamp")
     w.done(A, "write_file", path="VERSION", content="1.5\n")
-    assert notice(w, B) == {"your_calls": {"1.0": {"tool": "stamp", "status": "changed", "read": ["VERSION"]}}}
+    assert notice(w, B) == {"your_calls": {"1.0": {"tool": "stamp", "status": "redone", "read": ["VERSION"]}}}
     w.done(A, "write_file", path="VERSION", content="1.6\n")
-    assert notice(w, B) == {"your_calls": {"1.0": {"tool": "stamp", "status": "changed", "read": ["VERSION"]}}}
+    assert notice(w, B) == {"your_calls": {"1.0": {"tool": "stamp", "status": "redone", "read": ["VERSION"]}}}
     assert [r.body["changed"] for r in of(w.finish(), "redone")] == [True, True]
 
 
@@ -95,7 +95,7 @@ def test_who_has_looked_at_a_listing_is_told_what_a_blind_call_makes_of_it(world
     wrote = {"deploy/": {"diff": "@@ -0,0 +1 @@\n+a.yaml"}}  # to what the call made of it before
     assert notice(w, B) == {
         "changed": {"deploy/": {"by": "A", "now": "a.yaml\napi.yaml\n"}},
-        "your_calls": {"1.1": {"tool": "write_file", "status": "changed", "wrote": wrote}},
+        "your_calls": {"1.1": {"tool": "write_file", "status": "redone", "wrote": wrote}},
     }
     w.finish()
 
