@@ -155,7 +155,8 @@ def test_a_log_that_can_not_be_read_is_damaged_in_one_line(
 
 def said_by_each(mtpo: Mtpo, folder: Path, path: Path, code: int, said: str) -> None:
     """Each verb ends with the code and one line that names the file."""
-    for arguments in (("verify", path), ("log", path), ("view", path, "-o", folder / "page.html")):
+    page = folder / "page.html"
+    for arguments in (("verify", path), ("coverage", path), ("log", path), ("view", path, "-o", page)):
         found = mtpo(*arguments)
         assert (found.code, found.out) == (code, ""), arguments
         assert found.err.startswith(f"mtpo: {path}: ") and said in found.err and found.err.count("\n") == 1
