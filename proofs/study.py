@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -208,17 +209,18 @@ def proved(spec: Spec, *, properties: Sequence[str], timeout: float, cvc5: bool)
     """See ``Spec.prove``."""
     from mtpo.proofs.inductive import prove
     from mtpo.proofs.second import SecondSolver
+    from mtpo.proofs.surviving import proven
 
     provable = [*(p.id for p in spec.role("invariant", "lemma", "step")), *spec.variants]
     for id in properties:
         if id not in provable:
             raise StudyError(f"{spec.name}: {id!r} is nothing to prove; there are {', '.join(provable)}")
-    only = frozenset(properties) if properties else None
-    if cvc5:
-        with SecondSolver(timeout) as second:
-            verdicts = prove(spec, properties=only, timeout_ms=int(timeout * 1000), confirm=second)
-    else:
-        verdicts = prove(spec, properties=only, timeout_ms=int(timeout * 1000))
+    with SecondSolver(timeout) if cvc5 else contextlib.nullcontext() as second:
+
+        def asked(what: Spec, ids: frozenset[str]) -> list[Verdict]:
+            return prove(what, properties=ids, timeout_ms=int(timeout * 1000), confirm=second)
+
+        verdicts, _ = proven(spec, properties or provable, asked, asked)
     count = sum(v.status is Status.PROVED for v in verdicts)
     return Proved(spec, f"{spec.name}: {count} of {len(verdicts)} proved, for any number of elements", verdicts)
 

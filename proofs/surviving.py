@@ -7,7 +7,7 @@ annotation assistant for ESC/Java", FME 2001). What is left rests on itself alon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import attrs
 
@@ -28,7 +28,8 @@ def surviving(spec: Spec, verdicts: list[Verdict], prove: Prove) -> list[Verdict
     """The verdicts, with those that an invariant which fails left open decided without it where that can be.
 
     ``verdicts`` are of a proof of the spec, its invariants and lemmas among them. What is proven without some of these
-    says so (``without`` in its detail). Raises :class:`~mtpo.proofs.children.Interrupted` with what is known by then.
+    says so (``without`` in its detail). What the proof without them found to be vacuous is told, too. Raises
+    :class:`~mtpo.proofs.children.Interrupted` with what is known by then.
     """
     left_open = frozenset(v.property for v in verdicts if _left_open(v))
     failed = gone = _failed(verdicts) & basis_of(spec)
@@ -44,7 +45,24 @@ def surviving(spec: Spec, verdicts: list[Verdict], prove: Prove) -> list[Verdict
             raise Interrupted(str(stop), [_decided(v, None, failed, gone) for v in verdicts]) from None
         lost = _failed(again) & basis_of(fewer)
         gone |= lost
-    return [_decided(v, again, failed, gone) for v in verdicts]
+    told = {(v.property, v.method) for v in verdicts}
+    vacuous = [v for v in again if v.method != "inductive" and (v.property, v.method) not in told]
+    return [*vacuous, *(_decided(v, again, failed, gone) for v in verdicts)]
+
+
+def proven(spec: Spec, wanted: Collection[str], first: Prove, again: Prove) -> tuple[list[Verdict], list[Verdict]]:
+    """The verdicts on the ``wanted`` properties, with what is vacuous; and those on the further invariants on which
+    these rest. ``first`` proves the spec, ``again`` what is left of it. Raises as :func:`surviving` does, with all."""
+    verdicts = surviving(spec, first(spec, frozenset(wanted) | basis_of(spec)), again)
+    return split(verdicts, wanted)
+
+
+def split(verdicts: Iterable[Verdict], wanted: Collection[str]) -> tuple[list[Verdict], list[Verdict]]:
+    """Verdicts that were asked for, or are of no property, and the others."""
+    found, beside = list[Verdict](), list[Verdict]()
+    for v in verdicts:
+        (found if v.method != "inductive" or v.property in wanted else beside).append(v)
+    return found, beside
 
 
 def _left_open(verdict: Verdict) -> bool:

@@ -14,6 +14,7 @@ was hard to find is remembered, and is tried first next time; every proof is mad
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,7 +50,7 @@ def prove_command(
     from mtpo.proofs.picture import pictures_of, write_picture
     from mtpo.proofs.remembered import check_place, memory
     from mtpo.proofs.second import SecondSolver, cvc5_name
-    from mtpo.proofs.surviving import basis_of, surviving
+    from mtpo.proofs.surviving import proven, split
     from mtpo.proofs.verdicts import exit_code
 
     specs = find_specs(spec)
@@ -75,16 +76,17 @@ def prove_command(
             how: dict[str, Any] = {"timeout_ms": int(timeout * 1000), "confirm": second, "hints": hints, "jobs": jobs}
             how["progress"] = counted(tell, "obligations")
 
-            def again(fewer: Any, ids: frozenset[str], how: dict[str, Any] = how) -> list[Any]:
-                return prove(fewer, properties=ids, keep_smt2=_keeper(smt2 and smt2 / "without"), **how)
+            def asked(
+                what: Any, ids: frozenset[str], folder: Path | None = smt2, how: dict[str, Any] = how
+            ) -> list[Any]:
+                return prove(what, properties=ids, keep_smt2=_keeper(folder), **how)
 
             try:
-                verdicts = prove(one, properties=wanted | basis_of(one), keep_smt2=_keeper(smt2), **how)
-                verdicts = surviving(one, verdicts, again)
+                of_these = proven(one, wanted, asked, functools.partial(asked, folder=smt2 and smt2 / "without"))
             except Interrupted as stop:
-                verdicts, interrupted = list(stop.found), True
-        for v in verdicts:
-            (found if v.method != "inductive" or v.property in wanted else beside).append(v)
+                of_these, interrupted = split(stop.found, wanted), True
+        found += of_these[0]
+        beside += of_these[1]
         if interrupted:
             break
     hints.keep()

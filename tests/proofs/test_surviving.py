@@ -6,9 +6,10 @@ import pytest
 
 from mtpo.proofs.children import Interrupted
 from mtpo.proofs.inductive import prove
-from mtpo.proofs.surviving import basis_of, surviving
+from mtpo.proofs.surviving import basis_of, proven, surviving
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.language import Bool, Sort, Spec, Variable, forall, implies, require
+from tests.spec.vacuous import vacuous
 
 CHAIN = Spec("chain", "Tokens are passed on from a to b to c; nothing keeps a second one out of a.")
 
@@ -102,3 +103,28 @@ def test_an_interrupt_leaves_what_was_open_open_and_says_so() -> None:
     by_id = {v.property: v for v in caught.value.found}
     assert by_id["chain.b-in-a"].status is Status.UNKNOWN
     assert by_id["chain.b-in-a"].detail["why"].endswith("whether it holds without was not found out")
+
+
+def test_what_is_vacuous_without_the_invariant_that_fails_is_told_once() -> None:
+    asked = frozenset({"vacuous.nothing"})
+    found, beside = proven(vacuous, asked, quietly, quietly)
+    assert [(v.property, v.method, v.status) for v in found] == [
+        ("vacuous.count", "vacuous", Status.FAILED),
+        ("vacuous.nothing", "inductive", Status.PROVED),
+    ]
+    assert found[1].detail["without"] == ["vacuous.unmarked"]
+    assert {v.property: v.status for v in beside} == {
+        "vacuous.nobody": Status.PROVED,
+        "vacuous.unmarked": Status.FAILED,
+    }
+
+
+def test_a_notebook_comes_to_the_same() -> None:
+    found = vacuous.prove("vacuous.nothing")
+    assert not found.holds
+    assert {v.property: str(v.status) for v in found.verdicts} == {
+        "vacuous.count": "FAILED",
+        "vacuous.nothing": "PROVED",
+    }
+    (chain,) = CHAIN.prove("chain.one-c").verdicts
+    assert (chain.status, chain.detail["why"].split()[:3]) == (Status.UNKNOWN, ["shown", "with", "chain.one-a"])
