@@ -199,9 +199,7 @@ def _verdict(cases: list[dict[str, Any]], checked: dict[str, Any], inferred: boo
             say(f"     NOT AS IT SHOULD BE: {complaint}")
         good = good and not complaints
     if inferred:
-        say(
-            "   time: by the clock, of each step the quickest of all rounds; the page draws a mode's quickest round, whole"
-        )
+        say("   time: by the clock, of each step the quickest of all rounds; the page draws a mode's quickest round")
     return good
 
 
