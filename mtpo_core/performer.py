@@ -144,9 +144,8 @@ class Performer:
         wrong = [o for o, digest in restored.items() if digest != self.machine.materialized(o)]
         if wrong or undeclared:
             where = ", ".join(sorted({*wrong, *undeclared}))
-            raise self.journal.halt(
-                "core.inverse-restores", f"{bound.tool.name}: the inverse of call {key} did not restore {where}"
-            )
+            what = f"the inverse of call {key} did not restore {where}, or somebody else changed it meanwhile"
+            raise self.journal.halt("core.inverse-restores", f"{bound.tool.name}: {what}")
         kind, body = ("retracted", {}) if taken_out else ("undone", {"by": str(by)})
         self.journal.append(kind, agent=key.rank, call=str(key), body={**body, "restored": restored})
         return effects

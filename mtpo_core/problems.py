@@ -59,7 +59,8 @@ _HALTS: Final = {
     ),
     "core.inverse-restores": (
         "The inverse of a call leaves every object as it was before the call, and no other changed.",
-        "Mend the tool's `prepare` or `reverse` (`check_tool` names what differs), or declare it not invertible.",
+        "Mend the tool's `prepare` or `reverse` (`check_tool` names what differs), or declare it not invertible. Where "
+        "`check_tool` finds nothing, somebody edited the object at that moment: begin a new run.",
     ),
     "core.footprint-honest": (
         "A call changes nothing outside the writes that its tool declares.",

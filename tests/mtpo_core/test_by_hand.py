@@ -28,8 +28,10 @@ APPEND = ToolCall("append", {"path": "x", "content": "tool\n"})
 HAND = "an hour of work\n"
 
 
-def edited(once: Callable[[], None]) -> Tool:
-    """A tool that appends to ``x``; somebody saves a file right after its prepare has captured the old value."""
+def edited(once: Callable[[], None], undone: Callable[[], None] = lambda: None) -> Tool:
+    """A tool that appends to ``x``; somebody saves a file right after its prepare has captured the old value (``once``)
+    or its inverse has put that back (``undone``).
+    """
 
     def prepare(resource: Resource, args: Args, footprint: Footprint) -> bytes:
         undo = prepare_preimage(resource, args, footprint)
@@ -41,6 +43,10 @@ def edited(once: Callable[[], None]) -> Tool:
         resource.write("x", (resource.read("x") or b"") + b"edited\n")
         return "done"
 
+    def reverse(resource: Resource, args: Args, undo: bytes) -> None:
+        resource.reinstate(undo)
+        undone()
+
     footprint = Footprint({"x"}, {"x"})
     return write_tool(
         "edited",
@@ -50,7 +56,7 @@ def edited(once: Callable[[], None]) -> Tool:
         lambda view, args: footprint,
         act,
         prepare=prepare,
-        reverse=lambda resource, args, undo: resource.reinstate(undo),
+        reverse=reverse,
     )
 
 
@@ -124,6 +130,28 @@ def test_an_undo_does_not_overwrite_an_edit_either(bench: Make, monkeypatch: pyt
     monkeypatch.setattr(watch, "look", then_edit)
     with pytest.raises(RunHalted, match=r"^run\.external: x was changed by no tool while call 0\.0 was under way"):
         one.sync.call(A, APPEND)
+    assert (one.root / "x").read_text() == HAND
+    assert one.sync.close() == "halted"
+
+
+def test_an_edit_while_an_inverse_runs_is_not_blamed_on_the_tool_alone(bench: Make) -> None:
+    one = bench(edited(lambda: None, undone=lambda: by_hand(one, x=HAND)))
+    one.sync.call(B, ToolCall("edited"))
+    said = r"edited: the inverse of call 1\.0 did not restore x, or somebody else changed it meanwhile$"
+    with pytest.raises(RunHalted, match=rf"^core\.inverse-restores: {said}"):
+        one.sync.call(A, APPEND)
+    assert (one.root / "x").read_text() == HAND
+
+
+def test_a_dead_agents_call_is_not_taken_out_over_an_edit_and_the_run_halts_for_all(bench: Make) -> None:
+    """Its author could be refused, and live with it (``retract``); one that is given up can't."""
+    one = bench()
+    answer = one.sync.call(B, APPEND)
+    by_hand(one, x=HAND)
+    assert one.sync.retract(B, str(answer.call)).text == "retract: x was changed by no tool; not overwritten"
+    for step in (lambda: one.sync.abort(B), lambda: one.sync.call(A, APPEND)):
+        with pytest.raises(RunHalted, match=r"^run\.external: call 1\.0 can't be taken out: x was changed by no tool$"):
+            step()
     assert (one.root / "x").read_text() == HAND
     assert one.sync.close() == "halted"
 
