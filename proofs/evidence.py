@@ -188,10 +188,10 @@ def _sentence(entry: Entry) -> str:
 
 def interleavings(size: Mapping[str, Any]) -> str:
     """What of the plans of a size the core was driven through."""
-    counts = (f"{size[name]:,} {name}" for name in ("plans", "states", "events", "ends"))
+    counts = ", ".join(f"{size[name]:,} {name}" for name in ("plans", "states", "events", "ends"))
+    agents, calls, objects = (f"{size[s]} {s if size[s] > 1 else s[:-1]}" for s in ("agents", "calls", "objects"))
     faults = ", with aborts and retractions" if size["faults"] else ""
-    sizes = ", ".join(f"{size[name]} {name}" for name in ("agents", "calls", "objects"))
-    return f"{', '.join(counts)} ({sizes}{faults})"
+    return f"{counts} ({agents}, {calls} each, {objects}{faults})"
 
 
 def planted(detail: Mapping[str, Any]) -> str:

@@ -70,11 +70,18 @@ def _check(id: str) -> Explained | None:
 
 
 def _problem(id: str) -> Explained | None:
+    """With what the ledger has on it, of the core."""
+    from mtpo.proofs.evidence import evidence_of
+    from mtpo.proofs.ledger import REFINES, read_ledger
+
     meaning = meaning_of(id)
     if meaning is None:
         return None
-    lines = (f"{id}   {meaning.kind}", f"  {meaning.english}", f"  where it does not hold: {meaning.do}")
-    return Explained(lines, {"id": id, "kind": meaning.kind, "english": meaning.english, "do": meaning.do})
+    found = evidence_of(REFINES, read_ledger()) if id.startswith(REFINES) else ()
+    lines = [f"{id}   {meaning.kind}", f"  {meaning.english}", f"  where it does not hold: {meaning.do}"]
+    lines += [f"  {e.status:<8} {e.sentence}{'' if e.fresh else '   (the sources have changed since)'}" for e in found]
+    data = {"id": id, "kind": meaning.kind, "english": meaning.english, "do": meaning.do}
+    return Explained(tuple(lines), data | {"evidence": [attrs.asdict(e) for e in found]})
 
 
 def _finding(id: str) -> Explained | None:

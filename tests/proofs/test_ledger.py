@@ -10,9 +10,11 @@ import attrs
 import pytest
 
 import mtpo.proofs.ledger as ledger
+from mtpo.proofs.evidence import standing
 from mtpo.proofs.goals import GOALS, goals_of
 from mtpo.proofs.ledger import (
     METHODS,
+    REFINES,
     Entry,
     LedgerError,
     entries_of,
@@ -24,9 +26,12 @@ from mtpo.proofs.ledger import (
 from mtpo.proofs.listed import reason_for
 from mtpo.proofs.mutate import EQUIVALENT as BUILT_IN_EQUIVALENT
 from mtpo.proofs.mutate import mutants
+from mtpo.proofs.planted import BUGS, FAULTY
+from mtpo.proofs.refined import SIZES, Size
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.language import Spec
 from mtpo_core.cli.specs import find_source
+from mtpo_core.problems import MEANINGS
 
 SPECS = find_source(None).specs
 EQUIVALENT = {**BUILT_IN_EQUIVALENT, **find_source(None).equivalent}
@@ -42,7 +47,8 @@ REFRESH = """show it again:
     mtpo explore mtpo --live $more --record proofs/ledger.json; done
   specs="fair batching concur conserve gap failover footprint recovery delivery shadows names levels locks"
   for spec in mtpo $specs; do mtpo explore $spec --record proofs/ledger.json; done
-  for spec in mtpo kv $specs; do mtpo mutate $spec --record proofs/ledger.json; done"""
+  for spec in mtpo kv $specs; do mtpo mutate $spec --record proofs/ledger.json; done
+  mtpo certificate --refine --record proofs/ledger.json"""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def test_every_property_of_a_spec_has_an_entry(entries: list[Entry], spec: Spec)
 
 def test_every_entry_is_of_something_that_exists(entries: list[Entry]) -> None:
     known = {id for spec in SPECS for id in (*spec.properties, *spec.variants, f"{spec.name}.mutants")} | GOALS.keys()
-    assert {e.property for e in entries} <= known
+    assert {e.property for e in entries} <= known | {REFINES}
     assert len({(e.property, e.method) for e in entries}) == len(entries)
     assert {e.method for e in entries} == set(METHODS)
 
@@ -80,6 +86,7 @@ def test_what_the_entries_say(entries: list[Entry]) -> None:
     assumptions = {spec.name: sorted(p.id for p in spec.role("assumption")) for spec in SPECS}
     english = {p.id: p.doc for spec in SPECS for p in (*spec.properties.values(), *spec.variants.values())}
     english |= {goal.id: goal.doc for goal in GOALS.values()}
+    english[REFINES] = MEANINGS[REFINES].english
     for e in entries:
         assert e.status == ("PROVED" if e.method == "inductive" else "CHECKED"), e.property
         assert "seconds" not in e.detail
@@ -90,6 +97,20 @@ def test_what_the_entries_say(entries: list[Entry]) -> None:
             assert all(i["states"] > 0 and i["sizes"] for i in e.detail["instances"])
         if e.method != "mutants":
             assert e.english == english[e.property] != ""
+
+
+def test_what_is_shown_of_the_core(entries: list[Entry]) -> None:
+    """The sizes that `mtpo certificate --refine` explores, and every planted bug."""
+    (entry,) = (e for e in entries if e.property == REFINES)
+    found = [
+        (Size(*(row[name] for name in ("agents", "calls", "objects", "faults"))), row["plans"], row["states"])
+        for row in entry.detail["explored"]
+    ]
+    assert tuple(size for size, _, _ in found) == SIZES
+    assert [plans for _, plans, _ in found] == [sum(1 for _ in size.plans()) for size in SIZES]
+    assert all(states > plans for _, plans, states in found)
+    assert entry.detail["planted"].keys() == {bug.__name__ for bug in (*BUGS, *FAULTY)}
+    assert entry.detail["escaped"] == []
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
@@ -139,6 +160,17 @@ def test_a_change_of_a_syntax_tree_makes_an_entry_stale(sources: dict[str, str],
     assert stale([entry]) == []
 
 
+@pytest.mark.parametrize("name", ["mtpo_core/machine.py", "mtpo_core/events.py", "proofs/refinement.py"])
+def test_a_change_of_the_core_makes_what_is_shown_of_it_stale_and_nothing_else(
+    entries: list[Entry], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = ledger._source
+    monkeypatch.setattr(ledger, "_source", lambda asked: text(asked) + ("\nx = 1\n" if asked == name else ""))
+    assert [(e.property, e.method) for e in stale(entries)] == [(REFINES, "refinement")]
+    found = standing(SPECS, entries)
+    assert (found.holds, found.changed) == (False, (f"{REFINES} (refinement)",))
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -184,7 +216,7 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
     shows = {"proofs/verdicts.py", "spec/study.py", "proofs/listed.py"}
     root = Path(ledger.__file__).parents[1]
     start = {"inductive": "inductive", "exhaustive": "explore", "reached": "explore", "live": "liveness"}
-    start["mutants"] = "mutate"
+    start |= {"mutants": "mutate", "refinement": "refined"}
     only_pictures = {"inductive": {"spec/concrete.py"}}
     # what z3 is asked first; it must prove it all the same
     hints = {f"proofs/{name}.py" for name in ("remembered", "cachefolder", "digests", "packing")}
@@ -202,10 +234,11 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
                 continue
             nodes = ast.walk(ast.parse((root / name).read_text(encoding="utf-8")))
             froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
-            packages = {"mtpo.spec", "mtpo.proofs"}
+            packages = {"mtpo.spec", "mtpo.proofs", "mtpo_core"}
             imported = [n.module for n in froms if n.module not in packages]
             imported += [f"{n.module}.{alias.name}" for n in froms if n.module in packages for alias in n.names]
-            todo += ["/".join(m.split(".")[1:]) + ".py" for m in imported if m.startswith("mtpo.")]
+            own_ones = [m for m in imported if m.startswith(("mtpo.", "mtpo_core."))]
+            todo += [m.removeprefix("mtpo.").replace(".", "/") + ".py" for m in own_ones]
         assert seen - shows - specs - hints - only_pictures.get(method, set()) <= set(METHODS[method]), method
 
 

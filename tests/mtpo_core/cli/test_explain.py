@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 
 import mtpo.proofs.evidence as evidence
+import mtpo.proofs.refined as refined
+from mtpo.proofs.ledger import read_ledger, stale
+from mtpo.proofs.planted import BUGS, FAULTY, NoGate
 from mtpo.spec.mtpo import mtpo as mtpo_spec
 from mtpo_core.cli.explained import explained
 from mtpo_core.cli.specs import BUILT_IN, find_specs
@@ -228,5 +232,56 @@ def test_the_id_of_a_problem_comes_with_what_to_do(mtpo: Mtpo) -> None:
     said = mtpo("explain", "core.refines.note", "--json").json
     assert (said["id"], said["kind"]) == ("core.refines.note", "check of the core against the spec")
     assert said["english"].startswith("Every event of the core is steps of the spec") and said["do"]
+    said = mtpo("explain", "core.refines")
+    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 30 plans, 2,490 states, " in said.out
     said = mtpo("explain", "core.inverse-restored")
     assert said.code == 2 and "close ones: core.inverse-restores" in said.err
+
+
+SMALL = refined.Size(2, 1, 1)
+
+
+def test_the_core_is_driven_beside_the_spec_and_what_holds_is_recorded(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refined, "refine", functools.partial(refined.refine, [SMALL]))
+    path = tmp_path / "ledger.json"
+    said = mtpo("certificate", "--refine", "--record", path)
+    assert (said.code, said.err) == (0, "")
+    size, bugs = said.out.splitlines()
+    assert size.startswith("CHECKED  core.refines   30 plans, 2,490 states, ")
+    assert size.endswith(" 466 ends (2 agents, 1 call each, 1 object)")
+    assert bugs.split(maxsplit=2)[2] == f"{len(BUGS) + len(FAULTY)} of {len(BUGS) + len(FAULTY)} planted bugs caught"
+    (entry,) = read_ledger(path)
+    assert (entry.property, entry.method, entry.status) == ("core.refines", "refinement", "CHECKED")
+    assert entry.detail["explored"][0]["states"] == 2490 and not stale([entry])
+    found = mtpo("certificate", "--refine", "--json").json
+    assert {key: found[key] for key in entry.detail} == entry.detail and found["status"] == "CHECKED"
+
+
+def test_a_core_that_leaves_the_spec_is_shown_and_nothing_is_recorded(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = functools.partial(refined.refine, [refined.Size(2, 1, 1)], NoGate)
+    monkeypatch.setattr(refined, "refine", wrong)
+    path = tmp_path / "ledger.json"
+    said = mtpo("certificate", "--refine", "--record", path)
+    assert (said.code, said.err, path.exists()) == (1, "", False)
+    first, *events = said.out.splitlines()
+    assert first.startswith("FAILED   mtpo.call.gate: ") and first.endswith(", after")
+    assert events[0] == "  0: Launch()" and "Call(agent=1" in events[-1]
+    assert mtpo("certificate", "--refine", "--json").json["status"] == "FAILED"
+    monkeypatch.setattr(refined, "refine", lambda tell: refined.Refined((), {"NoGate": "mtpo.call.gate"}, ("Sound",)))
+    said = mtpo("certificate", "--refine", "--record", path)
+    assert (said.code, path.exists()) == (1, False)
+    assert said.out == "FAILED   core.refines   1 of 2 planted bugs caught; nothing catches Sound\n"
+
+
+def test_an_outcome_that_can_not_be_recorded_is_refused_before_the_work(mtpo: Mtpo, tmp_path: Path) -> None:
+    for args, why in (
+        (("--record", tmp_path / "l.json"), "--record writes what --refine comes to: give both"),
+        (("--refine", "--record", tmp_path / "none" / "l.json"), "no such folder"),
+    ):
+        said = mtpo("certificate", *args)
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+        assert why in said.err
