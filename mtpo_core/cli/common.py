@@ -185,10 +185,30 @@ def worst(*codes: int) -> int:
 
 def writable(path: Path, of: Sequence[Path] = ()) -> Path:
     """A place for output; raises for an existing run log, which is never overwritten, and for what is made ``of``
-    itself."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        if file.read(15) == b"SQLite format 3":
-            raise usage(f"{path}: is a run log or another database; it is not overwritten, choose another name")
-    if any(path.absolute() == source.absolute() for source in of):
+    itself, whatever name or link it is given by."""
+    if any(_same(path, source) for source in of):
         raise usage(f"{path}: is what is read; it is not overwritten, choose another name")
+    if _is_log(path):
+        raise usage(f"{path}: is a run log or another database; it is not overwritten, choose another name")
     return path
+
+
+def _same(one: Path, other: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return one.samefile(other)
+    return False  # one of them does not exist
+
+
+def _is_log(path: Path) -> bool:
+    """Whether a file is a database, or begins as a log as lines of JSON does."""
+    from mtpo_core.logfile import FORMAT
+
+    if not path.is_file():
+        return False
+    with contextlib.suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
+        if file.read(15) == b"SQLite format 3":
+            return True
+        file.seek(0)
+        header = json.loads(file.readline())
+        return isinstance(header, dict) and header.get("format") == FORMAT
+    return False

@@ -42,13 +42,13 @@ def paper_command(
 
     if name not in STUDIES:
         raise usage(f"unknown paper {name!r}; known: {', '.join(STUDIES)}")
-    if output is not None:
-        if output.is_dir() or not output.parent.is_dir():
-            raise usage(f"--out {output}: {'is a folder' if output.is_dir() else 'its folder does not exist'}")
-        writable(output)
     folder = os.environ.get("MTPO_TRACES")
     if trace is not None and folder and not Path(trace).exists() and (Path(folder) / trace).exists():
         trace = str(Path(folder) / trace)
+    if output is not None:
+        if output.is_dir() or not output.parent.is_dir():
+            raise usage(f"--out {output}: {'is a folder' if output.is_dir() else 'its folder does not exist'}")
+        writable(output, [Path(trace)] if trace else ())
     made: Any = importlib.import_module(STUDIES[name])
     if not (json or sys.stderr.isatty()):
         err.print(f"mtpo paper {name}: {'about a minute' if quick else 'some minutes; --quick is shorter'}")

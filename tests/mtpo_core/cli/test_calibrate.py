@@ -159,12 +159,14 @@ def test_kept_points_are_fitted_again_without_an_engine(
         (("--points", "nosuch.json"), "nosuch.json: No such file"),
         (("--points", "elsewhere.json"), "elsewhere.json: machine is 'another', and 'a machine' in points.json"),
         (("--out", "points.json"), "points.json: is what is read; it is not overwritten"),
+        (("--out", "./../here/points.json"), "points.json: is what is read; it is not overwritten"),
     ],
 )
 def test_a_mistake_with_kept_points_is_one_line(
     mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[Any, ...], why: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     before = kept_in(Path("points.json"), [1, 2, 4, 64]).read_text()
     kept_in(Path("elsewhere.json"), [1, 2], "another")
     said = mtpo("calibrate", "--points", "points.json", *options)

@@ -55,3 +55,10 @@ def test_a_mistake_is_one_line(mtpo: Mtpo, arguments: tuple[str, ...], why: str)
     assert said.code == 2 and said.out == ""
     (line,) = [line for line in said.err.splitlines() if line.startswith("mtpo: ")]
     assert why in line
+
+
+def test_the_trace_is_not_overwritten_by_the_page(mtpo: Mtpo, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("TIMESTAMP")
+    said = mtpo("paper", "fairbatching", "--trace", trace, "--out", tmp_path / "." / ".." / tmp_path.name / trace.name)
+    assert said.code == 2 and "is what is read; it is not overwritten" in said.err and trace.read_text() == "TIMESTAMP"

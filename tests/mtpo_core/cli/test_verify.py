@@ -175,6 +175,40 @@ def test_what_is_read_is_not_overwritten(log: Path, tmp_path: Path, mtpo: Mtpo, 
     assert lines.read_text() == text
 
 
+@pytest.mark.parametrize("verb", [("verify", "--save"), ("verify", "--shrink"), ("view", "-o")])
+def test_what_is_read_is_not_overwritten_by_another_name_either(
+    log: Path, tmp_path: Path, mtpo: Mtpo, verb: tuple[str, str]
+) -> None:
+    lines, link, hard, folder = (tmp_path / name for name in ("run.jsonl", "link.jsonl", "hard.jsonl", "sub"))
+    lines.write_text(text := mtpo("log", log, "--json").out)
+    folder.mkdir()
+    link.symlink_to(lines.name)
+    hard.hardlink_to(lines)
+    for read, written in ((link, lines), (lines, link), (lines, folder / ".." / lines.name), (lines, hard)):
+        found = mtpo(verb[0], read, verb[1], written)
+        assert (found.code, found.err.count("\n")) == (2, 1), written
+        assert f"{written}: is what is read; it is not overwritten" in found.err
+    assert lines.read_text() == text
+
+
+@pytest.mark.parametrize("verb", [("verify", "--save"), ("verify", "--shrink"), ("view", "-o")])
+def test_another_log_as_lines_is_not_overwritten(log: Path, tmp_path: Path, mtpo: Mtpo, verb: tuple[str, str]) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_text(text := mtpo("log", log, "--json").out)
+    found = mtpo(verb[0], log, verb[1], other)
+    assert (found.code, found.err.count("\n")) == (2, 1)
+    assert f"{other}: is a run log or another database; it is not overwritten" in found.err
+    assert other.read_text() == text
+
+
+@pytest.mark.parametrize("before", ["", "{", "[1]\n", '{"format": 1}\n', "[" * 100_000, "<html>"])
+def test_what_is_no_log_may_be_written_over(log: Path, tmp_path: Path, mtpo: Mtpo, before: str) -> None:
+    place = tmp_path / "certificate.json"
+    place.write_text(before)
+    assert mtpo("verify", log, "--save", place).code == 0
+    assert mtpo("verify", log, "--certificate", place, "--save", place).code == 0
+
+
 def test_a_long_violation_is_told_once(tmp_path: Path, mtpo: Mtpo) -> None:
     log = tmp_path / "naive.mtpo"
     assert mtpo("run", "canary", "--mode", "naive", "--log", log).code == 1
