@@ -243,7 +243,7 @@ def _about(workload: Workload) -> dict[str, Any]:
         "conversations": len(workload.conversations),
         "requests": workload.requests,
         "rate": workload.rate,
-        "notes": list(workload.notes),
+        "notes": _notes(workload),
     }
 
 
@@ -264,4 +264,12 @@ def _lines(study: Study, hardware: str, workers: str) -> list[str]:
     size = f"{plural(workload.requests, 'turn')} of {plural(len(workload.conversations), 'conversation')}"
     title = f"{workload.name}: {size}{rate}"
     setting = f"{workers} x {hardware}; objectives: TTFT {study.ttft:g} s, TPOT {1000 * study.tpot:g} ms"
-    return [title, *workload.notes, setting]
+    return [title, *_notes(workload), setting]
+
+
+def _notes(workload: Workload) -> list[str]:
+    """What its reader noted; and of a file without times of arrival what stands in for them."""
+    if workload.timed or not workload.source or len(workload.conversations) == 1:
+        return list(workload.notes)
+    clock = f"{workload.name}: conversations have no common clock, each begins at 0; --rate draws their arrivals"
+    return [*workload.notes, clock]

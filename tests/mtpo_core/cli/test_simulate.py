@@ -71,6 +71,18 @@ def test_policies_that_fail_side_by_side_end_with_one_line(
         assert (said.code, said.out, said.err.count("\n")) == (2, "", 1) and why in said.err
 
 
+def test_conversations_without_a_common_clock_begin_at_once_and_that_is_said(mtpo: Mtpo, tmp_path: Path) -> None:
+    heads = "conv_id,iter_id,appended_input,total_input,out_token_size,carried_over"
+    (tmp_path / "agents.csv").write_text(f"{heads}\n4,0,100,100,10,0\n6,0,50,50,5,0\n")
+    trace = ("--trace", tmp_path / "agents.csv", "--format", "swe-agent")
+    note = "agents.csv: conversations have no common clock, each begins at 0; --rate draws their arrivals"
+    title, said, *_ = mtpo("simulate", *trace).out.splitlines()
+    assert (title.split(", ")[-1], said) == ("all at once", note)
+    assert mtpo("simulate", *trace, "--json").json["workload"]["notes"] == [note]
+    for others in (("--rate", "1"), ("--first", "1")):
+        assert mtpo("simulate", *trace, *others, "--json").json["workload"]["notes"] == []
+
+
 def test_step_times_of_a_machine_of_ones_own(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     step = {"a": 0.5, "b": 1e-4, "floor": 0.6}
