@@ -241,9 +241,11 @@ def test_a_search_stops_at_its_limit() -> None:
 def test_the_machine_code_of_the_protocol_finds_what_python_finds() -> None:
     """Half a minute to compile; 234,142 states."""
     instance, roots = mtpo_instance(2, 1, 2)
-    found = search_compiled(instance, roots, limit=10**9)
+    found, plain = search_compiled(instance, roots, limit=10**9), explore(instance, roots)
     assert (found.states, found.transitions, found.depth) == (234_142, 397_020, 15)
-    assert len(found.reached) == len(mtpo.role("reachable"))
+    assert (plain.states, plain.transitions) == (234_142, 397_020)
+    assert found.reached == {v.property for v in plain.verdicts if v.method == "reached"}
+    assert "mtpo.reach-gated" in found.reached and found.reached < {p.id for p in mtpo.role("reachable")}
 
 
 # -- bounds --------------------------------------------------------------------------------------------------------
