@@ -68,8 +68,8 @@ class LoggedRun:
     """What a log holds. ``rows`` is everything stored, ``records`` those rows that are well-formed records.
 
     ``values`` by digest (None for an absent object); ``redacted`` are digests whose value was dropped; ``faults`` are
-    stored values that are neither, each its digest (or its row) and a reason; ``head`` is the SHA-256 of the last
-    row's text.
+    stored values that are neither, each its digest (or its row) and a reason; ``lines`` says that they were lines of
+    JSON; ``head`` is the SHA-256 of the last row's text.
     """
 
     path: str
@@ -80,6 +80,12 @@ class LoggedRun:
     values: Mapping[str, bytes | None]
     redacted: frozenset[str]
     faults: tuple[tuple[str, str], ...] = ()
+    lines: bool = False
+
+    @property
+    def reads_to_its_end(self) -> bool:
+        """Whether the last row is a record, so that it is known whether the log has the close of its run."""
+        return not self.rows or (bool(self.records) and self.records[-1].seq == self.rows[-1].seq)
 
     @property
     def head(self) -> str:
@@ -247,7 +253,7 @@ def _value_fault(digest: object, state: object, value: object) -> str:
     if not isinstance(digest, str):
         return f"its digest is {_kind(digest)}, not text"
     if not DIGEST.fullmatch(digest):
-        return "its digest is no SHA-256 in hexadecimal"
+        return "its digest is no SHA-256 in lower-case hexadecimal"
     if state not in ("kept", "absent", "redacted"):
         said = repr(state) if isinstance(state, str) else _kind(state)
         return f"its state is {said}, not kept, absent or redacted"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import attrs
 from mtpo.spec.records import VERSION, Record, parse
 from mtpo_core.log import RunLog
 from mtpo_core.logfile import DIGEST, FORMAT, LogDamage, LogError, LoggedRun, Row, record_of, sha
+from mtpo_core.tools import brief, encodable
 
 
 def export_jsonl(run: LoggedRun, *, values: bool = True) -> Iterator[str]:
@@ -68,6 +70,7 @@ def read_jsonl(path: str | Path) -> LoggedRun:
         records=tuple(record for row in rows if isinstance(record := record_of(row), Record)),
         values={digest: value for digest, state, value in found.values if state != "redacted"},
         redacted=frozenset(digest for digest, state, _ in found.values if state == "redacted"),
+        lines=True,
     )
 
 
@@ -88,6 +91,9 @@ def import_jsonl(lines: Iterable[str], path: str | Path) -> None:
     log.close()
 
 
+_HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})*")
+
+
 @attrs.define
 class _Lines:
     """What exported lines hold: the header, and rows of the tables of a log."""
@@ -102,7 +108,7 @@ class _Lines:
         """Read them. :class:`LogError` for what begins with no header, else :class:`LogDamage`; both name the line."""
         found: Self | None = None
         seen = set[int | str]()
-        for number, text in enumerate(lines, 1):
+        for number, text in _until_blank(lines):
             try:
                 line = json.loads(text)
                 if not isinstance(line, dict):
@@ -126,12 +132,19 @@ class _Lines:
 
     @classmethod
     def _headed(cls, line: Mapping[str, Any]) -> Self:
-        if (line["format"], line["v"]) != (FORMAT, VERSION):
+        if (line["format"], line["v"]) != (FORMAT, VERSION) or type(line["v"]) is not int:
             raise ValueError(f"not a header of format {FORMAT}, version {VERSION}")
-        return cls(str(line["run"]), bytes.fromhex(line["salt"]))
+        run, salt = line["run"], line["salt"]
+        if not isinstance(run, str) or not encodable(run):
+            raise ValueError(f"the run is no text: {brief(run)}")
+        if not isinstance(salt, str) or not _HEXADECIMAL.fullmatch(salt):
+            raise ValueError(f"the salt is not in hexadecimal: {brief(salt)}")
+        return cls(run, bytes.fromhex(salt))
 
     def _take(self, line: Mapping[str, Any], text: str, number: int) -> int | str:
         """Add a line that is no header; the name of what it holds."""
+        if "format" in line:
+            raise ValueError("another header; a log has one, on its first line")
         if "digest" in line:
             self.values.append((_digest(line), *_value_of(line)))
             return self.values[-1][0]
@@ -140,9 +153,23 @@ class _Lines:
         return record.seq
 
 
+def _until_blank(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, without blank ones at the end."""
+    blank = list[tuple[int, str]]()
+    for number, text in enumerate(lines, 1):
+        if text.strip():
+            yield from blank
+            blank.clear()
+            yield number, text
+        else:
+            blank.append((number, text))
+
+
 def _reason(error: Exception, number: int) -> str:
     if isinstance(error, KeyError):
         return f"field {error} is missing"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON ({error.msg.removesuffix(' starting at')}, character {error.pos})"
     return str(error).removeprefix(f"line {number}: ")
@@ -172,4 +199,14 @@ def _value_of(line: Mapping[str, Any]) -> tuple[Literal["kept", "absent", "redac
         return "absent", None
     if line.get("redacted") is True:
         return "redacted", None
-    return "kept", line["text"].encode() if "text" in line else base64.b64decode(line["base64"], validate=True)
+    text = line.get("text", line.get("base64"))
+    if not isinstance(text, str) or not encodable(text):
+        raise ValueError("a value has one of text, base64 (both texts), absent (true) and redacted (true)")
+    return "kept", text.encode() if "text" in line else _unbased(text)
+
+
+def _unbased(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(f"not base64: {error}") from None

@@ -469,7 +469,11 @@ def test_lines_hold_the_whole_log(path: Path, tmp_path: Path) -> None:
         (0, "not json", "line 1: "),
         (2, "[]", "line 3: not a JSON object"),
         (2, '{"v": 1}', "line 3: missing or unknown field"),
-        (2, f'{{"digest": "{"0" * 64}"}}', "line 3: field 'base64' is missing"),
+        (
+            2,
+            f'{{"digest": "{"0" * 64}"}}',
+            "line 3: a value has one of text, base64 (both texts), absent (true) and redacted (true)",
+        ),
         (2, f'{{"digest": "{"0" * 64}", "base64": "!"}}', "line 3: "),
         (2, f'{{"digest": "{"0" * 64}", "text": 3}}', "line 3: "),
         (2, '{"digest": "0", "text": ""}', "line 3: '0' is no digest"),

@@ -205,6 +205,16 @@ def swapped(text: str) -> str:
     return "\n".join([*lines[:5], lines[6], lines[5], *lines[7:]])
 
 
+def valued(field: str) -> Callable[[str], str]:
+    """A value with that field is added."""
+    return lambda text: f'{text}{{"digest":"{"0" * 64}",{field}}}\n'
+
+
+def headed(field: str, given: str) -> Callable[[str], str]:
+    """That field of the header is another text."""
+    return lambda text: re.sub(f'"{field}":"[^"]*"', lambda _: f'"{field}":"{given}"', text, count=1)
+
+
 @pytest.mark.parametrize(
     ("spoil", "code", "said"),
     [
@@ -215,6 +225,13 @@ def swapped(text: str) -> str:
         (lambda text: text + '{"digest":"0","text":""}', 1, "'0' is no digest"),
         (lambda text: text.encode() + b'{"\xff', 1, "damaged: not UTF-8 (byte 0xff)"),
         (lambda text: text.split("\n", 1)[1], 2, "neither a run log nor one as lines of JSON: line 1: "),
+        (valued('"text":null'), 1, "a value has one of text, base64 (both texts), absent (true) and redacted (true)"),
+        (valued('"absent":1'), 1, "a value has one of text, base64 (both texts), absent (true) and redacted (true)"),
+        (valued('"base64":"a"'), 1, "not base64: "),
+        (lambda text: text + text.splitlines()[0], 1, "another header; a log has one, on its first line"),
+        (headed("run", "\\ud800"), 2, "line 1: the run is no text: "),
+        (headed("salt", "a b"), 2, "line 1: the salt is not in hexadecimal: "),
+        (lambda text: text.replace('"v":1,', '"v":true,', 1), 2, "line 1: not a header of format mtpo-run-log"),
         (lambda text: "{}", 2, "neither a run log nor one as lines of JSON: line 1: "),
         (lambda text: "{", 2, "neither a run log nor one as lines of JSON: line 1: not JSON ("),
     ],
@@ -226,6 +243,13 @@ def test_damaged_lines_end_each_verb_with_one_line(
     path = tmp_path / "run.jsonl"
     path.write_bytes(spoilt if isinstance(spoilt, bytes) else spoilt.encode())
     said_by_each(mtpo, tmp_path, path, code, said)
+
+
+def test_blank_lines_at_the_end_are_no_damage(logs: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    path = tmp_path / "run.jsonl"
+    text = mtpo("log", logs / "run.mtpo", "--json").out
+    path.write_text(f"{text}\n  \n")
+    assert mtpo("log", path, "--json").out == text and mtpo("verify", path).code == 0
 
 
 def same(one: LoggedRun, other: LoggedRun) -> bool:
