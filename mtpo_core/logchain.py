@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mtpo.spec.records import GENESIS, Record, value_digest
@@ -13,72 +13,93 @@ _VALUE_FIELDS: Final = frozenset({"args", "result", "text", "undo", "digest", "w
 _VALUE_MAPS: Final = frozenset({"initial", "out", "restored", "final", "undeclared"})
 
 
+NOT_CANONICAL: Final = "not a canonical record"
+"""How the reason begins where a row holds no record."""
+
+
 def check_chain(run: LoggedRun, head: str | None = None) -> list[Problem]:
     """Every way in which a log is not the one that was written; ``head`` is the one on the run certificate.
 
     Properties: ``log.chain`` (a record was altered, or does not carry the digest of the one before it), ``log.body`` (a
-    record was written in another form than the documented one; the first is named with the reason), ``log.gap`` (a
-    record is missing or out of place), ``log.value`` (a value does not match its digest, or is neither kept nor
-    redacted), ``log.incomplete`` (no close), ``log.head`` (not the log that the certificate is for).
+    record was written in another form than the documented one), ``log.gap`` (a record is missing or out of place),
+    ``log.value`` (a value does not match its digest, or is neither kept nor redacted), ``log.incomplete`` (no close,
+    and the last record can be read), ``log.head`` (not the log that the certificate is for).
     """
-    problems: list[Problem] = []
+    problems = [*_of_records(run), *_of_values(run)]
+    last = f"record {run.rows[-1].seq}" if run.rows else "log"
+    closed = any(record.kind == "close" for record in run.records)
+    if not closed and run.reads_to_its_end:
+        problems.append(Problem("log.incomplete", last, "the last; the run has no close"))
+    if head is not None and run.head != head:
+        what = f"head is {run.head[:12]}, the certificate says {head[:12]}"
+        problems.append(Problem("log.head", last, what))
+    return problems
 
-    def report(property: str, where: str, what: str) -> None:
-        problems.append(Problem(property, where, what))
 
-    malformed: list[int] = []
+def _of_records(run: LoggedRun) -> Iterator[Problem]:
     before, expected, closed = GENESIS, 0, False
     for row in run.rows:
         where, found = f"record {row.seq}", sha(row.text)
         gap = row.seq != expected
         if row.seq < expected:
-            report("log.gap", where, "out of place: its number is negative, or there is another of the same number")
+            what = "out of place: its number is negative, or there is another of the same number"
+            yield Problem("log.gap", where, what)
         elif gap:
             lost = f"record {expected}" if row.seq == expected + 1 else f"records {expected} to {row.seq - 1}"
-            report("log.gap", where, f"{lost} missing before it")
+            yield Problem("log.gap", where, f"{lost} missing before it")
         record = record_of(row)
         if found != row.digest and not row.fault:
-            report("log.chain", where, "altered: its text does not match the digest stored with it")
+            what = _capitals("the digest stored with it", row.digest, found)
+            yield Problem("log.chain", where, what or "altered: its text does not match the digest stored with it")
         if isinstance(record, str):
-            if found != row.digest or row.fault:
-                report("log.chain", where, f"not a canonical record: {record}")
-            else:
-                if not malformed:
-                    report("log.body", where, f"not a canonical record: {record}")
-                malformed.append(row.seq)
+            property = "log.chain" if found != row.digest or row.fault else "log.body"
+            yield Problem(property, where, f"{NOT_CANONICAL}: {record}")
         else:
             if record.seq != row.seq:
-                report("log.gap", where, f"out of place: it is record {record.seq} of its run")
+                yield Problem("log.gap", where, f"out of place: it is record {record.seq} of its run")
             elif record.prev != before and not gap:
-                report(
-                    "log.chain", where, f"prev is not the digest of record {row.seq - 1}: one of the two was altered"
-                )
+                what = f"prev is not the digest of record {row.seq - 1}: one of the two was altered"
+                yield Problem("log.chain", where, _capitals("prev", record.prev, before) or what)
             if record.run != run.run:
-                report("log.chain", where, f"belongs to run {record.run!r}, not to {run.run!r}")
+                yield Problem("log.chain", where, f"belongs to run {record.run!r}, not to {run.run!r}")
             if closed:
-                report("log.body", where, "follows the close of the run, after which there is nothing")
+                yield Problem("log.body", where, "follows the close of the run, after which there is nothing")
             closed = closed or record.kind == "close"
         before, expected = found, row.seq + 1
-    if len(malformed) > 1:
-        more = ", ".join(map(str, malformed[1:6])) + (", ..." if len(malformed) > 6 else "")
-        report("log.body", f"records {more}", f"{len(malformed) - 1} more that are no canonical records")
+
+
+def _capitals(name: str, stored: str, digest: str) -> str:
+    """What to say of the right digest in the wrong letters; empty for any other."""
+    return f"{name} is in capitals: a digest is lower-case hexadecimal" if stored.lower() == digest else ""
+
+
+def _of_values(run: LoggedRun) -> Iterator[Problem]:
     faulty = dict(run.faults)
     for name, what in faulty.items():
-        report("log.value", f"value {name[:12]}", what)
-    for digest, value in run.values.items():
-        if value_digest(run.salt, value) != digest:
-            report("log.value", f"value {digest[:12]}", "does not match its digest: it was altered")
+        yield Problem("log.value", f"value {name[:12]}", what)
+    altered = [digest for digest, value in run.values.items() if value_digest(run.salt, value) != digest]
+    kept = [digest for digest, value in run.values.items() if value is not None]
+    what = "does not match its digest: it was altered"
+    if len(kept) > 1 and set(kept) <= set(altered):
+        what = (
+            f"does not match its digest, as none of {len(kept)} does: a digest is the SHA-256 of the salt, a byte 01 "
+            "and the value (docs/records.md); was one left out, or the salt altered?"
+        )
+    for digest in altered:
+        yield Problem("log.value", f"value {digest[:12]}", what)
     named = {digest: record.seq for record in reversed(run.records) for digest in digests_of(record)}
     missing = named.keys() - run.values.keys() - run.redacted - faulty.keys()
+    if missing and not (run.values or run.redacted or faulty):
+        count = f"the {len(missing)} values" if len(missing) > 1 else "the one value"
+        what = f"{count} that the records name: none is kept"
+        if run.lines:
+            last = run.rows[-1].seq
+            what = f"the file ends after record {last}, before {count} that its records name: is it cut off?"
+        yield Problem("log.value", "values", what)
+        return
     for digest in sorted(missing, key=lambda digest: (named[digest], digest)):
-        report(
-            "log.value", f"value {digest[:12]}", f"record {named[digest]} names it, and it is neither kept nor redacted"
-        )
-    if not closed:
-        report("log.incomplete", f"record {expected - 1}" if run.rows else "log", "the last; the run has no close")
-    if head is not None and run.head != head:
-        report("log.head", f"record {expected - 1}", f"head is {run.head[:12]}, the certificate says {head[:12]}")
-    return problems
+        what = f"record {named[digest]} names it, and it is neither kept nor redacted"
+        yield Problem("log.value", f"value {digest[:12]}", what)
 
 
 def digests_of(record: Record) -> frozenset[str]:

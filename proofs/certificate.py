@@ -19,6 +19,7 @@ from mtpo.proofs.checker import Report, check
 from mtpo.proofs.runfacts import A1, A2, A3, Held, assumptions_of, counts_of, held_of, sentence_of
 from mtpo.proofs.runform import FORMS, fault
 from mtpo.proofs.runreport import values
+from mtpo_core.causes import in_order
 from mtpo_core.log import LoggedRun
 from mtpo_core.logchain import digests_of
 from mtpo_core.problems import Problem
@@ -143,8 +144,8 @@ def certify(
     """
     records = [r for r in run.records if r.kind in FORMS and fault(r) is None]
     opened = next((r for r in records if r.kind == "run-open"), None)
-    failed = [f"{row.id}: {row.english}" for row in extra if row.verdict == "violated"]
-    further = [str(p) for p in found] or failed
+    failed = [Problem(row.id, "the run", row.english) for row in extra if row.verdict == "violated"]
+    further = [*found] or failed
     return RunCertificate(
         run=run.run,
         mode=report.mode or "unknown",
@@ -154,7 +155,7 @@ def certify(
         status="violated" if further else report.status,
         verdict=verdict_of(report, further, rows=extra),
         properties=(*(Property(f.check.id, f.check.english, f.verdict, f.note) for f in report.findings), *extra),
-        problems=(*map(str, (*report.problems, *report.unfinished)), *further),
+        problems=tuple(map(str, (*report.problems, *report.unfinished, *further))),
         assumptions=assumptions_of(records, len(report.agents)),
         held=held_of(records),
         redacted=_redacted(run),
@@ -219,7 +220,7 @@ _FACTS: Final = (
 
 def verdict_of(
     report: Report,
-    further: Sequence[str] = (),
+    further: Sequence[Problem] = (),
     differences: Sequence[Problem] = (),
     rows: Sequence[Property] = (),
 ) -> str:
@@ -237,7 +238,7 @@ def verdict_of(
         "serial": f"serial in the order {order}",
         "naive": "serializable in some order (none is claimed)",
     }.get(report.mode or "", "a run of a known mode")
-    wrong = [*map(str, report.problems), *further]
+    wrong = in_order((*report.problems, *further))
     others = len(wrong) + len(differences) - 1
     more = f"; and {others} more" if others else ""
     if wrong:

@@ -12,6 +12,7 @@ from mtpo.proofs.certificate import Property, RunCertificate, certify, compare, 
 from mtpo.proofs.checker import Report, check
 from mtpo.proofs.replay import Replay, replay
 from mtpo.spec.records import value_digest
+from mtpo_core.causes import in_order
 from mtpo_core.log import LoggedRun
 from mtpo_core.problems import MEANINGS, Problem
 
@@ -33,8 +34,12 @@ class Judgment:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that is violated."""
-        return (*self.report.problems, *(self.replay.problems if self.replay else ()), *self.differences)
+        """Everything that is violated, causes first; then how the log differs from a certificate."""
+        return (*in_order((*self.report.problems, *self._of_replay)), *self.differences)
+
+    @property
+    def _of_replay(self) -> tuple[Problem, ...]:
+        return self.replay.problems if self.replay else ()
 
     @property
     def exit_code(self) -> int:
@@ -44,9 +49,8 @@ class Judgment:
     @property
     def verdict(self) -> str:
         """One sentence: yes (exit code 0), no (1) or not known (3)."""
-        further = [str(p) for p in self.replay.problems] if self.replay else []
         rows = [row for row in self.certificate.properties if row.id == REPLAY]
-        return verdict_of(self.report, further, self.differences, rows)
+        return verdict_of(self.report, self._of_replay, self.differences, rows)
 
 
 def judge(

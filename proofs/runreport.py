@@ -20,6 +20,9 @@ OF_THE_FILE: Final = frozenset({"log.chain", "log.gap", "log.value"})
 OF_FORM: Final = frozenset({"log.time", "log.body"})
 """The checks that are asked of every record, also after one that can't be understood."""
 
+NEEDS_END: Final = "needs the end of the run"
+"""How the note begins of a check that a log without the end of its run leaves open."""
+
 ALL: Final = frozenset({"mtpo", "naive", "serial"})
 _MTPO: Final = frozenset({"mtpo"})
 _CLAIMS: Final = frozenset({"mtpo", "serial"})
@@ -203,7 +206,7 @@ def _finding(
         return Finding(check, "incomplete", 0, "; ".join(own))
     if check.id not in OF_THE_FILE:
         if walk is None:
-            return Finding(check, "incomplete", 0, "the log does not begin with a run-open that says what run it is")
+            return Finding(check, "incomplete", 0, _no_opening(run))
         if walk.lost is not None and check.id not in OF_FORM:
             note = f"decided up to record {walk.lost}, which can't be understood; not violated before"
             return Finding(check, "incomplete", 0, note)
@@ -218,18 +221,31 @@ def _finding(
 def _as_far_as_it_goes(check: Check, run: LoggedRun, walk: Walk | None, certified: int) -> Finding:
     """Nothing is wrong with what there is: whether that decides the check."""
     notes = []
-    if walk is None or not walk.complete:
-        there = f"records 0 to {run.rows[-1].seq}"
-        why = "halted" if walk is not None and walk.closed is not None else "cut short"
+    there = f"records 0 to {run.rows[-1].seq}"
+    if why := _unended(run, walk):
         if check.needs_end:
-            return Finding(
-                check, "incomplete", 0, f"needs the end of the run, which was {why}; not violated in {there}"
-            )
+            return Finding(check, "incomplete", 0, f"{NEEDS_END}, which was {why}; not violated in {there}")
         notes.append(f"decided on {there}: the run was {why}")
     if check.id == "log.value" and run.redacted:
         listed = ", as the certificate lists" if certified else ""
         notes.append(f"{values(len(run.redacted))} redacted{listed}: the content is not checked")
     return Finding(check, "holds", 0, "; ".join(notes))
+
+
+def _unended(run: LoggedRun, walk: Walk | None) -> str:
+    """How a run ended that did not come to its end; empty where it did, or where its close may be a record that can't
+    be read."""
+    if walk is not None and walk.closed is not None:
+        return "" if walk.complete else "halted"
+    closed = any(record.kind == "close" for record in run.records)
+    return "" if closed or not run.reads_to_its_end else "cut short"
+
+
+def _no_opening(run: LoggedRun) -> str:
+    for seq, _ in run.unreadable():
+        if seq == run.rows[0].seq:
+            return f"record {seq}, which says what run it is, can't be read"
+    return "the log does not begin with a run-open that says what run it is"
 
 
 def values(count: int) -> str:

@@ -1,7 +1,8 @@
 """Judge a run by its log alone: the chain of records, an independent checker, and a replay against the spec.
 
-Names every property that is violated; of the violations the first, and how many more were found, which may follow from
-it (--all names each). A value that is short is shown, a longer one named by its digest.
+Names every property that is violated; of the violations the cause, and how many more were found, which may follow from
+it (--all names each): damage to the log itself, each kind of it once, or else what is wrong at the first record. A
+value that is short is shown, a longer one named by its digest.
 
 With --certificate the log is held against a run certificate saved before, which detects a cut tail, a rewritten log,
 and values that were redacted since. Where the log stops being a run of the spec, the clauses that are false are told

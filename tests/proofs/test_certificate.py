@@ -145,7 +145,7 @@ def test_further_checks_are_listed_and_count(good: Any, written: Written) -> Non
     broken = certify(
         run, check(run), extra=[Property("spec.replay", "Every record is a step of the spec.", "violated")]
     )
-    assert broken.status == "violated" and "no (spec.replay: Every record is a step" in broken.verdict
+    assert broken.status == "violated" and "no (spec.replay: the run: Every record is a step" in broken.verdict
 
 
 def test_saved_and_loaded_it_is_the_same(good: Any, written: Written, tmp_path: Path) -> None:
