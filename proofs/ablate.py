@@ -1,8 +1,7 @@
 """Ablation: which properties break when a published rule of the protocol goes, each with a shortest run.
 
-A mutant asks whether anything notices; an ablation asks what a rule is for. Exploration does not stop at a violation
-here: it goes on until every property has its shortest run or the limit is reached, so a row of the matrix is complete
-up to that many states.
+A mutant asks whether anything notices; an ablation asks what a rule is for. Those of other specs, clause by clause, are
+in :mod:`mtpo.proofs.dropped`.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from typing import Any
 
 import attrs
 
+from mtpo.proofs.breaking import all_broken, why_broken
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance, without_faults
-from mtpo.proofs.picture import reasons_of
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, State, Step
-from mtpo.spec.language import Action, Sort, Spec, conj
+from mtpo.spec.language import Action, Sort, Spec
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
 from mtpo.spec.revisions import two_way
 
@@ -91,13 +90,27 @@ ROUNDS = 3
 
 @attrs.frozen
 class Row:
-    """What breaks without a rule: a shortest run for each property; ``complete`` when every state was looked at."""
+    """What breaks without a rule: a shortest run for each property; ``complete`` when every state was looked at.
+
+    ``reason``: why nothing need break, where the rule is listed as one that changes nothing.
+    """
 
     rule: Rule
     broken: Mapping[str, Trace]
     states: int
     complete: bool
     seconds: float
+    reason: str = ""
+
+    @property
+    def idle(self) -> bool:
+        """Nothing breaks, and nobody said why nothing need."""
+        return self.complete and not self.broken and not self.reason
+
+    @property
+    def unknown(self) -> bool:
+        """The same, as far as was looked."""
+        return not self.complete and not self.broken and not self.reason
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -112,6 +125,7 @@ class Row:
             },
             "states": self.states,
             "complete": self.complete,
+            "equivalent": (not self.broken and self.reason) or None,
         }
 
 
@@ -172,14 +186,6 @@ def livelock(rule: Rule) -> Row:
     return Row(rule, broken, len(states), endless, time.perf_counter() - start)
 
 
-def why_broken(trace: Trace, id: str) -> list[str]:
-    """What is false at the end of a run that breaks a property, as text; or why the run has no end."""
-    if id in trace.instance.spec.properties:
-        return [line for reason in reasons_of(trace, id) for line in reason.lines()]
-    found = trace.instance.spec.role("invariant")
-    return ["and so on: nothing ends it, as is proven", *(f"{p.id}: {p.doc}" for p in found)]
-
-
 def one_case(spec: Spec, case: tuple[tuple[str, str], ...]) -> tuple[Instance, list[State]]:
     """One call for each agent with the given footprints on the objects x and y, all invertible, under both policies."""
     spec = without_faults(spec)
@@ -200,52 +206,3 @@ def one_case(spec: Spec, case: tuple[tuple[str, str], ...]) -> tuple[Instance, l
         for replay in (0, 1)
     ]
     return instance, roots
-
-
-def all_broken(instance: Instance, roots: Iterable[State], limit: int) -> tuple[dict[str, Trace], int, bool]:
-    """A shortest run to a violation of each property that can be violated, and how many states were looked at.
-
-    Lemmas are left out: they serve the proof, and what they lose shows in the properties.
-    """
-    steps, successors = instance.ground()
-    states = {p.id: p.formula for p in instance.spec.role("invariant")}
-    moves = {p.id: p.formula for p in instance.spec.role("step")}
-    holds = instance.formula(conj(*states.values()), "all invariants", grounded=True)
-    allows = instance.formula(conj(*moves.values()), "all step properties", grounded=True)
-    single = {id: instance.formula(formula, id, grounded=True) for id, formula in {**states, **moves}.items()}
-    parent: dict[State, tuple[State, int] | None] = dict.fromkeys(roots)
-    broken: dict[str, Trace] = {}
-
-    def trace(state: State, last: int | None = None, after: State | None = None) -> Trace:
-        row, path = [state], []
-        while (link := parent[row[-1]]) is not None:
-            row.append(link[0])
-            path.append(steps[link[1]])
-        row.reverse()
-        path.reverse()
-        if last is not None and after is not None:
-            row.append(after)
-            path.append(steps[last])
-        return Trace(instance, tuple(row), tuple(path))
-
-    frontier = list(parent)
-    while frontier and len(parent) <= limit:
-        following: list[State] = []
-        for state in frontier:
-            for number, after in successors(state):
-                if not allows(state, after):
-                    for id in moves.keys() - broken.keys():
-                        if not single[id](state, after):
-                            broken[id] = trace(state, number, after)
-                if after in parent:
-                    continue
-                parent[after] = (state, number)
-                following.append(after)
-                if not holds(after):
-                    for id in states.keys() - broken.keys():
-                        if not single[id](after):
-                            broken[id] = trace(after)
-            if len(parent) > limit:
-                break
-        frontier = following
-    return dict(sorted(broken.items())), len(parent), len(parent) <= limit

@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
+import itertools
+
+import attrs
 import pytest
 
-from mtpo.proofs.ablate import RULES, ablate, all_broken, one_case, why_broken, without
+from mtpo.proofs.ablate import RULES, ablate, one_case, without
+from mtpo.proofs.alterations import alterations
+from mtpo.proofs.breaking import all_broken, decreasing, why_broken
+from mtpo.proofs.dropped import ablate_clauses, clause_rules
 from mtpo.proofs.explore import explore
 from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import mtpo_instance, small_instance
+from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
+from mtpo.proofs.listed import key_of
+from mtpo.proofs.mutate import EQUIVALENT, NotSound
+from mtpo.spec.concrete import Instance
+from mtpo.spec.language import FALSE, Bool, Sort, Spec, forall, require
 from mtpo.spec.mtpo import mtpo
+from mtpo.spec.paged_kv import kv
 from mtpo.spec.revisions import one_way
+
+twice = Spec("twice", "What is taken is no longer free: both are kept.")
+
+
+class Place(Sort):
+    "a place"
+
+
+free = twice.var("free", Place, init=lambda p: True)
+held = twice.var("held", Place, init=lambda p: False)
+
+
+@twice.action
+def take(p: Place) -> None:
+    require("both", free(p) & ~held(p))
+    free[p] = False
+    held[p] = True
+
+
+@twice.invariant("twice.other")
+def other() -> Bool:
+    return forall(Place, lambda p: free(p) == ~held(p))
+
+
+@twice.variant("twice.falls", Place, decreases=())
+def falls(p: Place) -> tuple[Bool, ...]:
+    return free(p), held(p)
 
 
 def test_the_rules_are_carried_by_clauses_and_updates_that_exist() -> None:
@@ -81,3 +119,71 @@ def test_every_rule_is_for_something() -> None:
     rows = ablate()
     assert [row.rule.id for row in rows if not row.broken] == []
     assert all(row.complete for row in rows)
+
+
+def test_the_rules_of_a_spec_are_its_guard_clauses(lock):
+    assert [(rule.id, rule.english, rule.source) for rule in clause_rules(lock)] == [
+        ("lock.acquire.free", "~(exists q: Process. holds(q))", "lock.py:18"),
+        ("lock.release.holder", "holds(p)", "lock.py:25"),
+    ]
+
+
+def test_everything_that_breaks_without_a_clause_is_found_by_shortest_runs(lock):
+    free, holder = ablate_clauses(lock)
+    assert {id: len(trace.steps) for id, trace in free.broken.items()} == {"lock.exclusion": 2, "lock.no-barging": 2}
+    assert {id: len(trace.steps) for id, trace in holder.broken.items()} == {"lock.emptied": 1}
+    assert (free.states, free.complete, holder.states, holder.complete) == (4, True, 3, True)
+    assert why_broken(holder.broken["lock.emptied"], "lock.emptied") == ["false: release decreases (holds(x))"]
+    exclusion = attrs.evolve(lock.properties["lock.exclusion"], role="lemma")
+    (alone, _) = ablate_clauses(lock.without(properties={exclusion.id: exclusion}, variants={}))
+    assert [*alone.broken] == ["lock.exclusion"]
+
+
+def test_what_exploration_finds_first_is_among_what_breaks_and_its_runs_are_no_longer():
+    rows = {row.rule.id: row for row in ablate_clauses(kv, listed=EQUIVALENT)}
+    assert len(rows) == 20
+    for row in rows.values():
+        instance, roots = small_instance(without(kv, row.rule.carried_by), sizes_for(kv))
+        first = {v.property: v.trace for v in explore(instance, roots).verdicts if v.trace}
+        assert first.keys() <= row.broken.keys() and bool(first) == bool(row.broken), row.rule.id
+        assert all(len(trace.steps) == len(row.broken[id].steps) for id, trace in first.items())
+        assert all(
+            len(trace.steps) >= len(shortest.steps) for trace in row.broken.values() for shortest in first.values()
+        )
+    reasons = {id: row.reason for id, row in rows.items() if not row.broken}
+    assert reasons == {key.partition("@")[0]: EQUIVALENT[key] for key in EQUIVALENT if key.split("@")[0] in reasons}
+    assert not any(row.idle for row in rows.values())
+
+
+def test_a_clause_is_excused_when_all_its_conjuncts_are_listed():
+    keys = {key_of(a): f"reason {a.id[-1]}" for a in alterations(twice, twice.actions["take"]) if "/" in a.id}
+    assert [key.partition("@")[0] for key in keys] == ["twice.take.both/0", "twice.take.both/1"]
+    one, both = dict([*keys.items()][:1]), keys
+    assert [(row.idle, row.reason) for row in ablate_clauses(twice)] == [(True, "")]
+    assert [(row.idle, row.reason) for row in ablate_clauses(twice, listed=one)] == [(True, "")]
+    assert [(row.idle, row.reason) for row in ablate_clauses(twice, listed=both)] == [(False, "reason 0; reason 1")]
+
+
+def test_a_spec_that_is_violated_as_it_stands_is_refused(broken_lock, lock):
+    with pytest.raises(NotSound, match=r"^lock fails as it stands: lock.exclusion, lock.no-barging; `mtpo explore`"):
+        ablate_clauses(broken_lock)
+    from_the_start = attrs.evolve(lock.properties["lock.exclusion"], formula=lock.properties["lock.entered"].formula)
+    with pytest.raises(NotSound, match=r"^lock fails as it stands: lock.exclusion; "):
+        ablate_clauses(lock.without(properties={from_the_start.id: from_the_start}))
+    impossible = attrs.evolve(lock.properties["lock.entered"], formula=FALSE, role="assumption")
+    with pytest.raises(NotSound, match=r"no initial state of these sizes satisfies the assumptions"):
+        ablate_clauses(lock.without(properties={**lock.properties, impossible.id: impossible}))
+
+
+def test_a_variant_decreases_in_the_order_of_its_sets():
+    """Of every pair of states, reachable or not: a set before the one that shrinks stays or shrinks, none grows."""
+    instance = Instance(twice, {Place: 2})
+    falls = instance.formula(decreasing(twice.variants["twice.falls"]), "falls", grounded=True)
+    answers = set()
+    for cells in itertools.product((0, 1), repeat=8):
+        before, after = bytes(cells[:4]), bytes(cells[4:])
+        now, then = ([{p for p in (0, 1) if row[at + p]} for at in (0, 2)] for row in (before, after))
+        expected = then[0] < now[0] or (then[0] <= now[0] and then[1] < now[1])
+        assert falls(before, after) == expected
+        answers.add(expected)
+    assert answers == {False, True}

@@ -45,7 +45,48 @@ def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
             assert done.returncode == expected, command
             ran.append(words[1])
     proofs, tries = ["prove", "explore", "prove"], ["prove", "explore", "mutate"]
-    assert ran == [*tries, *proofs, "prove", "mutate", "explore", "doctest", "doctest", "prove", "explore"]
+    assert ran == [*tries, *proofs, "prove", "mutate", "ablate", "explore", "doctest", "doctest", "prove", "explore"]
+
+
+COUNTER = """from mtpo.spec.language import Bool, Int, Spec, require
+
+spec = Spec("tickets", "Tickets by number.")
+{declared}
+
+
+@spec.action
+def draw() -> None:
+    "Somebody draws a ticket."
+    {guard}
+    {written}
+
+
+@spec.invariant("tickets.counted")
+def counted() -> Bool:
+    "Tickets are counted up."
+    return {read} >= 0
+"""
+
+
+def test_a_counter_is_proven_or_bounded_as_it_says(tmp_path: Path) -> None:
+    """The pieces of code as they stand there."""
+    counted = TEXT[TEXT.index("A variable without\narguments is a scalar") :]
+    declared, read, written, *_ = codes = re.findall("`([^`]+)`", counted)
+    guard = next(code for code in codes if code.startswith("require"))
+
+    def said(guard: str, *words: str) -> tuple[int, str]:
+        text = COUNTER.format(declared=declared, guard=guard, written=written, read=read)
+        (tmp_path / "tickets.py").write_text(text)
+        command = [MTPO, words[0], "tickets.py", *words[1:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    code, text = said("", "explore", "--limit", "50")
+    assert code == 3 and "UNKNOWN  tickets.counted" in text
+    code, text = said("", "prove")
+    assert code == 0 and "PROVED   tickets.counted" in text
+    code, text = said(guard, "explore")
+    assert code == 0 and "CHECKED  tickets.counted" in text and "5 states" in text
 
 
 def test_the_files_that_it_names_exist() -> None:
