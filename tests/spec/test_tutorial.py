@@ -48,6 +48,12 @@ def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
     assert ran == [*tries, *proofs, "prove", "mutate", "ablate", "explore", "doctest", "doctest", "prove", "explore"]
 
 
+def test_the_files_that_it_names_exist() -> None:
+    folder = Path(__file__).parents[2] / "spec"
+    for name in re.findall(r"\]\((\w+\.py)\)", TEXT):
+        assert (folder / name).is_file()
+
+
 COUNTER = """from mtpo.spec.language import Bool, Int, Spec, require
 
 spec = Spec("tickets", "Tickets by number.")
@@ -87,9 +93,3 @@ def test_a_counter_is_proven_or_bounded_as_it_says(tmp_path: Path) -> None:
     assert code == 0 and "PROVED   tickets.counted" in text
     code, text = said(guard, "explore")
     assert code == 0 and "CHECKED  tickets.counted" in text and "5 states" in text
-
-
-def test_the_files_that_it_names_exist() -> None:
-    folder = Path(__file__).parents[2] / "spec"
-    for name in re.findall(r"\]\((\w+\.py)\)", TEXT):
-        assert (folder / name).is_file()
