@@ -6,8 +6,10 @@ Exit codes: 0 holds, 1 violated, 2 usage or bad input (one line on standard erro
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 VERBS = (
     "demo",
@@ -34,13 +36,26 @@ Exit codes: 0 holds, 1 violated, 2 usage or bad input, 3 unknown or incomplete.
 """
 
 
+_INTERRUPTED: Final = 130
+"""What typer makes of an interrupt that no verb has heard."""
+
+
 def main() -> None:
     """Entry point. An interrupt ends with one line and exit code 3 before a verb has begun, too."""
+    _open_streams()
     try:
         _run()
     except KeyboardInterrupt:
         sys.stderr.write("mtpo: interrupted; nothing is concluded\n")
         raise SystemExit(3) from None
+
+
+def _open_streams() -> None:
+    """A standard stream that whoever started the program has closed leads nowhere from now on. Its number is taken
+    then, so that no file that is opened gets it, and with it what some library prints."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - for good
 
 
 def _run() -> None:
@@ -57,6 +72,8 @@ def _run() -> None:
         code = app(standalone_mode=False)
     except usage_error as error:
         raise SystemExit(_refused(error)) from None
+    if code == _INTERRUPTED:
+        raise KeyboardInterrupt
     raise SystemExit(code or 0)
 
 

@@ -91,7 +91,13 @@ class Git:
             environment["GIT_INDEX_FILE"] = str(index)
         try:
             done = subprocess.run(
-                [*self._command, *args], cwd=self.root, env=environment, input=input, capture_output=True, check=False
+                [*self._command, *args],
+                cwd=self.root,
+                env=environment,
+                input=input,
+                capture_output=True,
+                check=False,
+                start_new_session=True,  # a Ctrl-C in the terminal is for the program: git ends what it has begun
             )
         except (FileNotFoundError, NotADirectoryError):
             if not self.root.is_dir():

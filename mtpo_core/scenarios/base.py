@@ -68,7 +68,13 @@ def _git(directory: Path, *args: str) -> str:
     env |= {"GIT_AUTHOR_DATE": "946684800 +0000", "GIT_COMMITTER_DATE": "946684800 +0000"}
     try:
         done = subprocess.run(
-            ["git", *identity, *args], cwd=directory, env=env, check=True, capture_output=True, text=True
+            ["git", *identity, *args],
+            cwd=directory,
+            env=env,
+            check=True,
+            capture_output=True,
+            text=True,
+            start_new_session=True,  # as in resources.git: a Ctrl-C in the terminal is for the program
         )
     except FileNotFoundError:
         raise ScenarioError("git is not installed: scenarios run on a real repository") from None

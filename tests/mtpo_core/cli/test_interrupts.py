@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,3 +155,42 @@ def test_an_interrupt_before_a_verb_begins_is_one_line_too(mtpo: Mtpo, monkeypat
     monkeypatch.setattr(mtpo_core.cli, "_run", stop)
     said = mtpo("explore", "kv")
     assert (said.code, said.out, said.err) == (3, "", "mtpo: interrupted; nothing is concluded\n")
+
+
+def test_an_interrupt_that_no_verb_has_heard_is_one_line_too(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the command line and the verb it is typer that hears it."""
+    import mtpo_core.cli.explore as module
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "explore_command", stop)
+    said = mtpo("explore")
+    assert (said.code, said.out, said.err) == (3, "", "mtpo: interrupted; nothing is concluded\n")
+
+
+GIT = """#!/bin/sh
+case " $* " in *" {command} "*) mkdir "{mark}" 2> /dev/null && kill -s INT -- -$PPID ;; esac
+exec "{git}" "$@"
+"""
+"""A git that is interrupted once, as by Ctrl-C: whoever is in the process group of the one who called it is."""
+
+
+@pytest.mark.parametrize("command", ["update-index", "commit-tree", "rev-parse"])
+def test_an_interrupt_while_git_runs_is_for_the_program_alone(tmp_path: Path, command: str) -> None:
+    """In a terminal the whole process group gets it; git ends what it has begun, so that no call fails half way."""
+    mark, folder, log = tmp_path / "interrupted", tmp_path / "bin", tmp_path / "run.mtpo"
+    folder.mkdir()
+    (folder / "git").write_text(GIT.format(command=command, mark=mark, git=shutil.which("git")))
+    (folder / "git").chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", "from mtpo_core.cli import main; main()", "run", "release", "--log", str(log)],
+        env=os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        start_new_session=True,
+    )
+    assert mark.is_dir(), "git was called so"
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
+    assert done.stderr.startswith("mtpo: interrupted while release, mtpo")

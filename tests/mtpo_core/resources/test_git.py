@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -381,3 +382,9 @@ def test_commit_keeps_its_declaration_in_any_state(
 
     tool = Toolbox(git_tools(factory()))["git_commit"]
     assert check_tool(tool, factory, {"paths": paths, "message": "m"}) == []
+
+
+def test_git_runs_in_a_process_group_of_its_own(tmp_path: Path) -> None:
+    """A Ctrl-C in the terminal goes to the program's group: git is not hit."""
+    alias = f"alias.group=!'{sys.executable}' -c 'import os; print(os.getpgrp())'"
+    assert int(make(tmp_path).git.text("-c", alias, "group")) != os.getpgrp()
