@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,30 @@ def test_embed_the_core(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "geo.yaml" in printed and "shop/geo:1.1" in printed and '"by":"first"' in printed
     assert printed.splitlines()[-1] == "complete"
+
+
+def test_what_an_installation_brings():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (said,) = re.findall(r"on three packages \(([^)]*)\)", README)
+    assert re.findall(r"`(\w+)`", said) == [re.match(r"\w+", one)[0] for one in project["dependencies"]]
+    assert sorted(re.findall(r"`'\.\[(\w+)\]'`", README)) == sorted(project["optional-dependencies"])
+
+
+def test_the_core_needs_no_extra(tmp_path):
+    """Of `pip install .`: the example, a checked log and a simulation, where the extras can't be imported."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = {re.match(r"[\w-]+", one)[0] for extra in extras.values() for one in extra}
+    modules = {"z3", "cupy", "itf_py"} | {name.replace("-", "_") for name in names}
+    (code,) = [text for language, text in BLOCKS if language == "python"]
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "geo.yaml").write_text("1.0")
+    barred = f"import sys\nsys.modules.update(dict.fromkeys({sorted(modules)!r}))\n"
+    main = "from mtpo_core.cli import main\nsys.argv[1:] = {!r}\nmain()\n"
+    verify, simulate = ["verify", "run.log"], ["simulate", "--trace", "poisson:rate=5,n=20"]
+    for script in (code, main.format(verify), main.format(simulate)):
+        command = [sys.executable, "-c", barred + script]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_folders_it_lists_are_the_folders():
