@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
 
+from mtpo_core.causes import alike
 from mtpo_core.log import LoggedRun
 from mtpo_core.scenarios import SCENARIOS
 from mtpo_core.view import Verdict, render, timeline_of
-from mtpo_core.view.shapes import Tone
+from mtpo_core.view.shapes import Timeline, Tone
 
 
 def verdict_of(run: LoggedRun) -> tuple[Verdict, Any]:
@@ -19,8 +21,9 @@ def verdict_of(run: LoggedRun) -> tuple[Verdict, Any]:
 
     found = judge(run)
     tone: Tone = "bad" if found.problems else "good" if found.report.complete else "warn"
-    reasons = tuple(str(problem) for problem in found.problems[:4])
-    return Verdict(tone, found.certificate.verdict, reasons), found.certificate
+    sentence = found.certificate.verdict
+    reasons = [str(kind[0]) for kind in alike(found.problems)]
+    return Verdict(tone, sentence, tuple(r for r in reasons[:4] if r not in sentence)), found.certificate
 
 
 def page_of(
@@ -42,4 +45,37 @@ def page_of(
         known = None if isinstance(known, str) else known
         timelines.append(timeline_of(run.records, run.values, case=case, right=known, verdict=verdict, notes=notes))
     shown = None if certificate is None else attrs.asdict(certificate)
-    return render(timelines, certificate=shown, title=title)
+    named = [attrs.evolve(one, mode=name) for one, name in zip(timelines, told_apart(timelines, runs), strict=True)]
+    return render(named, certificate=shown, title=title)
+
+
+def told_apart(timelines: Sequence[Timeline], runs: Sequence[LoggedRun]) -> list[str]:
+    """The names of runs on a page: the mode; of several of one case and mode also the policy where that differs, and
+    the file where that does not tell them apart."""
+    names = [timeline.mode for timeline in timelines]
+    policies = [_policy(run) for run in runs]
+    for marks in (policies, _files(runs)):
+        same: dict[tuple[str, str], list[int]] = {}
+        for at, name in enumerate(names):
+            same.setdefault((timelines[at].case, name), []).append(at)
+        for places in same.values():
+            if len({marks[at] for at in places}) > 1:
+                for at in places:
+                    names[at] = f"{names[at]}, {marks[at]}"
+    return names
+
+
+def _policy(run: LoggedRun) -> str:
+    """What is undone and not redone, or is, in mode mtpo; the others know no repair."""
+    opened = next((r.body for r in run.records if r.kind == "run-open"), {})
+    return f"{opened.get('policy')}" if opened.get("mode") == "mtpo" else ""
+
+
+def _files(runs: Sequence[LoggedRun]) -> list[str]:
+    """The names of the files, with their folders where two have one name; a file that is given again is numbered."""
+    names = [Path(run.path).name for run in runs]
+    paths = {run.path for run in runs}
+    names = [run.path if len(set(names)) < len(paths) else name for run, name in zip(runs, names, strict=True)]
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[: at + 1].count(name)})" for at, name in enumerate(names)
+    ]
