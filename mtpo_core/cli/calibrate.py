@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mtpo_core.cli.calibrated import document, fitted, keep, show, unsteady, write
-from mtpo_core.cli.common import err, print_json, progress, usage, verb, writable
+from mtpo_core.cli.common import note, print_json, progress, usage, verb, writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -155,9 +155,9 @@ def _loaded(folder: Path | None, dtype: str, device: str, threads: int | None) -
 
 def _say_before(load: float, quick: bool, json: bool) -> None:
     if load > 0.5 and not json:
-        err.print(f"the machine is busy with something else (load {load:.1f}); measurements will suffer from it")
+        note(f"the machine is busy with something else (load {load:.1f}); measurements will suffer from it")
     if not (json or sys.stderr.isatty()):
-        err.print(f"measuring steps: {'a minute or two' if quick else 'some minutes; --quick is shorter'}")
+        note(f"measuring steps: {'a minute or two' if quick else 'some minutes; --quick is shorter'}")
 
 
 def _load() -> float:

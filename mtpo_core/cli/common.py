@@ -50,6 +50,11 @@ out = _Terminal(highlight=False, soft_wrap=True, markup=False)
 err = Console(stderr=True, highlight=False, markup=False)
 
 
+def note(text: str) -> None:
+    """Say something on standard error to who looks on, in lines that are as long as they are."""
+    err.print(text, soft_wrap=True)
+
+
 def usage(message: str) -> typer.Exit:
     """Print one line on standard error; raise what it returns: exit code 2."""
     typer.echo(f"mtpo: {' '.join(message.split())}", err=True)

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import counted, err, frontier, out, print_json, progress, verb
+from mtpo_core.cli.common import counted, frontier, note, out, print_json, progress, verb
 
 ABOUT = {"steps": 1.25, "time": 1.5}
 """MTPO takes about naive's time when it needs at most this many times its engine steps, and its time by the clock. On a
@@ -40,7 +40,7 @@ def demo_command(
 
     def say(text: str = "") -> None:
         if json:
-            err.print(text, markup=False)
+            note(text)
         else:
             out.print(text, markup=False)
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import err, out, print_json, progress, usage, verb, writable
+from mtpo_core.cli.common import note, out, print_json, progress, usage, verb, writable
 
 NEEDS_ARGUMENTS = True
 
@@ -51,7 +51,7 @@ def paper_command(
         writable(output, [Path(trace)] if trace else ())
     made: Any = importlib.import_module(STUDIES[name])
     if not (json or sys.stderr.isatty()):
-        err.print(f"mtpo paper {name}: {'about a minute' if quick else 'some minutes; --quick is shorter'}")
+        note(f"mtpo paper {name}: {'about a minute' if quick else 'some minutes; --quick is shorter'}")
     with progress(f"measuring {name}", json) as tell:
         study = made.study(Options(quick, trace, format, jobs or cores()), tell)
     if json:
@@ -62,7 +62,7 @@ def paper_command(
     if output is not None:
         output.write_text(page(study), encoding="utf-8")
         if not can_plot():
-            err.print("tables only, without plots: they need matplotlib (pip install 'mtpo[verify]')")
+            note("tables only, without plots: they need matplotlib (pip install 'mtpo[verify]')")
         if not json:
             out.print(f"\npage: {output}")
     raise typer.Exit(0 if study.holds else 1)

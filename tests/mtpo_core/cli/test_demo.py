@@ -23,6 +23,7 @@ def test_the_demo_without_inference_comes_out_as_it_should(mtpo, tmp_path, monke
         assert rows["mtpo"]["steps"] <= demo.ABOUT["steps"] * rows["naive"]["steps"]
         assert case["certificate"]["status"] == "holds"
     assert "times naive's steps" in done.err and "naive's time" not in done.err, "nothing was inferred"
+    assert max(map(len, done.err.splitlines())) > 100, "lines are as long as they are, as they are without --json"
     assert (tmp_path / data["page"]).stat().st_size > 50_000
 
 

@@ -161,3 +161,15 @@ def test_a_missing_extra_is_named(tmp_path):
         [sys.executable, "-c", code, "prove"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     refused(done, "z3", "mtpo[verify]")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_that_is_closed_changes_nothing_else(run, closed):
+    """A shell closes them, and so may a service."""
+    code = "from mtpo_core.cli import main; main()"
+    asked = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", code, "verify", "run.mtpo"]
+    done = subprocess.run(asked, cwd=run, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("" if " >&-" in f" {closed}" else mtpo("verify", "run.mtpo", where=run).stdout)
+    asked[-1] = "missing.mtpo"
+    assert subprocess.run(asked, cwd=run, capture_output=True, check=False).returncode == 2
