@@ -5,17 +5,18 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable, Iterator
+from typing import get_args
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtpo.proofs.planted import BUGS, FAULTY, NoGate
 from mtpo.proofs.refined import OBJECTS, caught_by, random_plan, total
 from mtpo.proofs.refinement import Divergence, Pair, Plan, Use, drive, explore, small_plans
 from mtpo_core import machine as m
-from mtpo_core.machine import Machine, Policy
+from mtpo_core.machine import Event, Machine, Policy
 
 # -- exhaustive ----------------------------------------------------------------------------------------------------
 
@@ -140,6 +141,64 @@ def test_a_random_schedule_of_64_agents(policy: Policy) -> None:
     assert len(pair.machine.calls) == 64
     assert sum(isinstance(event, m.Undone) for event in pair.trace) > 20
     assert pair.machine.quiet
+
+
+@st.composite
+def large_plans(draw: st.DrawFn) -> Plan:
+    """Of up to 64 agents; what fails shrinks to two."""
+    agents, calls = draw(st.sampled_from((8, 16, 32, 64))), draw(st.integers(1, 2))
+    rows = tuple(tuple(draw(uses()) for _ in range(calls)) for _ in range(agents))
+    return Plan(rows, OBJECTS, 3, draw(st.sampled_from(Policy)), faults=True)
+
+
+@st.composite
+def tapes(draw: st.DrawFn, most: int) -> list[int]:
+    """Of every length alike: lists that Hypothesis makes by itself are short."""
+    return [draw(st.integers(0, 2**16)) for _ in range(draw(st.integers(0, most)))]
+
+
+def drive_with_faults(pair: Pair, tape: Iterable[int]) -> None:
+    """Follow a tape, then run to the end. Of 16 steps one aborts an agent and two retract calls; one of eight pieces of
+    repairs fails. Where nothing of the wanted kind is possible, somebody acts."""
+    faults: dict[int, type[Event]] = {0: m.Abort, 1: m.Retract, 2: m.Retract, 3: m.Finish}
+    for number in tape:
+        choice, kind = divmod(number, 16)
+        if kind == 15:
+            events = pair.forbidden()
+            pair.refuse(events[choice % len(events)])
+        elif pair.waiting is not None:
+            out = {o: str(choice % pair.plan.values) for o in pair.use(pair.waiting.call).writes}
+            pair.step(pair.answer(None if kind < 2 else out))
+        else:
+            moves = pair.moves()
+            acts = [e for e in moves if not isinstance(e, m.Abort | m.Retract | m.Finish)]
+            wanted = [e for e in moves if isinstance(e, faults[kind])] if kind in faults else []
+            if events := wanted or acts or moves:
+                pair.step(events[choice % len(events)])
+    drive(pair, ())
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(large_plans(), st.integers(0, 64), tapes(400))
+def test_a_random_schedule_of_many_agents_with_aborts_retractions_and_failures(
+    plan: Plan, early: int, tape: list[int]
+) -> None:
+    """The first ones are launched at once, the others along the way."""
+    pair = Pair(plan)
+    for _ in range(min(early, len(plan.uses))):
+        pair.step(m.Launch())
+    drive_with_faults(pair, tape)
+    assert pair.machine.quiet
+    assert all(agent.committed for agent in pair.machine.agents)
+
+
+def test_a_schedule_of_64_agents_has_faults_of_every_kind() -> None:
+    rng, kinds = random.Random(64), set[type[Event]]()
+    for policy in Policy:
+        pair = Pair(attrs.evolve(random_plan(rng, 64, 2, 6, policy), faults=True))
+        drive_with_faults(pair, [rng.randrange(2**16) for _ in range(600)])
+        kinds |= {type(event) for event in pair.trace}
+    assert kinds == set(get_args(Event))
 
 
 @pytest.mark.parametrize("policy", Policy)
