@@ -61,7 +61,8 @@ class Calls:
             text = text_of("read", await self._thread.run(tool.read, view, args))
         except ToolError as error:  # a refusal is a result too: it rests on what was looked at
             self._journal.check()
-            kind, text = "refused", f"{tool.name}: {one_line(error)}"
+            absent = [o for o, value in view.reads.items() if value is None]
+            kind, text = "refused", f"{tool.name}: {await self._watch.refusal(absent) or one_line(error)}"
         if self._coordinated:
             served = self._machine.step(m.Read(agent, tuple(view.reads)))[0]
             assert isinstance(served, m.Served)

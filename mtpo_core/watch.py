@@ -38,6 +38,14 @@ class Watch:
         found = await self._ask(_read_all, self.resource, wanted) if wanted else {}
         return {o: self.journal.put(value) for o, value in found.items()}
 
+    async def refusal(self, objects: Iterable[str]) -> str:
+        """Why one of ``objects`` can't be there, as the resource says it (its name is that of a link); empty else."""
+        try:
+            await self._ask(_read_all, self.resource, sorted(objects))
+        except ToolError as error:
+            return one_line(error)
+        return ""
+
     async def final(self) -> dict[str, str]:
         """The digest of every object that is there, and of every known one that is gone. Raises as
         :meth:`fingerprint`."""

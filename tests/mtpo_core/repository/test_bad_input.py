@@ -31,7 +31,11 @@ def test_a_symbolic_link_is_not_followed(world: Make, tmp_path: Path) -> None:
     target = tmp_path / "secret"
     target.write_text("secret\n")
     (w.root / "link").symlink_to(target)
-    assert "link" in w.refused(A, "write_file", path="link", content="x")
+    said = "'link': 'link' is a symbolic link, and links are not followed"
+    write = {"content": "x"}
+    for tool, more in (("read_file", {}), ("append", write), ("read_file", {}), ("write_file", write)):
+        assert w.refused(A, tool, path="link", **more) == f"{tool}: {said}"
+    assert "is a symbolic link" in w.refused(A, "list_dir", path="link")
     assert target.read_text() == "secret\n"
     w.finish()
 
