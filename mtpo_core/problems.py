@@ -115,7 +115,8 @@ _OF_TOOLS: Final = {
     ),
     "tool.blind": (
         "A blind write does not depend on the values that it replaces.",
-        "Declare the tool as read-modify-write, with the objects among its reads.",
+        "Declare the tool as read-modify-write, with the objects among its reads. What it declares and does not write: "
+        "take that out of its footprint.",
     ),
     "tool.read-pure": (
         "A read changes nothing, and two reads of one state give one result.",

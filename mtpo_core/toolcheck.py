@@ -110,16 +110,23 @@ def _independence(
     effect: _Effect,
     objects: frozenset[str],
 ) -> list[Problem]:
-    """Give ``objects`` other values and run the call again: what it returns and leaves must stay the same."""
+    """Give ``objects`` other values and run the call again: what it returns and leaves must stay the same. A declared
+    object that keeps both values is not written at all.
+    """
     start = _state(resource)
     changed = [object for object in sorted(objects) if start.get(object) is not None and _disturb(resource, object)]
     if not changed:
         return []
     again = _exec(tool, resource, args, footprint, _state(resource))
     same = (again.result, again.failed) == (effect.result, effect.failed)
-    if not same or (not effect.failed and again.left != effect.left):
-        return [Problem(id, tool.name, f"its effect depends on {what}: {', '.join(changed[:5])}")]
-    return []
+    differing = () if effect.failed or again.failed else tuple(_changes(effect.left, again.left))
+    kept = [object for object in sorted(differing) if object not in effect.changes and object not in again.changes]
+    problems = []
+    if kept:
+        problems.append(Problem(id, tool.name, f"declared, but not written: {', '.join(kept[:5])}"))
+    if not same or len(differing) > len(kept):
+        problems.append(Problem(id, tool.name, f"its effect depends on {what}: {', '.join(changed[:5])}"))
+    return problems
 
 
 def _disturb(resource: Resource, object: str) -> bool:

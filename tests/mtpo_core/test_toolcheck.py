@@ -43,9 +43,13 @@ def wrote(resource: Resource, name: str, value: bytes | None) -> None:
 
 
 def writer(
-    exec: Callable[[Resource, Args], str], write_class: WriteClass = WriteClass.RMW, reads: str = "a", **more: object
+    exec: Callable[[Resource, Args], str],
+    write_class: WriteClass = WriteClass.RMW,
+    reads: str = "a",
+    writes: str = "a",
+    **more: object,
 ) -> Tool:
-    tool = write_tool("liar", "", (), write_class, lambda view, args: Footprint(reads, "a"), exec)
+    tool = write_tool("liar", "", (), write_class, lambda view, args: Footprint(reads, writes), exec)
     return attrs.evolve(tool, **more)
 
 
@@ -149,6 +153,26 @@ def test_a_read_tool_that_writes_or_wavers(tmp_path: Path, factory: Callable[[],
 def test_refused_arguments_are_refused(factory: Callable[[], FileSystem]) -> None:
     with pytest.raises(ToolError, match="unknown parameter 'x'"):
         check_tool(Toolbox(file_tools())["read_file"], factory, {"x": 1})
+
+
+def test_a_declared_write_that_is_never_made_is_told_as_that(factory: Callable[[], FileSystem]) -> None:
+    def one(resource: Resource, args: Args) -> str:
+        wrote(resource, "a", b"1")
+        return ""
+
+    def shown(resource: Resource, args: Args) -> str:
+        wrote(resource, "a", b"1")
+        return (resource.read("b") or b"").decode()
+
+    def joined(resource: Resource, args: Args) -> str:
+        wrote(resource, "a", resource.read("b"))
+        return ""
+
+    depends = "liar: its effect depends on the values it replaced: a, b"
+    unwritten = "liar: declared, but not written: b"
+    for exec, said in ((one, [unwritten]), (shown, [unwritten, depends]), (joined, [unwritten, depends])):
+        tool = writer(exec, WriteClass.BLIND, reads="", writes="ab")
+        assert [str(p) for p in check_tool(tool, factory, {})] == [f"tool.blind: {each}" for each in said]
 
 
 def test_a_call_without_inverse_is_checked_for_the_rest(factory: Callable[[], FileSystem]) -> None:
