@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from mtpo_core.clock import ClockError, seconds
 from mtpo_core.errors import SessionError
 from mtpo_core.events import Key
 from mtpo_core.log import RunLog
@@ -83,10 +84,13 @@ def request(value: object) -> ToolCall:
 
 
 def clock(value: object) -> None:
-    """A function that gives seconds."""
-    given = value() if callable(value) else None
-    if isinstance(given, bool) or not isinstance(given, int | float):
+    """A function without arguments that gives seconds."""
+    if not callable(value):
         raise SessionError(f"open: the clock must be a function that gives seconds, got {brief(value)}")
+    try:
+        seconds(value)
+    except ClockError as error:
+        raise SessionError(f"open: {error}; it must give seconds, and is called without arguments") from None
 
 
 def log_place(resource: Resource, path: str | Path) -> None:

@@ -24,10 +24,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from mtpo.spec.records import GENESIS, VERSION, Record, RecordError, canonical, value_digest
+from mtpo_core.clock import ClockError, seconds
 from mtpo_core.logchain import check_chain
 from mtpo_core.logfile import (
     APPLICATION_ID,
     FORMAT,
+    GREATEST,
     SCHEMA,
     LogDamage,
     LogError,
@@ -66,7 +68,7 @@ class RunLog:
         clock: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Begin the log of ``run`` in a new file; ``clock`` gives seconds. :class:`LogError` when the file exists."""
-        path = Path(path)
+        path, start = Path(path), seconds(clock)
         try:
             path.open("xb").close()  # exclusive: two runs never share a file
         except FileExistsError:
@@ -84,7 +86,7 @@ class RunLog:
             path.unlink()
             raise LogError(f"{path}: {error}") from None
         log = cls(path, run, salt, db, full)
-        log._clock, log._start = clock, clock()
+        log._clock, log._start = clock, start
         return log
 
     @classmethod
@@ -107,7 +109,7 @@ class RunLog:
             raise LogError(f"{path}: {error}") from None
         log = cls(Path(path), logged.run, logged.salt, db, full)
         log._last = float(logged.records[-1].t) if logged.records else 0.0
-        log._clock, log._start = clock, clock() - log._last
+        log._clock, log._start = clock, seconds(clock) - log._last
         log._seq, log._head = len(logged.records), logged.head
         log._stored = set(logged.values) | set(logged.redacted)
         return log, logged
@@ -174,7 +176,7 @@ class RunLog:
             return digest in self._pending or digest in self._stored
 
     def elapsed(self) -> float:
-        """The time that a record would get now (s)."""
+        """The time that a record would get now (s). Raises :class:`LogError` when the clock fails."""
         with self._lock:
             return self._now()
 
@@ -203,7 +205,10 @@ class RunLog:
         self.path.unlink(missing_ok=True)
 
     def _now(self) -> float:
-        return max(self._last, round(self._clock() - self._start, 6))  # a clock may be set back; a log's is not
+        elapsed = round(seconds(self._clock) - self._start, 6)
+        if elapsed > GREATEST:
+            raise ClockError(f"the clock says that the run is {elapsed:g} s old")
+        return max(self._last, elapsed)  # a clock may be set back; a log's is not
 
     def __enter__(self) -> Self:
         return self

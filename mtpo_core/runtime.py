@@ -309,9 +309,9 @@ class Session:
         """Log an inference or a judgment of an agent; ``docs/records.md`` says what its body holds."""
         self._refuse_tools("record")
         self._at_work("record", agent)
-        found = asked.body(kind, body, self.log)
-        self._recorded.check(kind, agent, found)
         try:
+            found = asked.body(kind, body, self.log)
+            self._recorded.check(kind, agent, found)
             self.log.append(kind, agent=agent, body=found)
         except RecordError as error:
             raise SessionError(f"record: {error}") from None
@@ -346,8 +346,10 @@ class Session:
                 final = await self._watch.remains()
         body = {"final": final, "outcome": "halted" if error else "complete", "error": error or None}
         try:
-            self._journal.append("close", body=body)
-            self.log.close()
+            try:
+                self._journal.append("close", body=body)
+            finally:
+                self.log.close()
         except (RunHalted, LogError) as trouble:
             error = error or str(trouble)
         disturbed = self.mode == "mtpo" and bool(self._watch.strange)

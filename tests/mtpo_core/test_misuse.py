@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from mtpo_core.errors import RunHalted, SessionError
-from mtpo_core.log import read_log
+from mtpo_core.log import LogError, read_log
 from mtpo_core.machine import Key
 from mtpo_core.resources.base import Fingerprint, Resource, ResourceError
 from mtpo_core.resources.filesystem import FileSystem
@@ -111,7 +113,17 @@ def test_two_agents_of_one_name_are_refused(bench: Make) -> None:
         ({"mode": "fast"}, "unknown mode 'fast'; known: mtpo, naive, serial"),
         ({"policy": "x"}, "unknown policy 'x'"),
         ({"clock": 5}, "the clock must be a function that gives seconds, got 5"),
-        ({"clock": str}, "the clock must be a function that gives seconds"),
+        ({"clock": str}, "open: the clock gave ''; it must give seconds, and is called without arguments$"),
+        (
+            {"clock": lambda at: at},
+            r"open: the clock raised TypeError: .* missing 1 required positional argument: 'at';",
+        ),
+        ({"clock": lambda: 1 / 0}, "open: the clock raised ZeroDivisionError: division by zero; it must give seconds"),
+        ({"clock": lambda: math.nan}, "open: the clock gave nan; it must give seconds"),
+        ({"clock": lambda: math.inf}, "open: the clock gave inf; it must give seconds"),
+        ({"clock": lambda: 10**400}, r"open: the clock gave 1000+\.\.\.; it must give seconds"),
+        ({"clock": lambda: 10**9000}, "open: the clock gave a value of type int; it must give seconds"),
+        ({"clock": lambda: True}, "open: the clock gave True; it must give seconds"),
     ],
 )
 def test_an_unknown_option_makes_no_log(tmp_path: Path, options: dict[str, Any], reason: str) -> None:
@@ -119,6 +131,49 @@ def test_an_unknown_option_makes_no_log(tmp_path: Path, options: dict[str, Any],
     with pytest.raises(SessionError, match=reason):
         SyncSession(lambda: Session.open(FileSystem(tmp_path / "tree"), Toolbox(), tmp_path / "run.mtpo", **options))
     assert not (tmp_path / "run.mtpo").exists()
+
+
+def good_for(times: int, then: Callable[[], Any]) -> Callable[[], Any]:
+    """A clock that fails from some time on. A session looks once what it is, once when the log opens, and then once for
+    each record."""
+    asked = itertools.count()
+    return lambda: 7 if next(asked) < times else then()
+
+
+def opened(folder: Path, clock: Callable[[], Any]) -> SyncSession:
+    (folder / "tree").mkdir()
+    tree, log = FileSystem(folder / "tree"), folder / "run.mtpo"
+    return SyncSession(lambda: Session.open(tree, Toolbox(file_tools()), log, clock=clock))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_clock_that_fails_while_the_log_opens_leaves_none(tmp_path: Path, times: int) -> None:
+    with pytest.raises(LogError, match=r"^the clock gave None$"):
+        opened(tmp_path, good_for(times, lambda: None))
+    assert [p.name for p in tmp_path.iterdir()] == ["tree"]
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        (lambda: 1 / 0, "the clock raised ZeroDivisionError: division by zero"),
+        (lambda: None, "the clock gave None"),
+        (lambda: math.nan, "the clock gave nan"),
+        (lambda: 1e300, r"the clock says that the run is 1e\+300 s old"),
+    ],
+)
+@pytest.mark.parametrize("first", ["read", "infer"])
+def test_a_clock_that_fails_later_halts_the_run(tmp_path: Path, then: Callable[[], Any], why: str, first: str) -> None:
+    sync = opened(tmp_path, good_for(4, then))
+    sync.launch("A")
+    infer = {"began": 0.0, "prompt_tokens": 1, "new_tokens": 1, "steps": [0, 1], "text": None}
+    asks = [lambda: sync.call(A, READ), lambda: sync.record("infer", A, infer), lambda: sync.finish(A)]
+    for ask in asks if first == "read" else asks[1:]:
+        with pytest.raises(RunHalted, match=f"^log.written: {first} can't be logged: {why}$"):
+            ask()
+    assert sync.close() == "halted"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.mtpo", "tree"], "the log is let go of: one file"
+    assert [r.kind for r in read_log(tmp_path / "run.mtpo").records] == ["run-open", "launch"]
 
 
 def test_a_list_of_tools_is_refused_before_there_is_a_log(tmp_path: Path) -> None:
