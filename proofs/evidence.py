@@ -78,7 +78,9 @@ def explain(
             caught = tuple((m.id, m.what, "caught by this") for m in mutants(spec) if id in killed.get(m.id, ()))
             return Explanation(id, "variant", item.doc, formula, item.at, shown, caught)
         case Goal():
-            return Explanation(id, "goal of whole runs", item.doc, show(item.formula), item.at, shown, ())
+            needless = ", ".join(name for name in spec.actions if name in item.may)
+            formula = f"{show(item.formula)}\nneed never be taken: {needless or 'nothing'}"
+            return Explanation(id, "goal of whole runs", item.doc, formula, item.at, shown, ())
         case Clause():
             own = [m for m in mutants(spec) if m.id == id or m.id.startswith(f"{id}/")]
             names = names_for(spec.actions[id.split(".")[1]].elements)
@@ -157,7 +159,8 @@ def extent(instance: Mapping[str, Any]) -> str:
 
 
 def _instances(entry: Entry) -> tuple[str, ...]:
-    return tuple(map(extent, entry.detail.get("instances", ())))
+    driven = map(interleavings, entry.detail.get("explored", ()))
+    return (*map(extent, entry.detail.get("instances", ())), *driven)
 
 
 def _sentence(entry: Entry) -> str:
@@ -180,7 +183,7 @@ def _sentence(entry: Entry) -> str:
         case "mutants":
             return f"{detail['mutants']} mutants, {detail['killed']} caught, {len(detail['equivalent'])} equivalent"
         case "refinement":
-            sizes = "; ".join(map(interleavings, detail["explored"]))
+            sizes = "; ".join(_instances(entry))
             return f"every interleaving, event by event beside the spec, of {sizes}; {planted(detail)}"
         case _:
             return entry.method

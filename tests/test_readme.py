@@ -140,7 +140,7 @@ def test_the_policies_and_options_that_it_names_exist(tmp_path):
         assert f"`{name}`" in README
         assert load_policy(name, layer)
     for verb, options in {
-        "explore": ("--engine", "--checkpoint", "--resume", "--faults", "--live", "--picture", "--itf"),
+        "explore": ("--engine", "--checkpoint", "--resume", "--faults", "--live", "--walks", "--picture", "--itf"),
         "simulate": ("--lose",),
         "calibrate": (),
     }.items():

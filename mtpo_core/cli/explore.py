@@ -24,6 +24,10 @@ false": "because ..."}.
 --live looks at whole runs instead: every one comes to its goal and keeps it, as long as steps are taken that can be. A
 run that may end without, or goes on for ever, though no action is passed over that stays enabled, is shown. The goal of
 mtpo is that every agent commits; for other specs name a property, --goal. --may ACTION: nobody need ever take it.
+
+--walks N takes random walks instead, in instances too large to explore (--size up to 20): every property is looked at
+in every state and step that they come through. What holds there is SAMPLED: not shown, but so many walks, steps and
+states did not violate it. A violating walk is shown, shortened. --seed and --depth say which walks, and how long.
 """
 
 from __future__ import annotations
@@ -52,6 +56,7 @@ from mtpo_core.cli.covered import measure, show_coverage
 from mtpo_core.cli.lively import live_runs
 from mtpo_core.cli.sized import Sizes, extent_line
 from mtpo_core.cli.specs import SPEC_HELP, check_finite, check_ledger, find_source
+from mtpo_core.cli.walked import random_walks
 
 
 @verb
@@ -109,6 +114,11 @@ def explore_command(
         list[str] | None,
         typer.Option(help="with --live: an action that need not be taken (repeatable)", metavar="ACTION"),
     ] = None,
+    walks: Annotated[
+        int | None, typer.Option(min=1, help="random walks, for instances too large to explore", metavar="N")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="of --walks  [default: 0]")] = None,
+    depth: Annotated[int | None, typer.Option(min=1, help="steps of a walk, at most  [default: 100]")] = None,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
@@ -136,14 +146,27 @@ def explore_command(
             err.print(note)
     sizes = Sizes(agents, calls, objects, faults, predicates, size)
     sizes.check(spec)
-    if (goal is not None or may) and not live:
-        raise usage(f"{'--may' if goal is None else '--goal'} is for whole runs: add --live")
-    if live and (chosen != "python" or coverage):
-        raise usage("--live keeps every step, with the python engine: leave out --engine, --symmetry and --coverage")
+    for one, option, given in (
+        ("--live", "--goal", goal),
+        ("--live", "--may", may),
+        ("--walks", "--seed", seed),
+        ("--walks", "--depth", depth),
+    ):
+        if given not in (None, []) and not (live if one == "--live" else walks):
+            raise usage(f"{option} is for {'whole runs' if one == '--live' else 'random walks'}: add {one}")
+    if live and (chosen != "python" or coverage or walks):
+        raise usage(
+            "--live keeps every step, with the python engine: leave out --engine, --symmetry, --coverage and --walks"
+        )
+    if walks and (chosen != "python" or coverage or record is not None):
+        raise usage("--walks shows nothing of all states: leave out --engine, --symmetry, --coverage and --record")
     found: list[Any] = []
     source = find_source(spec)
     check_finite(source, spec)
     covered: list[Any] = []
+    if walks:
+        drawn_from = [sizes.drawn(one) for one in source.specs]
+        raise typer.Exit(random_walks(drawn_from, walks, seed or 0, depth, itf, picture, json))
     made = [(one, *sizes.instance(one)) for one in source.specs]
     if live:
         raise typer.Exit(live_runs(made, goal, may or [], limit, record, itf, picture, json))

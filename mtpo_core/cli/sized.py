@@ -8,6 +8,9 @@ import attrs
 
 from mtpo_core.cli.common import plural, sizes_of, usage
 
+MOST = 20
+"""Elements of a sort, at most, where states are drawn and not listed."""
+
 
 @attrs.frozen
 class Sizes:
@@ -48,6 +51,17 @@ class Sizes:
             faults=self.faults,
             predicates=self.predicates,
         )
+
+    def drawn(self, one: Any) -> tuple[Any, Any]:
+        """The instance of a spec, which may be larger than one to explore, and what draws its initial states."""
+        from mtpo.proofs.instances import is_mtpo, sizes_for
+        from mtpo.proofs.starts import drawing, large_instance
+
+        if is_mtpo(one):
+            instance, roots = self.instance(one)
+        else:
+            instance, roots = large_instance(one, sizes_of(self.size, sizes_for(one), MOST))
+        return instance, drawing(instance, roots)
 
 
 def extent_line(instance: Any, initial: int) -> str:

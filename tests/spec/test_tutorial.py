@@ -44,7 +44,7 @@ def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
             expected = 1 if re.search("^(SURVIVED|FAILED)", lines, re.MULTILINE) else 0
             assert done.returncode == expected, command
             ran.append(words[1])
-    proofs, tries = ["prove", "explore", "prove"], ["prove", "explore", "mutate"]
+    proofs, tries = ["prove", "explore", "prove"], ["prove", "explore", "explore", "mutate"]
     assert ran == [*tries, *proofs, "prove", "mutate", "ablate", "explore", "doctest", "doctest", "prove", "explore"]
 
 

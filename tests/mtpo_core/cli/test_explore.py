@@ -303,12 +303,55 @@ def test_runs_that_miss_their_goal_are_shown(mtpo: Mtpo, lock_path: Path, tmp_pa
             "--may leave: lock has no such action; known: acquire",
         ),
         (("--live", "--engine", "numpy"), "--live keeps every step, with the python engine: leave out --engine"),
+        (("--live", "--walks", 2), "--live keeps every step, with the python engine: leave out --engine"),
+        (("--seed", 2), "--seed is for random walks: add --walks"),
+        (("--depth", 2), "--depth is for random walks: add --walks"),
+        (("--walks", 2, "--record", "ledger.json"), "--record is for the built-in specs ("),
+        (("--walks", 2, "--engine", "numpy"), "--walks shows nothing of all states: leave out --engine, --symmetry"),
+        (("--walks", 2, "--size", 21), "--size 21: wants a number from 1 to 20, or SORT=NUMBER"),
+        (("--size", 7), "--size 7: wants a number from 1 to 6, or SORT=NUMBER"),
         (("--live", "--coverage"), "--live keeps every step, with the python engine: leave out --engine"),
     ],
 )
-def test_what_whole_runs_lack_is_said_in_one_line(
-    mtpo: Mtpo, lock_path: Path, options: tuple[str, ...], text: str
+def test_what_whole_runs_and_walks_lack_is_said_in_one_line(
+    mtpo: Mtpo, lock_path: Path, options: tuple[object, ...], text: str
 ) -> None:
     said = mtpo("explore", lock_path, *options)
     assert (said.code, said.err.count("\n"), said.out) == (2, 1, "")
     assert said.err.startswith(f"mtpo: {text}")
+
+
+def test_random_walks_say_how_much_they_saw(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("explore", lock_path, "--walks", 20, "--depth", 10, "--seed", 5, "--size", 20)
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0] == "lock: 20 Process"
+    assert lines[1].startswith("20 walks, 200 steps, ") and ", depth 10, seed 5, " in lines[1]
+    assert lines[2].startswith("SAMPLED  lock.exclusion                       sampled: 20 walks, 200 steps, ")
+    assert [line.split()[:2] for line in lines[2:]] == [
+        ["SAMPLED", "lock.exclusion"],
+        ["SAMPLED", "lock.no-barging"],
+        ["CHECKED", "lock.entered"],
+    ]
+    said = mtpo("explore", lock_path, "--walks", 1, "--depth", 1, "--json")
+    (found,) = said.json["walks"]
+    assert (found["walks"], found["steps"], found["seed"], found["not_reached"]) == (1, 1, 0, [])
+    assert found["actions"] == {"acquire": 1, "release": 0}
+    assert found["verdicts"][0]["status"] == "SAMPLED"
+
+
+def test_a_walk_that_violates_something_is_shown_and_drawn(mtpo: Mtpo, broken: Path, tmp_path: Path) -> None:
+    page = tmp_path / "walks.html"
+    said = mtpo("explore", broken, "--walks", 20, "--size", 20, "--picture", page, "--itf", tmp_path)
+    assert said.code == 1
+    assert "FAILED   lock.exclusion                       sampled: At most one process is inside.\n" in said.out
+    assert "step 2: acquire(p=process" in said.out and "step 3" not in said.out
+    assert "lock.exclusion" in page.read_text() and (tmp_path / "lock.exclusion.itf.json").is_file()
+    assert said.out.endswith(f"picture: {page}\n")
+
+
+def test_what_is_too_large_even_for_walks_is_said(mtpo: Mtpo) -> None:
+    said = mtpo("explore", "mtpo", "--walks", 1, "--agents", 4, "--calls", 4, "--objects", 3)
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "choose smaller sizes" in said.err
+    assert mtpo("explore", "mtpo", "--walks", 2, "--agents", 3, "--calls", 3, "--faults").code == 0
