@@ -4,14 +4,16 @@ ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.c
 a log (run.gate), a reason for which a run halts (core.inverse-restores), a check of a tool (tool.reads), a finding
 (F29), or a rule of a paper or of `mtpo ablate` (mtpo:gate, closure). With --rules it is a spec (fair), a rule or left
 out: what the papers say, the clauses that carry it, what none carries, and for each action and property the rules that
-it is for. With --log it is a call of a run (1.4): what it went through, who was told, and which clauses allowed each
-step; what is damaged in the log, or was altered, is named on standard error, with exit code 1.
+it is for. With --spec it is a property, an action or a guard clause that a Python file of yours declares. With --log it
+is a call of a run (1.4): what it went through, who was told, and which clauses allowed each step; what is damaged in
+the log, or was altered, is named on standard error, with exit code 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,10 +30,13 @@ def explain_command(
         str | None, typer.Argument(help="for example mtpo.one-way, mtpo.call.gate, run.gate, F29, closure")
     ] = None,
     rules: Annotated[bool, typer.Option("--rules", help="the papers' rules and the clauses that carry them")] = False,
+    spec: Annotated[str | None, typer.Option(help="the spec that has ID, such as FILE.py")] = None,
     log: Annotated[Path | None, typer.Option(help="the log of a run, of which ID is a call")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
+    if spec is not None and (log is not None or rules):
+        raise usage(f"--spec is for an id alone, not with {'--log' if log is not None else '--rules'}")
     if log is not None:
         raise typer.Exit(1 if _story(log, id or "", json) else 0)
     if rules:
@@ -39,23 +44,74 @@ def explain_command(
         raise typer.Exit(0)
     if id is None:
         raise usage("explain wants an id, such as mtpo.one-way, or --rules")
-    from mtpo.proofs.evidence import explain
-    from mtpo.spec.rules import carried
-
+    if spec is not None:
+        _of_spec(id, spec, json)
+        raise typer.Exit(0)
     if id in BUILT_IN:
         raise usage(f"{id} is a spec: `mtpo explain --rules {id}` lists its actions and properties")
+    if id.endswith(".py"):
+        raise usage(f"{id} is a file: `mtpo explain ID --spec {id}` explains what it declares")
+    _built_in(id, json)
+
+
+def _built_in(id: str, json: bool) -> None:
+    from mtpo.proofs.evidence import NoSuchClause, explain
+
     specs = find_specs(None)
     if other := explained(id, specs):
         if json:
             print_json(other.data)
         else:
             out.print("\n".join(other.lines))
-        raise typer.Exit(0)
-    found = explain(id, specs, others=others())
-    carries = carried(id)
+        return
+    try:
+        found = explain(id, specs, others=others())
+    except NoSuchClause as error:
+        head, dot, _ = id.partition(".")
+        if not dot or head in {*BUILT_IN, *(other.partition(".")[0] for other in others())}:
+            raise
+        raise usage(f"{error}; what a file of yours declares: --spec FILE.py") from None
+    _tell(found, json)
+
+
+def _of_spec(id: str, name: str, json: bool) -> None:
+    """Of a user's file nothing is recorded: the ledger is of the built-in specs, whatever a spec there is called."""
+    from mtpo.proofs.evidence import NoSuchClause, explain
+
+    specs, own = find_specs(name), name not in BUILT_IN
+    try:
+        found = explain(id, specs, [] if own else None)
+    except NoSuchClause:
+        raise usage(f"{name} declares no {id!r}; it has {', '.join(_ids(id, specs))}") from None
+    _tell(found, json, _unrecorded(found.kind, id, name) if own else "")
+
+
+def _ids(id: str, specs: Sequence[Any], most: int = 12) -> list[str]:
+    """Those that may be meant, or else the first few that specs have."""
+    from mtpo.proofs.evidence import nearest
+    from mtpo.spec.rules import clauses_of
+
+    known = [part for one in specs for part in clauses_of(one) if not part.endswith(":=")]
+    return nearest(id, known) or [*known[:most], *(["..."] if len(known) > most else [])]
+
+
+def _unrecorded(kind: str, id: str, name: str) -> str:
+    """What shows something of a user's spec."""
+    if kind == "assumption":
+        return "taken, not shown: it is an assumption"
+    if kind in ("action", "guard clause"):
+        return f"nothing recorded: `mtpo mutate {name}` shows what it is for"
+    explored = {"reachable": f"explore {name}", "goal of whole runs": f"explore {name} --live"}
+    return f"nothing recorded: `mtpo {explored.get(kind, f'prove {name} -p {id}')}` shows it"
+
+
+def _tell(found: Any, json: bool, unrecorded: str = "") -> None:
+    from mtpo.spec.rules import carried
+
+    carries = () if unrecorded else carried(found.id)
     if json:
         print_json(found.as_json() | {"rules": [rule.id for rule in carries]})
-        raise typer.Exit(0)
+        return
     out.print(f"{found.id}   {found.kind}   {_short(found.at)}")
     if found.english:
         out.print(f"  {found.english}")
@@ -64,6 +120,9 @@ def explain_command(
         out.print(f"  for {rule.id} ({rule.source}): {rule.says}")
     for e in found.evidence:
         out.print(f"  {e.status:<8} {e.sentence}{'' if e.fresh else '   (the sources have changed since)'}")
+    if unrecorded:
+        out.print(f"  {unrecorded}")
+        return
     if found.mutants:
         out.print("  without it:" if found.kind in ("guard clause", "action") else "  mutants that it catches:")
     for mutant, what, fate in found.mutants:

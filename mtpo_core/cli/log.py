@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 
 from mtpo_core.cli.common import out, usage, verb
+from mtpo_core.cli.logs import one_line
+from mtpo_core.logfile import LoggedRun
 
 NEEDS_ARGUMENTS = True
 
@@ -26,13 +28,15 @@ def log_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.spec.records import KINDS
-    from mtpo_core.cli.logs import one_line, opened, tell_damaged
+    from mtpo_core.cli.logs import opened, tell_damaged
     from mtpo_core.loglines import export_jsonl
 
     for name in kind or ():
         if name not in KINDS:
             raise usage(f"unknown kind {name!r}; known: {', '.join(KINDS)}")
     run = opened(path)
+    if agent is not None:
+        _check_agent(run, path, agent)
     if json:
         for line in export_jsonl(run):
             typer.echo(line)
@@ -45,6 +49,15 @@ def log_command(
             out.print(one_line(line), markup=False)
     if tell_damaged(run):
         raise typer.Exit(1)
+
+
+def _check_agent(run: LoggedRun, path: Path, agent: int) -> None:
+    """That somebody of that rank is in the log."""
+    names = {r.agent: "" for r in run.records if r.agent is not None}
+    names |= {r.agent: f" ({r.body.get('name')})" for r in run.records if r.kind == "launch" and r.agent is not None}
+    if agent not in names:
+        known = ", ".join(f"{rank}{names[rank]}" for rank in sorted(names)) or "none"
+        raise usage(one_line(f"{path}: no agent {agent}; known: {known}"))
 
 
 def _summary(body: object) -> str:

@@ -1,11 +1,11 @@
 """Prove a spec's properties inductive with z3, for any number of agents, objects and calls.
 
-SPEC is a built-in spec (mtpo, kv, fair, concur, conserve, gap, failover, footprint, recovery, delivery), a Python file
-that declares one, or left out for all built-in ones. Every invariant is shown to hold initially and to be preserved by
-every action; every step property to hold of every action; every variant to decrease. A property that fails is shown
-with a state that satisfies all properties and the step that breaks it (--picture draws it). The invariants are
-hypotheses of each other, lemmas among them; when one fails, the others are tried again without it. Assumptions that
-contradict each other, and actions that can never be taken, fail: nothing is proven of nothing.
+SPEC is a built-in spec, a Python file that declares one, or left out for all built-in ones. Every invariant is shown to
+hold initially and to be preserved by every action; every step property to hold of every action; every variant to
+decrease. A property that fails is shown with a state that satisfies all properties and the step that breaks it
+(--picture draws it). The invariants are hypotheses of each other, lemmas among them; when one fails, the others are
+tried again without it. Assumptions that contradict each other, and actions that can never be taken, fail: nothing is
+proven of nothing.
 
 z3 runs in child processes with hard limits, one a core. Ctrl-C ends with what was shown up to there (exit code 3). What
 was hard to find is remembered, and is tried first next time; every proof is made anew all the same.

@@ -113,6 +113,46 @@ def test_a_check_of_logs_is_explained(mtpo: Mtpo) -> None:
     assert mtpo("explain", "log.chain", "--json").json["kind"] == "check of a log"
 
 
+def test_what_a_file_of_ones_own_declares_is_explained(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("explain", "lock.exclusion", "--spec", lock_path)
+    assert (said.code, said.err) == (0, "")
+    first, *rest = said.out.splitlines()
+    assert first.startswith("lock.exclusion   invariant   spec/lock.py:")
+    assert rest == [
+        "  At most one process is inside.",
+        "    forall p: Process, q: Process. (holds(p) & holds(q)) -> (p = q)",
+        f"  nothing recorded: `mtpo prove {lock_path} -p lock.exclusion` shows it",
+    ]
+    clause = mtpo("explain", "lock.acquire.free", "--spec", lock_path).out
+    assert clause.endswith(f"  nothing recorded: `mtpo mutate {lock_path}` shows what it is for\n")
+    assert mtpo("explain", "lock.entered", "--spec", lock_path).out.endswith(f"`mtpo explore {lock_path}` shows it\n")
+    assert mtpo("explain", "lock.exclusion", "--spec", lock_path, "--json").json["evidence"] == []
+    assert mtpo("explain", "mtpo.one-way", "--spec", "mtpo").out == mtpo("explain", "mtpo.one-way").out
+
+
+def test_a_spec_of_ones_own_named_as_a_built_in_one_gets_none_of_its_evidence(
+    mtpo: Mtpo, lock_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.py"
+    text = lock_path.read_text().replace('"lock', '"mtpo').replace("mtpo.exclusion", "mtpo.one-way")
+    path.write_text(text)
+    said = mtpo("explain", "mtpo.one-way", "--spec", path, "--json").json
+    assert (said["english"], said["evidence"], said["rules"]) == ("At most one process is inside.", [], [])
+
+
+def test_how_to_explain_an_id_of_ones_own_is_said(mtpo: Mtpo, lock_path: Path) -> None:
+    for command, what in (
+        ([lock_path], f"{lock_path} is a file: `mtpo explain ID --spec {lock_path}` explains what it declares"),
+        (["ticket.x"], "unknown id 'ticket.x'; "),
+        (["lock.x", "--spec", lock_path], f"{lock_path} declares no 'lock.x'; it has lock."),
+        (["lock.exclusion", "--spec", lock_path, "--rules"], "--spec is for an id alone, not with --rules"),
+        (["lock.exclusion", "--spec", "no.py"], "no.py: no such file"),
+    ):
+        said = mtpo("explain", *command)
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1) and said.err.startswith(f"mtpo: {what}")
+    assert mtpo("explain", "ticket.x").err.endswith("; what a file of yours declares: --spec FILE.py\n")
+
+
 def test_a_finding_is_explained_by_its_number(mtpo: Mtpo) -> None:
     text = (Path(evidence.__file__).parent / "FINDINGS.md").read_text()
     numbers = [line.partition(".")[0].removeprefix("## ") for line in text.splitlines() if line.startswith("## F")]

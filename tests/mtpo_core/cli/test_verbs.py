@@ -56,6 +56,8 @@ def test_help_teaches_every_verb(tmp_path):
         assert verb in top
         done = mtpo(verb, "--help", where=tmp_path)
         assert done.returncode == 0 and len(done.stdout) > 350, verb
+    told = mtpo("prove", "--help", where=tmp_path).stdout
+    assert [told.count(f" {name}, ") for name in ("conserve", "shadows")] == [1, 1], "the specs are listed once"
 
 
 def test_a_run_says_what_came_of_it(tmp_path):
@@ -117,6 +119,11 @@ def test_log_prints_records_and_json_lines(run):
     lines = [json.loads(line) for line in mtpo("log", "run.mtpo", "--json", where=run).stdout.splitlines()]
     assert len(lines) > 50
     refused(mtpo("log", "run.mtpo", "--kind", "undid", where=run), "undid", "known:", "undone")
+    done = mtpo("log", "run.mtpo", "--agent", "1", where=run)
+    assert done.returncode == 0 and done.stdout.count("agent 1 ") == len(done.stdout.splitlines()) > 0
+    known = "run.mtpo: no agent 7; known: 0 (A release), 1 (B scale), 2 (C report)"
+    refused(mtpo("log", "run.mtpo", "--agent", "7", where=run), known)
+    refused(mtpo("log", "run.mtpo", "--agent", "-1", "--json", where=run), "no agent -1")
 
 
 def test_view_writes_one_page(run):
