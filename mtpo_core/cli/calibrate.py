@@ -21,7 +21,7 @@ apart. Takes some minutes; --quick one or two.
 Exit code 3 when the steps never held still: the figures are shown and written, and are worth little. Where nothing can
 be fitted to what was measured, the points are kept in a file beside that of --out, which is named. --points FILE fits
 such points, and those of any file of step times, again: in a moment, with other --terms, or those of several files of
-one machine together (--points once for each).
+one machine together (--points once for each; none may hold all that another holds).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ form (:mod:`~mtpo.schedulers.simulator.measured`), and are read as well.
 
 from __future__ import annotations
 
+import itertools
 import json
 import reprlib
 from collections.abc import Sequence
@@ -53,8 +54,9 @@ class Kept:
 
 
 def read_points(paths: Sequence[Path]) -> Kept:
-    """The points of some files together. Raises :class:`SteptimeError`, also where they are not of one machine, and
-    OSError."""
+    """The points of some files together. Raises :class:`SteptimeError`, also where they are not of one machine, or one
+    file holds those of another: a fit is tested on points that were held out of it, which are not there twice. Raises
+    OSError, too."""
     found = [_read(path) for path in paths]
     first = found[0]
     for path, one in zip(paths, found, strict=True):
@@ -63,6 +65,9 @@ def read_points(paths: Sequence[Path]) -> Kept:
                 raise SteptimeError(
                     f"{path}: {what} is {other!r}, and {ours!r} in {paths[0]}; only measurements of one make one fit"
                 )
+    for (path, one), (other, more) in itertools.permutations(zip(paths, found, strict=True), 2):
+        if set(one.points) <= set(more.points):
+            raise SteptimeError(f"{path}: all its points are in {other} as well; give each measurement once")
     return attrs.evolve(
         first,
         points=tuple(point for one in found for point in one.points),

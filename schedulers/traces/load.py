@@ -22,7 +22,7 @@ from mtpo.schedulers.traces.generate import (
     requests,
 )
 from mtpo.schedulers.traces.readers import FORMATS
-from mtpo.schedulers.traces.workload import TraceError, Workload, finite
+from mtpo.schedulers.traces.workload import TraceError, Workload, counted, finite, plain
 
 GENERATORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -34,6 +34,9 @@ GENERATORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """Generators and their options. Lengths are ``512`` (fixed) or ``1020..4142`` (log-normal: median and 99th
 percentile); rates are per second, ``tool`` in seconds."""
+
+LARGEST: Final = 1_000_000
+"""Turns in all that a generator makes at most: some seconds, and some hundred megabytes."""
 
 
 @attrs.frozen
@@ -47,7 +50,7 @@ class _Options:
     def whole(self, name: str, default: int, least: int = 0) -> int:
         text = self.values.get(name, str(default))
         try:
-            number = int(text)
+            number = int(plain(text))
         except ValueError:
             raise self.wrong(f"{name} is {text!r}, expected a whole number") from None
         if number < least:
@@ -57,7 +60,7 @@ class _Options:
     def real(self, name: str, default: float, least: float = 0.0, above: bool = True) -> float:
         text = self.values.get(name, str(default))
         try:
-            number = float(text)
+            number = float(plain(text))
         except ValueError:
             raise self.wrong(f"{name} is {text!r}, expected a number") from None
         if not (least < number < float("inf") or (not above and number == least)):
@@ -69,7 +72,7 @@ class _Options:
             return default
         median, dots, p99 = self.values[name].partition("..")
         try:
-            return Lengths(int(median), int(p99) if dots else None)
+            return Lengths(int(plain(median)), int(plain(p99)) if dots else None)
         except ValueError:
             why = "expected tokens (512) or their median and 99th percentile (1020..4142)"
             raise self.wrong(f"{name} is {self.values[name]!r}, {why}") from None
@@ -120,13 +123,16 @@ def _generate(text: str, name: str, arguments: str) -> Workload:
 
 def _made(text: str, name: str, values: Mapping[str, str], options: _Options) -> Workload:
     n, seed = options.whole("n", 1000, 1), options.whole("seed", 0)
+    turns = options.whole("turns", 10, 1) if name == "agents" else 1
+    if n * turns > LARGEST:
+        raise options.wrong(f"it makes {counted(n * turns, 'turn')}, at most {LARGEST:,} are made; give a smaller n")
     output = options.lengths("output", OUTPUT)
     if name == "agents":
         rate = options.real("rate", 1.0) if "rate" in values else None
         return agents(
             text,
             n,
-            options.whole("turns", 10, 1),
+            turns,
             options.lengths("first", PROMPT),
             options.lengths("append", Lengths(256, 2048)),
             output,

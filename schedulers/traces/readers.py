@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.schedulers.traces.workload import Conversation, Piece, TraceError, Turn, Workload
+from mtpo.schedulers.traces.workload import Conversation, Piece, TraceError, Turn, Workload, plain
 
 MOONCAKE_BLOCK: Final = 512
 """Tokens that one hash id of Mooncake stands for."""
@@ -54,7 +54,7 @@ class _Row:
         """A whole number of at least so much."""
         value = self.cells.get(name)
         try:
-            number = value if type(value) is int else int(value.strip()) if isinstance(value, str) else None
+            number = value if type(value) is int else int(plain(value)) if isinstance(value, str) else None
         except ValueError:
             number = None
         if number is None:
@@ -69,7 +69,8 @@ class _Row:
         """A time of at least 0, in units of ``scale`` seconds."""
         value = self.cells.get(name)
         try:
-            number = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else math.nan
+            text = plain(value) if isinstance(value, str) else value
+            number = float(text) if isinstance(text, (str, int, float)) and not isinstance(text, bool) else math.nan
         except (ValueError, OverflowError):
             number = math.nan
         if not 0 <= number <= LARGEST:
@@ -85,9 +86,10 @@ def _csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[_Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise TraceError(f"{path}:1: no column {missing[0]}; expected {', '.join(columns)}")
+            for name in columns:
+                if (times := list(reader.fieldnames or ()).count(name)) != 1:
+                    what = f"{times} columns are called {name}" if times else f"no column {name}"
+                    raise TraceError(f"{path}:1: {what}; expected {', '.join(columns)}")
             for cells in reader:
                 row = _Row(path, reader.line_num, cells)
                 if None in cells or None in cells.values():
@@ -107,11 +109,15 @@ def _json_rows(path: Path) -> Iterator[_Row]:
                     continue
                 row = _Row(path, number, {})
                 try:
-                    cells = json.loads(line)
+                    pairs = json.loads(line, object_pairs_hook=tuple)
                 except (ValueError, RecursionError) as error:
                     raise row.wrong(f"not JSON ({error})") from None
-                if not isinstance(cells, dict):
+                if not isinstance(pairs, tuple):
                     raise row.wrong("expected a JSON object")
+                cells = dict(pairs)
+                if len(cells) < len(pairs):
+                    names = [name for name, _ in pairs]
+                    raise row.wrong(f"{next(name for name in names if names.count(name) > 1)} is there twice")
                 yield _Row(path, number, cells)
     except UnicodeDecodeError as error:
         raise TraceError(f"{path}: not text in UTF-8 ({error.reason})") from None

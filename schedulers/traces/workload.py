@@ -24,6 +24,13 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
+def plain(text: str) -> str:
+    """The text of a number. ValueError for one that Python takes and other readers don't: ``1_0``, digits not 0-9."""
+    if not text.isascii() or "_" in text:
+        raise ValueError("not written in plain digits")
+    return text
+
+
 @attrs.frozen
 class Piece:
     """``tokens`` of a sequence whose content, with all before them, the ``tag`` stands for."""

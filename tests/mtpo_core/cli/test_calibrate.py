@@ -158,6 +158,9 @@ def test_kept_points_are_fitted_again_without_an_engine(
         (("--rounds", 5), "--rounds is for measuring"),
         (("--points", "nosuch.json"), "nosuch.json: No such file"),
         (("--points", "elsewhere.json"), "elsewhere.json: machine is 'another', and 'a machine' in points.json"),
+        (("--points", "points.json"), "points.json: all its points are in points.json as well; give each"),
+        (("--points", "more.json"), "points.json: all its points are in more.json as well; give each measurement once"),
+        (("--points", "few.json"), "few.json: all its points are in points.json as well"),
         (("--out", "points.json"), "points.json: is what is read; it is not overwritten"),
         (("--out", "./../here/points.json"), "points.json: is what is read; it is not overwritten"),
     ],
@@ -169,6 +172,8 @@ def test_a_mistake_with_kept_points_is_one_line(
     monkeypatch.chdir(tmp_path / "here")
     before = kept_in(Path("points.json"), [1, 2, 4, 64]).read_text()
     kept_in(Path("elsewhere.json"), [1, 2], "another")
+    kept_in(Path("few.json"), [2])
+    kept_in(Path("more.json"), [4, 2, 1, 64, 8])
     said = mtpo("calibrate", "--points", "points.json", *options)
     assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
     assert why in said.err and Path("points.json").read_text() == before
