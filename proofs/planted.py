@@ -17,10 +17,10 @@ from mtpo_core.machine import Key, Machine, Sight
 class NoReadWriteEdges(Machine):
     """The set to undo leaves out calls that only read what is written."""
 
-    def _closed_set(self, key: Key) -> tuple[Key, ...]:
+    def _closed_set(self, key: Key, retracting: bool = False) -> tuple[Key, ...]:
         readers, self.readers = self.readers, {}
         try:
-            return super()._closed_set(key)
+            return super()._closed_set(key, retracting)
         finally:
             self.readers = readers
 
@@ -28,7 +28,7 @@ class NoReadWriteEdges(Machine):
 class NotClosed(Machine):
     """Only what conflicts with the late call itself is undone."""
 
-    def _closed_set(self, key: Key) -> tuple[Key, ...]:
+    def _closed_set(self, key: Key, retracting: bool = False) -> tuple[Key, ...]:
         call = self.calls[key]
         meets = {
             w
@@ -43,7 +43,7 @@ class NotClosed(Machine):
 class UndoesEverythingAbove(Machine):
     """The set to undo is every live call above: closed, and too large."""
 
-    def _closed_set(self, key: Key) -> tuple[Key, ...]:
+    def _closed_set(self, key: Key, retracting: bool = False) -> tuple[Key, ...]:
         return tuple(sorted(w for w, call in self.calls.items() if w > key and call.status == "live"))
 
 
