@@ -14,6 +14,7 @@ import pytest
 import typer
 
 import mtpo.proofs.explore as exploring
+import mtpo.proofs.mutate as mutating
 import mtpo_core.cli
 from mtpo.proofs.prover import Prover
 from mtpo_core.cli.common import progress, verb
@@ -56,8 +57,6 @@ def test_an_interrupted_proof_tells_what_it_has_shown(
 
 
 def test_an_interrupted_search_for_mutants_tells_of_those_tried(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
-    import mtpo.proofs.mutate as mutating
-
     own, tried = mutating.try_mutant, [0]
 
     def try_mutant(*args: Any, **kwargs: Any) -> Any:
@@ -81,8 +80,6 @@ def test_an_interrupted_search_for_mutants_tells_of_those_tried(mtpo: Mtpo, monk
 
 
 def test_an_interrupt_before_the_first_mutant_concludes_nothing(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
-    import mtpo.proofs.mutate as mutating
-
     def stop(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt
 
