@@ -536,7 +536,8 @@ def test_an_interrupt_while_processes_begin_is_not_lost(monkeypatch: pytest.Monk
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(begun) == 2, "both have begun before it is heard"
-    assert all(process.exitcode == -signal.SIGKILL for process, _ in begun[0]._children)
+    ended = {process.exitcode for process, _ in begun[0]._children}
+    assert ended <= {0, -signal.SIGKILL}, "killed, if they were not done: none heard the interrupt, none is left"
 
 
 def test_the_stretches_end_together() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from mtpo.schedulers.simulator.fit import Point
@@ -21,9 +22,11 @@ def test_what_is_kept_is_read(tmp_path: Path) -> None:
     path, more = tmp_path / "a.json", tmp_path / "b.json"
     path.write_text(json.dumps(KEPT.as_json()))
     assert read_points([path]) == KEPT
-    more.write_text(json.dumps(KEPT.as_json() | {"rounds": 2, "noise": 0.3, "disturbed": 0.0}))
+    other = (Point(2, 9, 0.0, 0.1, 3, 0.01, 1),)
+    again = attrs.evolve(KEPT, points=other, rounds=2, noise=0.3, disturbed=0.0)
+    more.write_text(json.dumps(again.as_json()))
     both = read_points([path, more])
-    assert (both.points, both.rounds, both.noise, both.disturbed) == (KEPT.points * 2, 2, 0.3, 0.1)
+    assert (both.points, both.rounds, both.noise, both.disturbed) == (KEPT.points + other, 2, 0.3, 0.1)
 
 
 def with_point(**fields: Any) -> dict[str, Any]:
