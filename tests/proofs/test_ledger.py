@@ -40,10 +40,11 @@ REFRESH = """show it again:
   mtpo prove --cvc5 --record proofs/ledger.json
   mtpo explore mtpo --faults --predicates --objects 1 --engine numpy --record proofs/ledger.json
   mtpo explore kv --size 3 --record proofs/ledger.json
-  for sizes in "--objects 1" "--objects 2" "--agents 3 --objects 1"; do
+  for sizes in "--objects 1" "--objects 2" "--calls 2 --objects 1" "--agents 3 --objects 1"; do
     mtpo explore mtpo --faults $sizes --engine numpy --limit 1000000000 --record proofs/ledger.json; done
-  mtpo explore mtpo --agents 3 --engine numpy --limit 1000000000 --record proofs/ledger.json
-  for more in "" "--faults --objects 1" --faults; do
+  for sizes in "--calls 2 --objects 1" "--agents 3"; do
+    mtpo explore mtpo $sizes --engine numpy --limit 1000000000 --record proofs/ledger.json; done
+  for more in "" "--objects 1" "--calls 2 --objects 1" "--faults --objects 1" --faults; do
     mtpo explore mtpo --live $more --record proofs/ledger.json; done
   specs="fair batching concur conserve gap failover footprint recovery delivery shadows names levels locks"
   for spec in mtpo $specs; do mtpo explore $spec --record proofs/ledger.json; done
@@ -97,6 +98,15 @@ def test_what_the_entries_say(entries: list[Entry]) -> None:
             assert all(i["states"] > 0 and i["sizes"] for i in e.detail["instances"])
         if e.method != "mutants":
             assert e.english == english[e.property] != ""
+
+
+def test_the_protocol_is_explored_where_agents_have_a_second_call(entries: list[Entry]) -> None:
+    """Some clauses forbid nothing to the first call of an agent. One of the calls is the origin."""
+    for entry in entries:
+        if entry.property.startswith("mtpo.") and entry.method == "exhaustive":
+            sizes = [(each["sizes"], each.get("constants", "")) for each in entry.detail["instances"]]
+            second = {faults for size, faults in sizes if size["Call"] > 2 * size["Agent"]}
+            assert second == {"", "with aborts, retractions and changes from outside"}, entry.property
 
 
 def test_what_is_shown_of_the_core(entries: list[Entry]) -> None:
