@@ -7,7 +7,7 @@ emitted would have been bounced, whatever it was, so nothing is lost but tokens 
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import itertools
 import tempfile
 from collections.abc import Callable, Mapping
@@ -17,6 +17,7 @@ from typing import Literal
 import attrs
 
 from mtpo_core.inference import Generated, Inference, NoInference
+from mtpo_core.interrupts import run_to_its_end
 from mtpo_core.machine import Policy
 from mtpo_core.minds.base import Message, Mind, notice_message, result_message, system_message
 from mtpo_core.notices import Notice
@@ -206,7 +207,11 @@ async def run_scenario(
     progress: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
     """Set the scenario up in ``directory``, run it, and say what came of it. ``turns``: those of runs beside it, of
-    which none does anything while another does."""
+    which none does anything while another does.
+
+    Raises :class:`DriverError` for a run that does not end, and :class:`RunHalted` for one that is halted, if only
+    while it is closed. Its log has its end, in any case and also when the run is cancelled.
+    """
     inference = inference or NoInference()
     async with (turns or Turns()).one() as turn:
         repository, tools = scenario.build(directory)
@@ -226,8 +231,12 @@ async def run_scenario(
             await driver.run()
             laps = [after - before for before, after in itertools.pairwise([start, *turn.ends, turn.clock()])]
         finally:
-            inference.close()
-            await session.close()
+            try:
+                inference.close()
+            finally:
+                await session.close()
+            if session.halted is not None:  # also while the run is cancelled: then nobody else says it
+                raise session.halted
         files = final_files(directory)
     return Outcome(
         mode,
@@ -247,6 +256,7 @@ def serial_states(scenario: Scenario) -> dict[tuple[str, ...], Mapping[str, str]
     for order in itertools.permutations(scenario.agents):
         with tempfile.TemporaryDirectory(prefix="mtpo-serial-") as folder:
             case = attrs.evolve(scenario, agents=order)
-            outcome = asyncio.run(run_scenario(case, "serial", Path(folder) / "repo", Path(folder) / "run.mtpo"))
+            run = functools.partial(run_scenario, case, "serial", Path(folder) / "repo", Path(folder) / "run.mtpo")
+            outcome = run_to_its_end(run)
             found[tuple(spec.name for spec in order)] = outcome.files
     return found

@@ -136,7 +136,9 @@ class Session:
             finally:
                 self._lock.release()
 
-        return await asyncio.shield(asyncio.ensure_future(whole()))
+        doing = asyncio.ensure_future(whole())
+        doing.add_done_callback(_retrieved)
+        return await asyncio.shield(doing)
 
     # -- agents ------------------------------------------------------------------------------------------------
 
@@ -320,6 +322,11 @@ class Session:
             raise self._journal.halt("log.written", f"{kind} can't be logged: {error}") from None
         self._recorded.add(kind, agent, found)
 
+    @property
+    def halted(self) -> RunHalted | None:
+        """Why the run can't go on, or could not be closed as it should; None as long as nothing is wrong with it."""
+        return self._journal.halted
+
     async def close(self) -> Outcome:
         """End the run; returns the outcome. A second time it only returns it again.
 
@@ -339,7 +346,8 @@ class Session:
             done = all(self.committed(a) for a in range(len(self.names)))
             error = "" if done else "closed before every agent had committed"
         except (RunHalted, ToolError) as trouble:
-            error = str(trouble) if isinstance(trouble, RunHalted) else f"core.state-seen: {one_line(trouble)}"
+            halted = isinstance(trouble, RunHalted)
+            error = str(trouble if halted else self._journal.halt("core.state-seen", one_line(trouble)))
             try:
                 final = await self._watch.final()
             except (RunHalted, ToolError):
@@ -351,7 +359,8 @@ class Session:
             finally:
                 self.log.close()
         except (RunHalted, LogError) as trouble:
-            error = error or str(trouble)
+            halted = isinstance(trouble, RunHalted)
+            error = error or str(trouble if halted else self._journal.halt("log.written", one_line(trouble)))
         disturbed = self.mode == "mtpo" and bool(self._watch.strange)
         self._outcome = "halted" if error else "disturbed" if disturbed else "complete"
         self._thread.close()
@@ -383,6 +392,13 @@ class Session:
             known = f"0 to {len(self.names) - 1}" if self.names else "none: launch one first"
             raise SessionError(f"{what}: no agent has rank {brief(agent)}; known: {known}")
         return self.machine.agents[agent]
+
+
+def _retrieved(done: asyncio.Future[Any]) -> None:
+    """A caller that is cancelled does not ask what came of its call, and asyncio would print that as lost. What halts
+    the run is kept by the journal."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _end(state: AgentState) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +50,14 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("mtpo: interrupted; nothing is concluded\n")
         raise SystemExit(3) from None
+    finally:
+        _hear_no_more()
+
+
+def _hear_no_more() -> None:
+    """From now on no interrupt is heard: all is said, and another would cost the exit code."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _open_streams() -> None:

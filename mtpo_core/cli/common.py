@@ -16,6 +16,8 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
+from mtpo_core.errors import RunHalted
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -62,8 +64,8 @@ def usage(message: str) -> typer.Exit:
 
 
 def verb(body: Callable[P, R]) -> Callable[P, R]:
-    """A verb: a user's mistake ends with one line and exit code 2, an interrupt with one line and 3, never with a
-    traceback."""
+    """A verb: a user's mistake ends with one line and exit code 2, an interrupt and a run that is halted with one line
+    and 3, never with a traceback."""
 
     @functools.wraps(body)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -79,6 +81,9 @@ def verb(body: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt as error:
             at = "; ".join(map(str.strip, str(error).splitlines()))
             typer.echo(f"mtpo: interrupted{f' while {at}' if at else ''}; nothing is concluded", err=True)
+            raise typer.Exit(3) from None
+        except RunHalted as error:
+            typer.echo(f"mtpo: the run halted: {' '.join(str(error).split())}; its log says how far it came", err=True)
             raise typer.Exit(3) from None
         except (ValueError, OSError, RuntimeError) as error:
             if not _is_ours(error):
@@ -127,8 +132,8 @@ def progress(what: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
 
         try:
             yield update
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(now.strip()) from None
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt("; ".join((now.strip(), *map(str, error.args)))) from None
 
 
 @contextlib.contextmanager

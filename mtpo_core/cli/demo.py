@@ -6,6 +6,8 @@ reads only the log. Exit code 0 when naive comes out wrong, MTPO right, and in a
 
 Time is what a run took by the clock, without what else the machine did meanwhile: the modes take turns, a step each,
 all run twice, and of each step the quicker time counts. Where MTPO looks too slow, they run up to twice more.
+
+Ctrl-C ends the runs when the calls at work have ended (exit code 3); the logs then have their ends.
 """
 
 from __future__ import annotations

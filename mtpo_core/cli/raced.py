@@ -20,6 +20,7 @@ import attrs
 
 from mtpo_core.driver import Outcome, run_scenario
 from mtpo_core.inference import Inference
+from mtpo_core.interrupts import run_to_its_end
 from mtpo_core.runtime import Mode
 from mtpo_core.scenarios.base import Scenario
 from mtpo_core.turns import Turns
@@ -70,7 +71,7 @@ def race(
     while True:
         number = len(rounds) + 1
         told = functools.partial(_told, progress, f"round {number}")
-        rounds.append(asyncio.run(_round(scenario, folder / f"round-{number}", make, told)))
+        rounds.append(run_to_its_end(functools.partial(_round, scenario, folder / f"round-{number}", make, told)))
         found = {mode: Raced([each[mode] for each in rounds]) for mode in MODES}
         if number >= ROUNDS[0] and (number >= ROUNDS[1] or not slow(found)):
             for raced in found.values():

@@ -2,12 +2,12 @@
 
 SCENARIO is canary or release. The agents are replayed minds: deterministic code that reacts to what it sees; their text
 is forced, token by token, through the engine (--inference smollm2) or only counted (--inference none). Modes: serial
-(one agent after the other), naive (all at once, no coordination), mtpo.
+(one agent after the other), naive (all at once, no coordination), mtpo. Ctrl-C ends a run when the call at work has
+ended (exit code 3, as for a run that halts); the log then has its end.
 """
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,6 +36,7 @@ def run_command(
     """See the module's docstring."""
     from mtpo_core.cli.engines import inference_factory
     from mtpo_core.driver import run_scenario
+    from mtpo_core.interrupts import run_to_its_end
     from mtpo_core.machine import Policy
     from mtpo_core.scenarios import find_scenario
 
@@ -49,8 +50,8 @@ def run_command(
         raise usage(f"{log}: exists already; a log is never overwritten, choose another name with --log")
     make = inference_factory(inference)
     with tempfile.TemporaryDirectory(prefix="mtpo-run-") as folder, progress(f"{case.name}, {mode}", json) as tell:
-        result = asyncio.run(
-            run_scenario(
+        result = run_to_its_end(
+            lambda: run_scenario(
                 case,
                 modes[mode],
                 repository or Path(folder) / "repository",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -43,8 +44,10 @@ def mtpo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def run(*args: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["mtpo", *map(str, args)])
+        heard = signal.getsignal(signal.SIGINT)
         with pytest.raises(SystemExit) as stopped:
             main()
+        signal.signal(signal.SIGINT, heard)  # a process that has ended hears no interrupt
         text = capsys.readouterr()
         return Outcome(int(stopped.value.code or 0), text.out, text.err)
 

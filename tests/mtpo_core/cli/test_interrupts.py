@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import mtpo.proofs.mutate as mutating
 import mtpo_core.cli
 from mtpo.proofs.prover import Prover
 from mtpo_core.cli.common import progress, verb
+from mtpo_core.log import read_log
 
 Mtpo = Callable[..., Any]
 
@@ -167,27 +169,80 @@ def test_an_interrupt_that_no_verb_has_heard_is_one_line_too(mtpo: Mtpo, monkeyp
 
 
 GIT = """#!/bin/sh
-case " $* " in *" {command} "*) mkdir "{mark}" 2> /dev/null && kill -s INT -- -$PPID ;; esac
+case " $* " in *" {command} "*) mkdir "{mark}" 2> /dev/null && {{ {then}; }} ;; esac
 exec "{git}" "$@"
 """
-"""A git that is interrupted once, as by Ctrl-C: whoever is in the process group of the one who called it is."""
+"""A git to which something happens once."""
+
+CTRL_C = "kill -s INT -- -$PPID"
+"""Whoever is in the process group of the one who called it is interrupted, as by Ctrl-C."""
+
+FAILS = "echo fatal: out of luck >&2; exit 128"
+TAKEN_BACK = "log -1"
+"""What git is asked only where a commit is taken back: whose it is."""
 
 
-@pytest.mark.parametrize("command", ["update-index", "commit-tree", "rev-parse"])
-def test_an_interrupt_while_git_runs_is_for_the_program_alone(tmp_path: Path, command: str) -> None:
-    """In a terminal the whole process group gets it; git ends what it has begun, so that no call fails half way."""
-    mark, folder, log = tmp_path / "interrupted", tmp_path / "bin", tmp_path / "run.mtpo"
-    folder.mkdir()
-    (folder / "git").write_text(GIT.format(command=command, mark=mark, git=shutil.which("git")))
+def with_git(
+    tmp_path: Path, command: str, then: str, *args: str, first: str = "pass"
+) -> subprocess.CompletedProcess[str]:
+    """``mtpo`` with a git to which that happens at its first ``command``."""
+    mark, folder = tmp_path / "happened", tmp_path / "bin"
+    for each in (folder, tmp_path / "temporary"):
+        each.mkdir()
+    (folder / "git").write_text(GIT.format(command=command, mark=mark, then=then, git=shutil.which("git")))
     (folder / "git").chmod(0o755)
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # background jobs do not
     done = subprocess.run(
-        [sys.executable, "-c", "from mtpo_core.cli import main; main()", "run", "release", "--log", str(log)],
-        env=os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        [sys.executable, "-c", f"{listening}; {first}; from mtpo_core.cli import main; main()", *args],
+        env=os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path / "temporary")},
         capture_output=True,
         text=True,
         timeout=120,
         start_new_session=True,
     )
     assert mark.is_dir(), "git was called so"
+    assert not any((tmp_path / "temporary").iterdir()), "nothing is left behind"
+    return done
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("command", ["update-index", "commit-tree", "rev-parse", TAKEN_BACK])
+def test_an_interrupt_while_git_runs_is_for_the_program_alone(tmp_path: Path, command: str, times: int) -> None:
+    """In a terminal the whole process group gets it; git ends what it has begun, so that no call fails half way. Who is
+    impatient and interrupts again changes nothing."""
+    log = tmp_path / "run.mtpo"
+    done = with_git(tmp_path, command, "; sleep 0.01; ".join([CTRL_C] * times), "run", "release", "--log", str(log))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
     assert done.stderr.startswith("mtpo: interrupted while release, mtpo")
+    assert "halted" not in done.stderr
+    if log.exists():  # else it was before the run began
+        last = read_log(log).records[-1]
+        assert (last.kind, last.body["error"]) == ("close", "closed before every agent had committed")
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_failing_inverse_is_one_line_and_the_log_has_its_end(tmp_path: Path, interrupted: bool) -> None:
+    log = tmp_path / "run.mtpo"
+    then = f"{CTRL_C}; {CTRL_C}; {FAILS}" if interrupted else FAILS
+    done = with_git(tmp_path, TAKEN_BACK, then, "run", "release", "--log", str(log))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
+    last = read_log(log).records[-1]
+    assert last.kind == "close" and last.body["outcome"] == "halted"
+    why = last.body["error"]
+    assert why.startswith("core.inverse-runs: ") and "fatal: out of luck" in why
+    if interrupted:
+        assert done.stderr.startswith("mtpo: interrupted while release, mtpo")
+        assert done.stderr.endswith(f"; {why}; nothing is concluded\n")
+    else:
+        assert done.stderr == f"mtpo: the run halted: {why}; its log says how far it came\n"
+
+
+def test_interrupts_while_modes_take_turns_leave_every_log_with_its_end(tmp_path: Path) -> None:
+    unproven = "import mtpo_core.cli.demo; mtpo_core.cli.demo._check_spec = lambda say: {}"
+    then, runs = f"{CTRL_C}; {CTRL_C}; {CTRL_C}", tmp_path / "runs"
+    done = with_git(tmp_path, TAKEN_BACK, then, "demo", "--inference", "none", "--output", str(runs), first=unproven)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
+    assert re.match("mtpo: interrupted while (canary|release): round 1, (serial|naive|mtpo): ", done.stderr)
+    logs = [log for log in runs.rglob("*.mtpo") if log.parent.name == "round-1"]
+    assert len(logs) in (3, 6)
+    assert all(read_log(log).records[-1].kind == "close" for log in logs)
