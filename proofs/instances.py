@@ -1,7 +1,8 @@
 """The finite instances that are explored.
 
 For MTPO every footprint of a few calls; for FairBatching and batches of a bounded gap, whose constants are times and
-lengths, and for recovery, whose states are many, a few choices of them; for other specs every choice of constants.
+lengths, and for recovery, whose states are many, a few choices of them; for serial every run of MTPO that has come to
+rest (:mod:`mtpo.proofs.resting`); for other specs every choice of constants.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mtpo.spec.names import Node, names
 from mtpo.spec.recovery import Call as LoggedCall
 from mtpo.spec.recovery import Object as LoggedObject
 from mtpo.spec.recovery import recovery
+from mtpo.spec.serial import serial
 from mtpo.spec.shadows import Call as HiddenCall
 from mtpo.spec.shadows import Object as HiddenObject
 from mtpo.spec.shadows import shadows
@@ -360,6 +362,11 @@ def names_instance(sizes: dict[type[Sort], int], spec: Spec = names) -> tuple[In
     return instance, Roots(make, f"one tree; footprints: {'; '.join(name for name, _ in FOOTPRINTS)}")
 
 
+def is_serial(spec: Spec) -> bool:
+    """Whether a spec is the built-in serial or one made of it by changing rules."""
+    return spec.variables.get("made") is serial.variables["made"]
+
+
 def is_levels(spec: Spec) -> bool:
     """Whether a spec is the built-in levels or one made of it by changing rules."""
     return spec.variables.get("made") is levels.variables["made"]
@@ -370,12 +377,15 @@ def sizes_for(spec: Spec, size: int | None = None) -> dict[type[Sort], int]:
 
     That is two, but for fair three requests, since of two none is ever put off, for gap three, since two leave a third
     waiting, for recovery two calls beside the origin, for shadows three, for names
-    four nodes, and for levels four positions and one query.
+    four nodes, for levels four positions and one query, and for serial two calls beside the origin, on one object, of
+    which a predicate tells one value from two.
     """
     if size is None and is_recovery(spec):
         return {sort: 3 if sort is LoggedCall else 2 for sort in spec.sorts}
     if size is None and is_names(spec):
         return {sort: 4 if sort is Node else 2 for sort in spec.sorts}
+    if size is None and is_serial(spec):
+        return {sort: {Call: 3, Object: 1, Value: 3}.get(sort, 2) for sort in spec.sorts}
     if size is None and is_levels(spec):
         return {sort: 4 if sort is Position else 1 for sort in spec.sorts}
     if size is None and is_shadows(spec):
@@ -393,6 +403,10 @@ def small_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, 
         return shadows_instance(sizes, spec)
     if is_names(spec):
         return names_instance(sizes, spec)
+    if is_serial(spec):
+        from mtpo.proofs.resting import serial_instance  # which needs what is above
+
+        return serial_instance(sizes, spec)
     return recovery_instance(sizes, spec) if is_recovery(spec) else every_instance(spec, sizes)
 
 

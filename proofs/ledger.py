@@ -28,8 +28,11 @@ _PROVE = (
 _EXPLORE = (
     *LANGUAGE,
     "spec/concrete.py",
-    *(f"proofs/{name}.py" for name in ("explore", "instances", "compiled", "bounds", "kernel", "kernelcache")),
-    *(f"proofs/{name}.py" for name in ("packing", "rows", "search", "symmetry", "checkpoint", "digests")),
+    *(f"proofs/{name}.py" for name in ("explore", "instances", "resting", "compiled", "bounds", "kernel")),
+    *(
+        f"proofs/{name}.py"
+        for name in ("kernelcache", "packing", "rows", "search", "symmetry", "checkpoint", "digests")
+    ),
     *(f"proofs/{name}.py" for name in ("circuit", "grounding", "gatecode", "columns", "batches", "columnar", "arrays")),
     *(f"proofs/{name}.py" for name in ("devices", "cuda")),
 )
@@ -98,12 +101,28 @@ def _tree(source: str) -> str:
     return ast.dump(_what_it_says(ast.parse(source)))
 
 
-def _modules(spec: str) -> list[str]:
-    """The sources of a spec: its module, or those of its package."""
-    folder = importlib.resources.files("mtpo.spec").joinpath(spec)
-    if not folder.is_dir():
-        return [f"spec/{spec}.py"]
-    return sorted(f"spec/{spec}/{file.name}" for file in folder.iterdir() if file.name.endswith(".py"))
+@functools.cache
+def _modules(spec: str) -> tuple[str, ...]:
+    """The sources of a spec: its module, or those of its package, and of what these are made with."""
+    found: dict[str, None] = {}
+    work = [spec]
+    while work:
+        name = work.pop()
+        folder = importlib.resources.files("mtpo.spec").joinpath(name)
+        files = [f"{name}.py"]
+        if folder.is_dir():
+            files = sorted(f"{name}/{file.name}" for file in folder.iterdir() if file.name.endswith(".py"))
+        for file in (f"spec/{each}" for each in files):
+            if file not in (*found, *LANGUAGE):
+                found[file] = None
+                work += _imported(_source(file))
+    return tuple(found)
+
+
+def _imported(source: str) -> list[str]:
+    """The modules and packages of ``mtpo.spec`` that a source imports from."""
+    imports = (node.module or "" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom))
+    return [name.split(".")[2] for name in imports if name.startswith("mtpo.spec.")]
 
 
 def _what_it_says(tree: ast.Module) -> ast.Module:

@@ -380,6 +380,8 @@ class Pair:
         yield "live", (c,), status == "live"
         yield "pending", (c,), status == "pending"
         yield "withdrawn", (c,), status in ("withdrawn", "failed")
+        if status != "failed":  # what was told since is no state of the machine, which knows no predicates
+            yield "void", (c,), False
         yield "sighted", (c,), call is not None and call.sighted
         yield "note", (c,), call is not None and key in machine.agents[key.rank].noted
         own = repair if repair is not None and repair.acting == key else None

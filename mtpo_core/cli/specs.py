@@ -31,6 +31,7 @@ BUILT_IN = {
     "names": "mtpo.spec.names:names",
     "levels": "mtpo.spec.levels:levels",
     "locks": "mtpo.spec.locks:locks",
+    "serial": "mtpo.spec.serial:serial",
 }
 
 SPEC_HELP = f"{', '.join(BUILT_IN)} or FILE.py"

@@ -62,6 +62,7 @@ issued = mtpo.var("issued", Call, init=lambda c: c == origin(), doc="was accepte
 live = mtpo.var("live", Call, init=lambda c: c == origin(), doc="its effect is in place")
 pending = mtpo.var("pending", Call, init=lambda c: False, doc="undone, to be re-applied or withdrawn")
 withdrawn = mtpo.var("withdrawn", Call, init=lambda c: False, doc="out of the trajectory for good")
+void = mtpo.var("void", Call, init=lambda c: False, doc="it failed, of what its author saw of it last")
 
 top = mtpo.var("top", Object, to=Call, init=lambda o: origin(), doc="the write whose value the object holds")
 base = mtpo.var("base", Call, Object, to=Call, init=lambda c, o: origin(), doc="the write that the call replaced")
@@ -138,8 +139,10 @@ def unsettled(p: Call, o: Object) -> Bool:
 
 
 def unlike(p: Call, o: Object, v: Value, u: Value) -> Bool:
-    """To p's author v and u are two things: they differ, and its predicate on o, if it has one, is not true of both."""
-    return (v != u) & ~(accepts(p, o, v) & accepts(p, o, u))
+    """To p's author v and u are two things: they differ, and its predicate on o, if it has one, is not true of both.
+
+    Of what made a call fail every value counts: it might not fail of another, whatever its author accepts (F37)."""
+    return (v != u) & (void(p) | ~(accepts(p, o, v) & accepts(p, o, u)))
 
 
 def stale(p: Call, o: Object) -> Bool:
@@ -284,6 +287,7 @@ def deliver(a: Agent) -> None:
     "An agent consumes its notifications: each of its premises is refreshed to the value at its position."
     require_all(to_deliver(a))
     note.becomes(lambda c: note(c) & ~by(c, a))
+    void.becomes(lambda c: void(c) & ~(by(c, a) & note(c)))
     saw.becomes(lambda c, o: ite(by(c, a) & sighted(c), value(source(c, o), o), saw(c, o)))
 
 
@@ -447,6 +451,7 @@ def failed(c: Call) -> None:
     require("its-turn", opened(c) & ~landed(c) & ~retracting(c))
     require("all-undone", forall(Call, lambda m: implies(undoer(m) == c, ~live(m))))
     withdrawn[c] = True
+    void[c] = True
     sighted[c] = True
     source.becomes(lambda p, o: ite((p == c) & reads(c, o), top(o), source(p, o)))
     saw.becomes(lambda p, o: ite((p == c) & reads(c, o), value(top(o), o), saw(p, o)))

@@ -54,6 +54,7 @@ from mtpo.spec.mtpo.model import (
     unlike,
     unsettled,
     value,
+    void,
     withdrawn,
     writes,
 )
@@ -87,7 +88,8 @@ def notified_serializable() -> Bool:
     # Each call goes by the value that the greatest live write below it left, and each object holds that of the greatest
     # of all. By induction over the order of calls the serial run is the only solution, a call's effect being a function
     # of what it read (A2, mtpo.effects-exact) and its author's part of it right (A1, A3). Where an author declared a
-    # predicate, A3 says that it would have done the same for every value of which that is true.
+    # predicate, A3 says that it would have done the same for every value of which that is true. In spec/serial.py these
+    # are formulas, and that the serial run ends in the same state is a theorem.
     return implies(
         global_quiet(),
         conj(
@@ -150,6 +152,22 @@ def effects_exact() -> Bool:
         lambda c, o: implies(
             live(c) & reads(c, o) & (~member(c) | landed(undoer(c))),
             saw(c, o) == value(source(c, o), o),
+        ),
+    )
+
+
+@mtpo.invariant("mtpo.failures-exact")
+def failures_exact() -> Bool:
+    "What made a call fail is exactly the value at its position, or its author is notified: no predicate waives it."
+    # The tool would fail again (A2) of the same value, not of every value that its author accepts.
+    return conj(
+        forall(Call, lambda p: implies(void(p), withdrawn(p))),
+        forall(
+            Call,
+            Object,
+            lambda p, o: implies(
+                void(p) & sighted(p) & reads(p, o) & ~note(p) & ~unsettled(p, o), saw(p, o) == value(source(p, o), o)
+            ),
         ),
     )
 
@@ -299,12 +317,13 @@ def lemma_agents() -> Bool:
 
 @mtpo.lemma("mtpo.lemma-issued")
 def lemma_issued() -> Bool:
-    "Only issued calls have any other status; the author of a live or pending call has seen its result."
+    "Only issued calls have any other status; who made a call and acts has seen what came of it."
     return forall(
         Call,
         lambda c: conj(
             implies(live(c) | pending(c) | withdrawn(c) | sighted(c) | note(c), issued(c)),
             implies((live(c) | pending(c)) & (c != origin()), sighted(c)),
+            implies(withdrawn(c) & ~aborted(author(c)), sighted(c)),
             implies(note(c), sighted(c) | withdrawn(c)),
         ),
     )

@@ -43,9 +43,11 @@ from mtpo.spec.mtpo.model import (
     unlike,
     unsettled,
     value,
+    void,
     withdrawn,
     writes,
 )
+from mtpo.spec.trajectory import one_step
 
 # -- properties of steps -------------------------------------------------------------------------------------------
 
@@ -114,9 +116,30 @@ def withdrawn_told() -> Bool:
 @mtpo.step_property("mtpo.failure-is-a-premise")
 def failure_is_a_premise() -> Bool:
     "A call that fails, or is taken back, is still a sight of what it read: its author goes by it, as long as it acts."
+    # It fails where its own repair, if that puts it in, withdraws it; and has failed until its author is told more.
     return forall(
         Call,
-        lambda w: implies(withdrawn.next(w) & ~withdrawn(w), iff(sighted.next(w), ~aborted(author(w)))),
+        lambda w: conj(
+            implies(withdrawn.next(w) & ~withdrawn(w), iff(sighted.next(w), ~aborted(author(w)))),
+            iff(
+                void.next(w),
+                (withdrawn.next(w) & ~withdrawn(w) & opened(w) & ~retracting(w))
+                | (void(w) & ~(note(w) & ~note.next(w) & ~aborted.next(author(w)))),
+            ),
+        ),
+    )
+
+
+@mtpo.step_property("mtpo.outcome-as-seen")
+def outcome_as_seen() -> Bool:
+    "As long as a call is live, or has failed, what its author saw of it is what it acted on, or failed of."
+    return forall(
+        Call,
+        Object,
+        lambda c, o: implies(
+            (live(c) & live.next(c)) | (void(c) & void.next(c) & sighted.next(c)),
+            implies(reads(c, o), saw.next(c, o) == saw(c, o)) & (value.next(c, o) == value(c, o)),
+        ),
     )
 
 
@@ -220,6 +243,12 @@ def in_place() -> Bool:
         Object,
         lambda w, x, o: implies(~live(w) & live.next(w) & (writes(w, o) | reads(w, o)) & live_write(x, o), x < w),
     )
+
+
+@mtpo.step_property("mtpo.trajectory-steps")
+def trajectory_steps() -> Bool:
+    "A step puts one call on top of all that it writes, takes one off, or leaves the trajectories as they are."
+    return one_step(Call, Object, writes=writes, live=live, top=top, base=base, value=value)
 
 
 @mtpo.step_property("mtpo.undo-for-lower")

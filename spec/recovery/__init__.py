@@ -36,13 +36,7 @@ EQUIVALENT: Final = {
     ),
     "recovery.complete.base:=~1@9a2fad15": "the base of what a call does not write is asked for nowhere",
     "recovery.complete.left:=~1@6ae8b465": "what a call left on what it does not write is asked for nowhere",
-    "recovery.ask.base:=~2@949df30a": (
-        "the base of a call that is not applied is asked for nowhere, and set when it is applied"
-    ),
     "recovery.ask.base:=~3@88c25cd6": "the base of what a call does not write is asked for nowhere",
-    "recovery.ask.left:=~2@d3a038aa": (
-        "what a call that is not applied left is asked for nowhere, and set when it is applied"
-    ),
     "recovery.ask.left:=~3@2d3ed72c": "what a call left on what it does not write is asked for nowhere",
     "recovery.reverse.held:=~1@50477677": "it is assumed that every inverse is tame",
     "recovery.reverse.held:=~2@4141dc44": "it is assumed that every inverse is tame",

@@ -38,6 +38,7 @@ from mtpo.spec.recovery.model import (
     up,
     writes,
 )
+from mtpo.spec.trajectory import one_step
 
 
 @recovery.step_property("recovery.write-ahead")
@@ -135,6 +136,12 @@ def never_guessed() -> Bool:
             ~invertible(c) & writes(c, o) & executing(c) & ~executing.next(c), iff(applied.next(c), hit(c, o))
         )
     )
+
+
+@recovery.step_property("recovery.trajectory-steps")
+def trajectory_steps() -> Bool:
+    "Whatever phases a call takes, and wherever it dies: for the trajectories, as logged, each is a step as in mtpo."
+    return one_step(Call, Object, writes=writes, live=applied, top=top, base=base, value=left)
 
 
 @recovery.step_property("recovery.from-the-top")

@@ -21,6 +21,7 @@ __all__ = ["RULES", "Rule", "carried", "clauses_of", "unknown", "unmapped"]
 
 RULES: Final[tuple[Rule, ...]] = (
     *protocol.MTPO,
+    *protocol.SERIAL,
     *cache.KV,
     *published.BATCHING,
     *published.FAIR,

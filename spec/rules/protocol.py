@@ -9,6 +9,7 @@ from mtpo.spec.rules.rule import rules_of
 _mtpo = rules_of("mtpo")
 _recovery = rules_of("recovery")
 _delivery = rules_of("delivery")
+_serial = rules_of("serial")
 
 MTPO: Final = (
     _mtpo(
@@ -31,7 +32,7 @@ MTPO: Final = (
         "write",
         "SCCP 3, ww",
         "A write is applied in place, at once, and enters the trajectory at its rank.",
-        "call applied live-materialized in-place origin-first",
+        "call applied live-materialized in-place origin-first trajectory-steps",
     ),
     _mtpo(
         "late",
@@ -71,8 +72,8 @@ MTPO: Final = (
         "SCCP 3, repair; A3; ours, F9",
         "A notified agent keeps, rewrites or retracts dependent work.",
         "retract retracted retract-by-author",
-        "That it revises exactly the dependent work is assumed (A3), not modelled: after a notification any call may "
-        "follow. A run's certificate counts the judgments.",
+        "That it revises exactly the dependent work is A3, a formula of the spec serial; here any call may follow a "
+        "notification. A run's certificate counts the judgments.",
     ),
     _mtpo(
         "commit",
@@ -92,6 +93,8 @@ MTPO: Final = (
         "SCCP 4, claim",
         "At GlobalQuiet the run is as good as serial in rank order, and every object is its trajectory's value.",
         "notified-serializable live-materialized filtered-read",
+        "These are the equations that the serial run satisfies; that it is the only solution, and ends in the same "
+        "state, is in the spec serial.",
     ),
     _mtpo(
         "progress",
@@ -110,7 +113,7 @@ MTPO: Final = (
         "individual-success",
         "SCCP 4, A1",
         "Run alone, an agent completes.",
-        lacks="Assumed of the agents; nothing here depends on what they want.",
+        lacks="Assumed of the agents, in the spec serial; nothing here depends on what they want.",
     ),
     _mtpo(
         "registered-tools",
@@ -118,7 +121,8 @@ MTPO: Final = (
         "Every shared access is by a registered tool, within its footprint.",
         "foreign-untouched external undone.ours applied.ours call.ours retract.ours retracted.ours redone.ours "
         "reach-foreign",
-        "Footprints are constants here; that a tool keeps its own is checked when it is registered, and at run time.",
+        "Footprints are constants here; that a tool keeps its own is checked when it is registered, and at run time. "
+        "That its outcome is a function of what it reads is a formula of the spec serial.",
     ),
     _mtpo(
         "closure",
@@ -137,6 +141,12 @@ MTPO: Final = (
         "ours, F8 and F33",
         "A call that fails is a read of what made it fail; one that is taken back is still a read of what it read.",
         "failed failure-is-a-premise cancelled.sighted:= stranded.sighted:= retracted.sighted:=",
+    ),
+    _mtpo(
+        "failure-exact",
+        "ours, F37",
+        "What made a call fail is waived by no predicate, until its author has been told of a change to it.",
+        "failures-exact failed.void:= deliver.void:= outcome-as-seen",
     ),
     _mtpo(
         "locks",
@@ -195,7 +205,7 @@ RECOVERY: Final = (
         "Every phase is logged before it acts.",
         "announce start.announced undo undone write-ahead as-logged",
         "The protocol above it, which decides what is called and undone, is the spec mtpo, where each of these is one "
-        "step; that the one refines the other is not stated.",
+        "step.",
     ),
     _recovery(
         "exec",
@@ -221,6 +231,13 @@ RECOVERY: Final = (
         "SCCP 3, ww",
         "Only what came last on all its objects is undone.",
         "undo.top-only from-the-top stacks",
+    ),
+    _recovery(
+        "refines",
+        "ours",
+        "Whatever phases a call takes, and wherever it dies, for the trajectories it is a step of mtpo, or none.",
+        "trajectory-steps",
+        "Which step is due, and in what order, is for mtpo to say: here any order will do.",
     ),
     _recovery("crash", "ours", "The runtime dies at any moment, with its memory.", "crash memory-is-lost"),
     _recovery(
@@ -282,4 +299,45 @@ DELIVERY: Final = (
         "gets-through",
         "That changes stop is a matter of the order of ranks: mtpo.notes-consumed.",
     ),
+)
+
+_OF_THE_RUN: Final = (
+    "at-rest mtpo.pre-order mtpo.origin-first mtpo.notified-serializable mtpo.effects-exact mtpo.failures-exact "
+    "mtpo.no-lost-call mtpo.lemma-agents mtpo.lemma-issued mtpo.lemma-repair"
+)
+
+SERIAL: Final = (
+    _serial(
+        "claim",
+        "SCCP 4, claim",
+        "The serial run of the same agents, in rank order, ends in the state in which the run of MTPO came to rest.",
+        "same-state same-calls same-sights one-after-the-other reach-both",
+    ),
+    _serial(
+        "of-the-run",
+        "SCCP 4, claim",
+        "The run has come to rest: what is proven of every run of MTPO holds of it.",
+        _OF_THE_RUN,
+    ),
+    _serial(
+        "individual-success",
+        "SCCP 4, A1",
+        "Run alone, an agent completes.",
+        "goes-on calls-run-out all-complete end",
+        "That an agent which can go on does is fairness, no formula of states; that it can, and not for ever, is.",
+    ),
+    _serial(
+        "well-formed",
+        "SCCP 4, A2",
+        "A tool changes nothing but its footprint, and what it does is a function of what its call reads.",
+        "act act.A2-function-of-input act.holds:= fail fail.A2-function-of-input reach-failed",
+    ),
+    _serial(
+        "self-healing",
+        "SCCP 4, A3; ours, F27",
+        "What an agent revised when it was told is what it does if it knows at once; its predicates say what matters.",
+        "act.A3-self-healing fail.A3-self-healing look look.A3-self-healing end.A3-self-healing reach-looked "
+        "reach-waived",
+    ),
+    _serial("invariants-of-proof", "ours", "What the others need to be inductive.", "lemma-prefix lemma-values"),
 )
