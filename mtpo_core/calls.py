@@ -142,13 +142,12 @@ class Calls:
         return None if beside >= set(read) else CallNews(str(call), bound.tool.name, REDONE, read=read)
 
     def _kept_up(self, call: Key) -> frozenset[str]:
-        """What a blind call only keeps up, as the listing that a new file's name is added to, and its author has never
-        looked at: nothing that the author knows or meant is another when that is."""
+        """What a call only keeps up, as the listing that a new file's name is added to, and its author has never looked
+        at: nothing that the author knows or meant is another when that is."""
         bound = self._performer.bound[call]
-        if bound.tool.write_class is not WriteClass.BLIND:
-            return frozenset()
-        both = bound.footprint.reads & bound.footprint.writes
-        return frozenset(o for o in both if not self._looked_at(o, call))
+        blind, footprint = bound.tool.write_class is WriteClass.BLIND, bound.footprint
+        kept = footprint.reads & footprint.writes if blind else footprint.kept
+        return frozenset(o for o in kept if not self._looked_at(o, call))
 
     def _looked_at(self, object: str, call: Key) -> bool:
         """Whether the author of the call has read an object that it wrote."""

@@ -63,6 +63,10 @@ def footprint_of(tool: Tool, view: View, args: Args) -> Footprint:
         raise ToolError(f"footprint returned {type(footprint).__name__}, not a Footprint")
     _check_names("reads", footprint.reads)
     _check_names("writes", footprint.writes)
+    _check_names("kept", footprint.kept)
+    beyond = footprint.kept - (footprint.reads & footprint.writes)
+    if beyond:
+        raise ToolError(f"footprint keeps up {', '.join(sorted(beyond))}, which it does not both read and write")
     return footprint
 
 

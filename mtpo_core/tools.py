@@ -40,10 +40,16 @@ def _names(objects: Iterable[str]) -> frozenset[str]:
 
 @attrs.frozen
 class Footprint:
-    """The objects that one call reads and those that it writes; a written listing is also read."""
+    """The objects that one call reads and those that it writes; a written listing is also read.
+
+    ``kept``: those of both that the call only keeps up, whatever else they hold, as it does a listing to which it adds
+    a name. What else becomes of them is told to nobody who has not looked at them. A blind call keeps up all that it
+    reads and writes; it need not say so.
+    """
 
     reads: frozenset[str] = attrs.field(default=(), converter=_names)
     writes: frozenset[str] = attrs.field(default=(), converter=_names)
+    kept: frozenset[str] = attrs.field(default=(), converter=_names)
 
 
 class View(abc.ABC):

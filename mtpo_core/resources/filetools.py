@@ -131,7 +131,7 @@ def _search(view: View, args: Args) -> str:
 def _written(view: View, args: Args) -> Footprint:
     name = file_name(args["path"])
     listings = touched_listings(view, [name], [])
-    return Footprint(reads=listings, writes={name, *listings})
+    return Footprint(reads=listings, writes={name, *listings}, kept=listings)
 
 
 def _write_file(resource: Resource, args: Args) -> str:
@@ -167,7 +167,7 @@ def _append(resource: Resource, args: Args) -> str:
 def _created(view: View, args: Args) -> Footprint:
     name = file_name(args["path"])
     listings = touched_listings(view, [name], [])
-    return Footprint(reads={name, *listings}, writes={name, *listings})
+    return Footprint(reads={name, *listings}, writes={name, *listings}, kept=listings)
 
 
 def _create_file(resource: Resource, args: Args) -> str:
@@ -180,7 +180,7 @@ def _create_file(resource: Resource, args: Args) -> str:
 def _deleted(view: View, args: Args) -> Footprint:
     name = file_name(args["path"])
     listings = touched_listings(view, [], [name])
-    return Footprint(reads={name, *listings}, writes={name, *listings})
+    return Footprint(reads={name, *listings}, writes={name, *listings}, kept=listings)
 
 
 def _delete_file(resource: Resource, args: Args) -> str:
@@ -194,13 +194,13 @@ def _delete_file(resource: Resource, args: Args) -> str:
 def _copied(view: View, args: Args) -> Footprint:
     source, target = file_name(args["source"]), file_name(args["destination"])
     listings = touched_listings(view, [target], [])
-    return Footprint(reads={source, target, *listings}, writes={target, *listings})
+    return Footprint(reads={source, target, *listings}, writes={target, *listings}, kept=listings)
 
 
 def _moved(view: View, args: Args) -> Footprint:
     source, target = file_name(args["source"]), file_name(args["destination"])
     listings = touched_listings(view, [target], [source])
-    return Footprint(reads={source, target, *listings}, writes={source, target, *listings})
+    return Footprint(reads={source, target, *listings}, writes={source, target, *listings}, kept=listings)
 
 
 def _transfer(resource: Resource, args: Args) -> tuple[FileSystem, str, str]:

@@ -262,6 +262,10 @@ def test_a_read_tool_that_misbehaves_is_refused_and_what_it_saw_is_a_premise(
         (lambda view, args: None, "odd: footprint returned NoneType, not a Footprint"),
         (lambda view, args: Footprint(writes=[7]), "odd: footprint writes 7, which is no object's name"),  # type: ignore[list-item]
         (lambda view, args: Footprint(reads=[""]), "odd: footprint reads '', which is no object's name"),
+        (
+            lambda view, args: Footprint(["x", "y"], ["x", "z"], ["x", "y", "z"]),
+            "odd: footprint keeps up y, z, which it does not both read and write",
+        ),
         (lambda view, args: Footprint(writes=["../x"]), "odd: path '../x' has a '..'; give it relative to the root"),
     ],
 )

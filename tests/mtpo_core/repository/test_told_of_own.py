@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from mtpo_core.minds import Memory, Message
 from mtpo_core.minds.base import notice_message, result_message
 from mtpo_core.notices import parse_notices
@@ -85,6 +87,47 @@ def test_nobody_is_told_of_a_listing_that_a_blind_call_of_its_own_only_keeps_up(
         (told,) = w.sync.drain(B)
         assert told.text() == "<notification>{}</notification>\nAll is as you saw it; go on."
     assert [r.body["changed"] for r in of(w.finish(), "redone")] == [True, True], "the log has it"
+
+
+@pytest.mark.parametrize(
+    ("tool", "args"),
+    [
+        ("create_file", {"path": "b.txt", "content": "b\n"}),
+        ("delete_file", {"path": "notes.md"}),
+        ("copy_file", {"source": "notes.md", "destination": "b.txt"}),
+        ("move_file", {"source": "notes.md", "destination": "deploy/b.txt"}),
+    ],
+)
+def test_nobody_is_told_of_a_listing_in_which_its_call_only_puts_or_strikes_a_name(
+    world: Make, tool: str, args: dict[str, Any]
+) -> None:
+    w = world()
+    w.done(B, tool, **args)
+    for folder in ("", "deploy/"):
+        w.done(A, "write_file", path=f"{folder}a.txt", content="a\n")
+        for told in w.sync.drain(B):  # not where nothing of the call had to be redone
+            assert told.text() == "<notification>{}</notification>\nAll is as you saw it; go on."
+    changed = [r.body["changed"] for r in of(w.finish(), "redone")]
+    assert changed == [True] * (2 if tool == "move_file" else 1), "the log has it"
+
+
+def test_who_has_looked_at_a_listing_is_told_that_its_call_left_it_otherwise(world: Make) -> None:
+    w = world()
+    w.done(B, "list_dir", path="deploy/")
+    w.done(B, "create_file", path="deploy/b.yaml", content="b\n")
+    w.done(A, "write_file", path="deploy/a.yaml", content="a\n")
+    assert notice(w, B)["your_calls"]["1.1"]["wrote"] == {"deploy/": {"diff": "@@ -0,0 +1 @@\n+a.yaml"}}
+    w.finish()
+
+
+def test_what_a_call_rests_on_beside_the_listing_is_told(world: Make) -> None:
+    """Of what is deleted its author may think otherwise where it is another file; of the listing it need not."""
+    w = world()
+    w.done(B, "delete_file", path="notes.md")
+    w.done(A, "append", path="notes.md", content="a\n")
+    w.done(A, "create_file", path="a.txt", content="a\n")
+    assert notice(w, B) == {"your_calls": {"1.0": {"tool": "delete_file", "status": "redone", "read": ["notes.md"]}}}
+    w.finish()
 
 
 def test_who_has_looked_at_a_listing_is_told_what_a_blind_call_makes_of_it(world: Make) -> None:

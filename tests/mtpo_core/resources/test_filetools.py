@@ -83,10 +83,10 @@ def test_overwriting_writes_the_file_alone_and_creating_also_the_listings(tree: 
     )
     listings = {"new/", "new/deep/", "./"}
     assert act(tree, "write_file", path="new/deep/file", content="")[1] == Footprint(
-        reads=listings, writes={"new/deep/file", *listings}
+        reads=listings, writes={"new/deep/file", *listings}, kept=listings
     )
     assert act(tree, "create_file", path="new/deep/other", content="1")[1] == Footprint(
-        reads=["new/deep/other", "new/deep/"], writes=["new/deep/other", "new/deep/"]
+        reads=["new/deep/other", "new/deep/"], writes=["new/deep/other", "new/deep/"], kept=["new/deep/"]
     )
 
 
@@ -111,7 +111,7 @@ def test_moving_and_copying(tree: FileSystem) -> None:
     assert footprint.writes == {"run.sh", "bin/run.sh", "bin/", "./"}
     assert (tree.read("run.sh"), tree.mode("bin/run.sh")) == (None, 0o750)
     _, footprint = act(tree, "copy_file", source="bin/run.sh", destination="bin/again.sh")
-    assert footprint == Footprint(reads=["bin/run.sh", "bin/again.sh", "bin/"], writes=["bin/again.sh", "bin/"])
+    assert footprint == Footprint(["bin/run.sh", "bin/again.sh", "bin/"], ["bin/again.sh", "bin/"], ["bin/"])
     assert tree.mode("bin/again.sh") == 0o750
     assert act(tree, "move_file", source="bin/run.sh", destination="bin/x.sh")[1].writes == {
         "bin/run.sh", "bin/x.sh", "bin/",
