@@ -21,12 +21,14 @@ class Frozen:
 
     of: Spec
     within: Spec
+    _made: dict[str, Function[Any]] = attrs.field(init=False, factory=dict)
 
     def symbol(self, symbol: Function[R]) -> Function[R]:
-        """The constant that a constant or a variable of ``of`` is here."""
-        if symbol.name not in self.within.constants:
-            self.within.const(symbol.name, *symbol.domain, to=symbol.range, doc=symbol.doc)
-        return self.within.constants[symbol.name]
+        """The constant that a constant or a variable of ``of`` is here; :class:`SpecError` if its name is taken."""
+        if symbol.name not in self._made:
+            made = self.within.const(symbol.name, *symbol.domain, to=symbol.range, doc=symbol.doc)
+            self._made[symbol.name] = made
+        return self._made[symbol.name]
 
     def formula(self, term: Bool) -> Bool:
         """A formula of ``of``, about one state, as one about these constants; what else it speaks of stays."""

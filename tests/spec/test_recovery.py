@@ -25,6 +25,7 @@ PROVEN = {
     "recovery.fenced",
     "recovery.never-guessed",
     "recovery.from-the-top",
+    "recovery.trajectory-steps",
     "recovery.nothing-new",
     "recovery.lets-go",
     "recovery.memory-is-lost",

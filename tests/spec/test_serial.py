@@ -1,4 +1,4 @@
-"""Serial: the run that MTPO is equivalent to, from every quiet state; what each assumption is for; and a broken MTPO."""
+"""Serial: the run that MTPO is equivalent to, from every quiet state; what the assumptions are for; a broken MTPO."""
 
 from __future__ import annotations
 

@@ -91,8 +91,28 @@ def test_who_was_not_told_goes_by_the_exact_value_where_it_acts():
     assert at.value(state, "note", 3), "another result is told, whatever the input"
 
 
+FAILED = (*START[:2], ("call", 3, (0,) * 4, (1,)), ("failed", 3), ("settle", 3))
+
+
+def test_of_what_made_a_call_fail_nothing_is_waived():
+    """F37: its author would do the same with the other value; the tool might not fail of it."""
+    at = instance({FEW, FEWER}, reader_writes=True)
+    state = story(at, *FAILED, *write(1, FEWER))
+    assert at.value(state, "void", 3) and at.value(state, "note", 3)
+    assert [c.id for c in at.refused(state, Step("finish", (1,)))] == ["mtpo.finish.inbox-empty"]
+
+
+def test_once_its_author_is_told_a_failed_call_is_a_premise_like_any_other():
+    at = instance({FEW, FEWER}, reader_writes=True)
+    told = (*FAILED, *write(1, FEWER), ("deliver", 1))
+    state = story(at, *told)
+    assert not at.value(state, "void", 3) and at.value(state, "saw", 3, 0) == FEWER
+    assert not at.value(story(at, *told, *write(2, FEW)), "note", 3), "its author took it or left it, and accepts this"
+    assert at.value(story(at, *told, *write(2, MANY)), "note", 3)
+
+
 def test_every_state_with_predicates_on_all_premises():
     found = explore(*mtpo_instance(2, 1, 1, predicates=True))
-    assert (found.initial, found.states, found.transitions, found.depth) == (50, 16_560, 26_804, 15)
+    assert (found.initial, found.states, found.transitions, found.depth) == (50, 17_284, 27_732, 15)
     assert {v.property for v in found.verdicts if v.status is not Status.CHECKED} == set()
     assert "mtpo.reach-waived" in {v.property for v in found.verdicts if v.method == "reached"}
