@@ -61,13 +61,15 @@ MAX_ROWS = 400
 
 @attrs.frozen
 class Case:
-    """A counterexample to be drawn: the tab it goes under and its name there."""
+    """A counterexample to be drawn: the tab it goes under and its name there. ``shows`` says of a run that breaks
+    nothing what is to be seen in it."""
 
     trace: Trace
-    property: str
+    property: str = ""
     english: str = ""
     tab: str = ""
     method: str = ""
+    shows: Sentence | None = None
 
 
 def pictures_of(verdicts: Iterable[Verdict], english: dict[str, str] | None = None) -> list[Case]:
@@ -122,35 +124,49 @@ def timeline_of(case: Case) -> Timeline:
     """A counterexample as the picture of a run: an axis of steps, lanes, marks, arrows, and a table of states."""
     trace, spec = case.trace, case.trace.instance.spec
     lanes = _Lanes.of(trace.instance)
-    reasons = reasons_of(trace, case.property)
+    reasons = reasons_of(trace, case.property) if case.shows is None else []
     marks, arrows = [], []
     owners = [lanes.taker(trace, number) for number in range(len(trace.steps))]
     for number in range(len(trace.steps)):
         sent = _arrows(trace, number, lanes, owners[number])
         arrows += sent
-        marks.append(_mark(trace, number, owners[number], sent, last=number + 1 == len(trace.steps)))
+        breaks = case.shows is None and number + 1 == len(trace.steps)
+        marks.append(_mark(trace, number, owners[number], sent, breaks))
     count = len(trace.steps)
     how = "one step from a state that every property allows" if trace.inductive else f"a shortest run, {count} steps"
     if not count:
         how = "the first state"
     elif count == 1 and not trace.inductive:
         how = "a shortest run, one step"
+    if case.shows is not None:
+        how = f"a run, {count} step{'' if count == 1 else 's'}"
     places = {count} if _role(spec, case.property) != "step" else {count - 1, count}
     return Timeline(
         case=case.tab or case.property,
-        mode=case.property if case.tab not in ("", case.property) else how,
+        mode=case.property if case.property and case.tab not in ("", case.property) else how,
         lanes=lanes.shown(owners),
         spans=(),
         marks=tuple(marks),
         arrows=tuple(arrows),
         trajectories=(),
-        verdict=Sentence("bad", _sentence(case), tuple(_indented(reasons))),
+        verdict=case.shows or Sentence("bad", _sentence(case), tuple(_indented(reasons))),
         facts=(Fact("Steps", str(count)),) if case.tab not in ("", case.property) else (),
         unit="step",
-        end=float(max(count, 1)),
-        states=states_of(trace, reasons, tuple(sorted(places))),
+        end=float(max(count, 1))
+        + (0.0 if case.shows is None else 0.5),  # a mark at the end is one that breaks something
+        states=states_of(trace, reasons, tuple(sorted(places)) if case.shows is None else ()),
         lanes_are=lanes.title,
     )
+
+
+def attempt(trace: Trace, after: int, step: Step, why: str) -> Mark:
+    """A step that may not be taken after so many of a trace's steps, as a mark between it and the next."""
+    state, lanes = trace.states[after], _Lanes.of(trace.instance)
+    owner = lanes.taker(Trace(trace.instance, (state, state), (step,)), 0)
+    action, text = trace.instance.spec.actions[step.action], trace.step_text(step)
+    fields = (Field("Says", action.doc), Field("Refused by", why, code=True))
+    label = f"refused: {_label(action, step)}"
+    return Mark(f"refused:{after}:{text}", lanes.row(owner), "bounce", after + 0.5, label, text, fields)
 
 
 def _indented(reasons: Iterable[Reason]) -> Iterable[str]:
@@ -240,7 +256,7 @@ class _Lanes:
         return self.instance.size(self.sort) if self.sort else 0
 
 
-def _mark(trace: Trace, number: int, owner: int | None, sent: Sequence[Arrow], last: bool) -> Mark:
+def _mark(trace: Trace, number: int, owner: int | None, sent: Sequence[Arrow], breaks: bool) -> Mark:
     instance, step = trace.instance, trace.steps[number]
     action = instance.spec.actions[step.action]
     changes: list[DiffLine] = []
@@ -253,7 +269,7 @@ def _mark(trace: Trace, number: int, owner: int | None, sent: Sequence[Arrow], l
     fields.append(Field("Changes", diff=tuple(changes)) if changes else Field("Changes", "nothing"))
     if sent:
         fields.append(Field("Reaches", links=tuple(Link(a.id, a.title) for a in sent)))
-    if last:
+    if breaks:
         fields.append(Field("After it", "the property is false"))
     kind = MARKS.get(f"{instance.spec.name}.{step.action}", "step")
     lane = _Lanes.of(instance).row(owner)

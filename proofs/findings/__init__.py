@@ -1,4 +1,7 @@
-"""The findings: what formalizing showed about the published protocols, by number, as FINDINGS.md tells it."""
+"""The findings: what formalizing showed about the published protocols, by number, as FINDINGS.md tells it.
+
+``catalogue`` says how the trace of each is made, ``traces`` makes it, ``page`` draws it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ import attrs
 FINDINGS: Final = "FINDINGS.md"
 
 _HEADING: Final = re.compile(r"## (?:(F\d+)\. )?(.+)")
+_MEND: Final = re.compile(r"\*\*(?:No mend|Mend)\*\*")
+_ID: Final = re.compile(r"`([a-z]+\.[a-z][a-z_.:=~/0-9-]*[a-z0-9=])`")
 
 
 @attrs.frozen
@@ -22,6 +27,28 @@ class Finding:
     id: str
     title: str
     text: str
+
+    @property
+    def trace(self) -> str:
+        """The text up to its mend."""
+        return self._parts[0]
+
+    @property
+    def mend(self) -> str:
+        """The text from its mend on."""
+        return self._parts[1]
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        """The text, cut where it first speaks of a mend."""
+        found = _MEND.search(self.text)
+        at = found.start() if found else len(self.text)
+        return self.text[:at].strip(), self.text[at:].strip()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What it names in code as an id is spelt: properties, clauses, checks of a log; each once, in order."""
+        return tuple(dict.fromkeys(_ID.findall(self.text)))
 
     def lines(self) -> list[str]:
         """The finding as text."""
