@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -27,9 +27,35 @@ def export_jsonl(run: LoggedRun, *, values: bool = True) -> Iterator[str]:
     unreadable = {seq for seq, _ in run.unreadable()}
     yield from (row.text for row in run.rows if row.seq not in unreadable)
     if values:
-        for digest, value in run.values.items():
+        yield from _value_lines(run, lambda digest: True)
+
+
+def part_jsonl(run: LoggedRun, wanted: Callable[[Record], bool]) -> Iterator[str]:
+    """Some records of a log, as they are stored, then the values that they name. There is no header: a part of a log is
+    no log, and not taken for one that is damaged."""
+    named = set[str]()
+    for row in run.rows:
+        record = record_of(row)
+        if isinstance(record, Record) and wanted(record):
+            yield row.text
+            named.update(_texts_in(record.body))
+    yield from _value_lines(run, named.__contains__)
+
+
+def _value_lines(run: LoggedRun, wanted: Callable[[str], bool]) -> Iterator[str]:
+    for digest, value in run.values.items():
+        if wanted(digest):
             yield _line({"digest": digest, **_value_fields(value)})
-        yield from (_line({"digest": digest, "redacted": True}) for digest in sorted(run.redacted))
+    yield from (_line({"digest": digest, "redacted": True}) for digest in sorted(run.redacted) if wanted(digest))
+
+
+def _texts_in(body: object) -> Iterator[str]:
+    """Every text in a body: those that are digests of values name them."""
+    if isinstance(body, str):
+        yield body
+    elif isinstance(body, Mapping | list | tuple):
+        for each in body.values() if isinstance(body, Mapping) else body:
+            yield from _texts_in(each)
 
 
 def is_jsonl(path: str | Path) -> bool:

@@ -1,5 +1,6 @@
 """Print the log of a run: a line for each record, or with --json the records and values as lines of JSON, which every
-verb that takes a log reads as well.
+verb that takes a log reads as well. --kind and --agent leave the other records out; of lines of JSON then also the
+header, as a part of a log is none, and the values that no record left names.
 
 What is damaged in the log, or was altered, is named on standard error, and all that can be read is printed; exit code
 1 then.
@@ -27,9 +28,9 @@ def log_command(
     json: Annotated[bool, typer.Option("--json", help="JSON lines: a header, the records, the values")] = False,
 ) -> None:
     """See the module's docstring."""
-    from mtpo.spec.records import KINDS
+    from mtpo.spec.records import KINDS, Record
     from mtpo_core.cli.logs import opened, tell_damaged
-    from mtpo_core.loglines import export_jsonl
+    from mtpo_core.loglines import export_jsonl, part_jsonl
 
     for name in kind or ():
         if name not in KINDS:
@@ -37,13 +38,16 @@ def log_command(
     run = opened(path)
     if agent is not None:
         _check_agent(run, path, agent)
+
+    def wanted(r: Record) -> bool:
+        return (not kind or r.kind in kind) and (agent is None or r.agent == agent)
+
     if json:
-        for line in export_jsonl(run):
+        whole = not kind and agent is None
+        for line in export_jsonl(run) if whole else part_jsonl(run, wanted):
             typer.echo(line)
     else:
-        for r in run.records:
-            if (kind and r.kind not in kind) or (agent is not None and r.agent != agent):
-                continue
+        for r in filter(wanted, run.records):
             who = "" if r.agent is None else f"agent {r.agent}"
             line = f"{r.seq:>5}  {r.t:>9.3f} s  {who:<9} {r.call or '':<6} {r.kind:<10} {_summary(r.body)}"
             out.print(one_line(line), markup=False)

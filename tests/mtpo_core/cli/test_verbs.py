@@ -126,6 +126,29 @@ def test_log_prints_records_and_json_lines(run):
     refused(mtpo("log", "run.mtpo", "--agent", "-1", "--json", where=run), "no agent -1")
 
 
+def test_log_prints_the_json_lines_that_are_asked_for(run, tmp_path):
+    def lines(*args):
+        return [json.loads(line) for line in mtpo("log", "run.mtpo", "--json", *args, where=run).stdout.splitlines()]
+
+    header, *rest = lines()
+    records = [line for line in rest if "kind" in line]
+    values = {line["digest"]: line for line in rest if "digest" in line}
+    assert header["run"] == records[0]["run"] and len(records) + len(values) == len(rest)
+    for args, wanted in (
+        (("--kind", "infer"), lambda r: r["kind"] == "infer"),
+        (("--kind", "read", "--kind", "close"), lambda r: r["kind"] in ("read", "close")),
+        (("--agent", "1"), lambda r: r["agent"] == 1),
+        (("--agent", "1", "--kind", "applied"), lambda r: r["agent"] == 1 and r["kind"] == "applied"),
+    ):
+        part = [r for r in records if wanted(r)]
+        text = json.dumps([r["body"] for r in part])
+        assert 0 < len(part) < len(records)
+        assert lines(*args) == part + [line for digest, line in values.items() if digest in text]
+    part = tmp_path / "part.jsonl"
+    part.write_text(mtpo("log", "run.mtpo", "--json", "--kind", "read", where=run).stdout)
+    refused(mtpo("verify", part, where=run), "neither a run log nor one as lines of JSON")
+
+
 def test_view_writes_one_page(run):
     done = mtpo("view", "run.mtpo", "-o", "page.html", where=run)
     page = (run / "page.html").read_text(encoding="utf-8")
