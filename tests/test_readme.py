@@ -123,7 +123,7 @@ def test_a_spec_answers_in_a_notebook():
 
     assert "`mtpo.explore(agents=2)`" in README
     found = mtpo.explore(agents=2, objects=1)
-    assert "10,788" in repr(found) and "10,788" in found._repr_html_()
+    assert "11,416" in repr(found) and "11,416" in found._repr_html_()
 
 
 def test_the_papers_that_it_names_are_measured():

@@ -16,7 +16,7 @@
 bit replay;
 bit reads[C * O], writes[C * O], invertible[C];
 bit launched[2], finished[2], committed[2];
-bit issued[C], live[C], pending[C], withdrawn[C], sighted[C], note[C], member[C], opened[C], landed[C];
+bit issued[C], live[C], pending[C], withdrawn[C], voided[C], sighted[C], note[C], member[C], opened[C], landed[C];
 byte top[O], base[C * O], source[C * O];
 bit value[C * O], saw[C * O];
 byte holder[O];
@@ -96,7 +96,7 @@ inline read(c) {
 
 inline failed(c) {
   d_step {
-    withdrawn[c] = 1; sighted[c] = 1; landed[c] = 1;
+    withdrawn[c] = 1; voided[c] = 1; sighted[c] = 1; landed[c] = 1;
     for (o : 0 .. O - 1) {
       if :: reads[AT(c, o)] -> source[AT(c, o)] = top[o]; saw[AT(c, o)] = value[AT(top[o], o)] :: else fi
     }
@@ -107,6 +107,7 @@ inline failed(c) {
 inline deliver(c) {
   d_step {
     for (o : 0 .. O - 1) { if :: sighted[c] -> saw[AT(c, o)] = value[AT(source[AT(c, o)], o)] :: else fi }
+    if :: note[c] -> voided[c] = 0 :: else fi;
     note[c] = 0
   }
 }

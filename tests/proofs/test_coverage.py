@@ -150,7 +150,7 @@ OF_FEW_CALLS = {
 
 def test_what_two_agents_with_one_call_each_never_exercise_of_the_protocol() -> None:
     found = coverage(*mtpo_instance(2, 1, 1))
-    assert (found.states, found.complete, found.status) == (10_788, True, Status.FAILED)
+    assert (found.states, found.complete, found.status) == (11_416, True, Status.FAILED)
     of_faults = {
         "mtpo.commit.retracted false",
         *("mtpo.call.ours/0 false", "mtpo.call.ours/1 false", "mtpo.undone.ours false", "mtpo.redone.ours false"),

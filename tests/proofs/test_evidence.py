@@ -42,7 +42,7 @@ def test_the_goal_of_whole_runs_comes_with_its_evidence(ledger: list[Entry]) -> 
     found = explain("mtpo.runs-end", SPECS, ledger)
     (shown,) = found.evidence
     assert (found.kind, shown.method, shown.status, shown.fresh) == ("goal of whole runs", "live", "CHECKED", True)
-    assert shown.sentence.startswith("every run, which ends, of 10,788 states to depth 15, symmetry off (2 Agent, ")
+    assert shown.sentence.startswith("every run, which ends, of 11,416 states to depth 15, symmetry off (2 Agent, ")
     assert "committed(a)" in found.formula
     assert found.formula.endswith("\nneed never be taken: launch, abort, external, read, call")
     assert "mtpo.runs-end" in dict(standing(SPECS, ledger).rows)

@@ -74,7 +74,7 @@ def test_mtpo_at_its_smallest(mtpo: Mtpo) -> None:
     said = mtpo("explore", "mtpo", "--agents", 2, "--calls", 1, "--objects", 1, "--json")
     assert said.code == 0
     (found,) = said.json["explorations"]
-    assert (found["initial_states"], found["states"], found["transitions"]) == (50, 10_788, 17_310)
+    assert (found["initial_states"], found["states"], found["transitions"]) == (50, 11_416, 18_078)
     assert found["sizes"] == {"Agent": 2, "Call": 3, "Object": 1, "Value": 2}
 
 
@@ -92,7 +92,7 @@ def test_what_holds_is_recorded(mtpo: Mtpo, tmp_path: Path) -> None:
     assert mtpo("explore", "mtpo", "--objects", 1, "--record", path, "--json").code == 0
     rows = json.loads(path.read_text())["entries"]
     assert {(row["method"], row["status"]) for row in rows} == {("exhaustive", "CHECKED"), ("reached", "CHECKED")}
-    assert {one["states"] for row in rows for one in row["detail"]["instances"]} == {10_788}
+    assert {one["states"] for row in rows for one in row["detail"]["instances"]} == {11_416}
 
 
 @pytest.mark.parametrize("option", [["--size", "0"], ["--limit", "0"], ["--agents", "9"], ["--objects", "many"]])
@@ -266,7 +266,7 @@ def test_whole_runs_are_looked_at(mtpo: Mtpo, tmp_path: Path) -> None:
     assert lines[3].startswith("CHECKED  mtpo.runs-end                        live: Every run ends, with each launched")
     (entry,) = json.loads(ledger.read_text())["entries"]
     assert (entry["property"], entry["method"], entry["status"]) == ("mtpo.runs-end", "live", "CHECKED")
-    assert [i["states"] for i in entry["detail"]["instances"]] == [10_788]
+    assert [i["states"] for i in entry["detail"]["instances"]] == [11_416]
     said = mtpo("explore", "mtpo", "--objects", 1, "--live", "--limit", 100, "--json")
     assert said.code == 3
     (found,) = said.json["runs"]
