@@ -100,4 +100,5 @@ TRACES: Final[Mapping[str, Mapping[str, Shown]]] = {
         "a promise": Charted("The decodes to come make it late, by steps as predicted.", timing.overlooked_decodes)
     },
     "F36": {"seven blocks": Charted("What is brought for two leaves room for neither.", timing.blocks_taken)},
+    "F37": {"a waived failure": repairs.WAIVED_FAILURE, "told all the same": repairs.TOLD_OF_ANY_VALUE},
 }

@@ -10,6 +10,7 @@ import pytest
 
 from mtpo.proofs.ablate import all_broken
 from mtpo.proofs.explore import explore
+from mtpo.proofs.findings.repairs import WAIVED_FAILURE
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import SIZES, mutants, try_mutant
@@ -29,6 +30,7 @@ from mtpo.spec.paged_kv import kv
 from mtpo.spec.recovery import Call as LoggedCall
 from mtpo.spec.recovery import Object, Value, recovery
 from mtpo.spec.rules import clauses_of
+from mtpo.spec.serial import serial
 from mtpo_core import machine as m
 from mtpo_core.machine import Key, Machine, Policy
 from tests.proofs import test_findings_of_schedulers
@@ -322,8 +324,17 @@ def test_f33_a_call_that_is_taken_back_and_forgotten_is_caught(action, calls):
     assert found == action
 
 
+def test_f37_of_what_made_a_call_fail_a_predicate_waives_nothing():
+    run = WAIVED_FAILURE.run()
+    at, last = run.trace.instance, run.trace.states[-1]
+    assert [step.action for step in run.trace.steps if step.action in ("failed", "applied")] == ["failed", "applied"]
+    assert at.value(last, "void", 2) and not at.value(last, "note", 2)
+    found = explore(*mtpo_instance(2, 1, 1, predicates=True))
+    assert found.complete and "mtpo.failures-exact" in {v.property for v in found.verdicts if v.status == "CHECKED"}
+
+
 NAMED = sorted(
-    set(re.findall(r"`((?:mtpo|kv|run|recovery|delivery|concur|gap|failover|footprint|locks)\.[a-z_.:=-]+)`", TEXT))
+    set(re.findall(r"`((?:mtpo|serial|kv|run|recovery|delivery|concur|gap|failover|footprint|locks)\.[a-z_.:=-]+)`", TEXT))
 )
 
 
@@ -335,7 +346,7 @@ def test_everything_that_the_findings_name_exists(id):
         *CHECKS,
         *(
             known
-            for spec in (mtpo, kv, recovery, delivery, concur, gap, failover, footprint, locks)
+            for spec in (mtpo, serial, kv, recovery, delivery, concur, gap, failover, footprint, locks)
             for known in clauses_of(spec)
         ),
     }
