@@ -12,7 +12,7 @@ from mtpo_core.causes import alike
 from mtpo_core.log import LoggedRun
 from mtpo_core.scenarios import SCENARIOS
 from mtpo_core.view import Verdict, render, timeline_of
-from mtpo_core.view.shapes import Timeline, Tone
+from mtpo_core.view.shapes import TONES, Timeline, Tone
 
 
 def verdict_of(run: LoggedRun) -> tuple[Verdict, Any]:
@@ -33,20 +33,36 @@ def page_of(
     title: str = "MTPO run",
 ) -> str:
     """One page; ``right`` says by log path whether the final state was right, or why that is not known."""
-    timelines = []
+    timelines: list[Timeline] = []
+    certificates: list[Any] = []
     for run in runs:
         opened = next((r for r in run.records if r.kind == "run-open"), None)
         scenario = SCENARIOS.get(str(opened.body.get("scenario"))) if opened else None
         case = scenario.title if scenario else None
         verdict, found = verdict_of(run)
-        certificate = certificate or (found if opened and opened.body.get("mode") == "mtpo" else None)
+        certificates.append(found)
         known = None if right is None else right.get(run.path)
         notes = [f"final state not checked: {known}"] if isinstance(known, str) else []
         known = None if isinstance(known, str) else known
         timelines.append(timeline_of(run.records, run.values, case=case, right=known, verdict=verdict, notes=notes))
-    shown = None if certificate is None else attrs.asdict(certificate)
     named = [attrs.evolve(one, mode=name) for one, name in zip(timelines, told_apart(timelines, runs), strict=True)]
-    return render(named, certificate=shown, title=title)
+    certificate = certificate or _telling(named, certificates)
+    if certificate is None:
+        return render(named, title=title)
+    of = [_named(one, named) for one, each in zip(named, certificates, strict=True) if each.head == certificate.head]
+    return render(named, certificate={"of": of[0] if of else "", **attrs.asdict(certificate)}, title=title)
+
+
+def _telling(timelines: Sequence[Timeline], certificates: Sequence[Any]) -> Any:
+    """The certificate of the run of MTPO with the worst verdict; None where there is none."""
+    ours = [(one, found) for one, found in zip(timelines, certificates, strict=True) if found.mode == "mtpo"]
+    return max(ours, key=lambda pair: TONES.index(pair[0].verdict.tone))[1] if ours else None
+
+
+def _named(timeline: Timeline, beside: Sequence[Timeline]) -> str:
+    """Which run of a page that is; empty where it is the only one."""
+    cases = {one.case for one in beside}
+    return ", ".join([timeline.case] * (len(cases) > 1) + [timeline.mode]) if len(beside) > 1 else ""
 
 
 def told_apart(timelines: Sequence[Timeline], runs: Sequence[LoggedRun]) -> list[str]:

@@ -1,5 +1,6 @@
-"""Draw runs as one self-contained HTML page: lanes in rank order, notifications, undone writes, verdict. Several runs
-of one case and mode go by their policies, or by their files.
+"""Draw runs as one self-contained HTML page: lanes in rank order, notifications, undone writes, verdict. The head
+of a page of several runs tells the worst verdict among them, and whose it is. Several of one case and mode go by their
+policies, or by their files.
 
 The final state of a run that `mtpo run` or `mtpo demo` made is compared with those of serial runs, which are made anew.
 A damaged or altered log is drawn as far as it can be read, and what is damaged is named; exit code 1 then.

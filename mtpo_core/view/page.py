@@ -43,11 +43,12 @@ def render(
 ) -> str:
     """The page as text.
 
-    Timelines of one ``case`` stand under one another on a common axis; several cases become tabs. ``certificate`` is a
-    run certificate: ``order`` (names or ranks), ``verdict``, ``properties`` (``id``, ``english``, ``verdict`` of each),
-    ``assumptions`` (name to count, or to counts by name) and ``head``, the hash of the log's last record; parts that
-    it lacks are not shown. The page stays below a few megabytes: what was left out is said in it. Raises
-    :class:`ViewError` when there is no timeline or the certificate is not of that shape.
+    Timelines of one ``case`` stand under one another on a common axis, below what the worst verdict among them says;
+    several cases become tabs, and the one with the worst is open. ``certificate`` is a run certificate: ``of`` (which
+    run, where there are several), ``order`` (names or ranks), ``verdict``, ``properties`` (``id``, ``english``,
+    ``verdict`` of each), ``assumptions`` (name to count, or to counts by name) and ``head``, the hash of the log's last
+    record; parts that it lacks are not shown. The page stays below a few megabytes: what was left out is said in it.
+    Raises :class:`ViewError` when there is no timeline or the certificate is not of that shape.
     """
     shown = [timelines] if isinstance(timelines, Timeline) else list(timelines)
     if not shown:
@@ -224,6 +225,7 @@ def _certificate(given: Mapping[str, Any]) -> dict[str, Any]:
             count = ", ".join(f"{text(part, 80)} {text(number, 80)}" for part, number in count.items())
         counts.append([text(name, 80), text(count)])
     return {
+        "of": text(given.get("of", ""), 200),
         "order": text(order if isinstance(order, str) else " < ".join(str(one) for one in order)),
         "verdict": text(given.get("verdict", "")),
         "properties": [

@@ -7,11 +7,13 @@ between items are plain ids.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
-Tone = Literal["good", "bad", "warn", "plain"]
+Tone = Literal["good", "plain", "warn", "bad"]
+TONES: Final[tuple[Tone, ...]] = ("good", "plain", "warn", "bad")
+"""The worst last; the page ranks them so as well."""
 Unit = Literal["s", "step"]
 SpanKind = Literal["infer", "tool", "held"]
 MarkKind = Literal[

@@ -11,16 +11,24 @@ from typing import Any
 import pytest
 
 from mtpo.proofs.shrink import rechained
-from mtpo_core.cli.pages import page_of
+from mtpo_core.cli.pages import page_of, verdict_of
 from mtpo_core.log import read_log
 
 Mtpo = Callable[..., Any]
 
 
-def timelines(page: str) -> Any:
+def data(page: str) -> Any:
     found = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)
     assert found is not None
-    return json.loads(found[1])["timelines"]
+    return json.loads(found[1])
+
+
+def timelines(page: str) -> Any:
+    return data(page)["timelines"]
+
+
+def certificate(page: str) -> Any:
+    return data(page)["certificate"]
 
 
 @pytest.fixture
@@ -52,6 +60,18 @@ def test_runs_of_one_policy_are_told_apart_by_their_files(two: list[Path], tmp_p
     assert names([*two, again]) == ["MTPO, cancel, cancel.log", "MTPO, replay", "MTPO, cancel, again.log"]
     assert names([two[0], elsewhere]) == [f"MTPO, {two[0]}", f"MTPO, {elsewhere}"]
     assert names([two[0], two[0]]) == ["MTPO, cancel.log (1)", "MTPO, cancel.log (2)"]
+
+
+def test_the_certificate_on_a_page_is_that_of_the_worst_run_and_names_it(two: list[Path]) -> None:
+    cancel, replay = map(read_log, two)
+    broken = rechained(replay, [r for r in replay.records if r.kind != "notify"])
+    for runs in ([cancel, broken], [broken, cancel]):
+        shown = certificate(page_of(runs))
+        assert shown["of"] == "MTPO, replay" and ": no (run." in shown["verdict"]
+    assert certificate(page_of([cancel, replay]))["of"] == "MTPO, cancel"
+    assert certificate(page_of([broken]))["of"] == ""
+    given = certificate(page_of([cancel, broken], None, verdict_of(cancel)[1]))
+    assert given["of"] == "MTPO, cancel" and ": yes (" in given["verdict"]
 
 
 def test_a_violation_is_told_once_on_a_page(logs: Path) -> None:

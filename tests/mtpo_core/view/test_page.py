@@ -216,6 +216,35 @@ def test_lanes_arrows_and_verdicts_are_drawn(sample_page: str, tmp_path: Path, c
     assert all(f"{new} tok" in text for new in (38, 76, 84))
 
 
+def banner(dom: str) -> str:
+    found = re.search(r'<section class="verdict[ a-z]*".*?</section>', dom, re.S)
+    assert found
+    return " ".join(text_of(found[0]).split())
+
+
+def test_the_banner_tells_the_worst_and_names_the_run(canary_logs: Any, tmp_path: Path) -> None:
+    """Whatever the others are, and in whichever order; the first run of MTPO is told below it."""
+    log = canary_logs["mtpo"]
+    right = timeline_of(log.records, log.values, right=True)
+    lines = [
+        attrs.evolve(right, mode=f"MTPO, {name}", verdict=Verdict(tone, f"It is {name}.", (f"Why {name}.",)))
+        for name, tone in (("right", "good"), ("open", "warn"), ("broken", "bad"), ("broken too", "bad"))
+    ]
+    told = {
+        (0, 1): "MTPO, open: It is open. Why open. MTPO, right: It is right.",
+        (0, 1, 2, 3): "MTPO, broken: It is broken. Why broken. MTPO, right: It is right.",
+        (2, 0): "MTPO, broken: It is broken. Why broken.",
+        (0,): "It is right. Why right.",
+    }
+    for places, text in told.items():
+        assert banner(browse(render([lines[at] for at in places]), tmp_path).dom) == text
+    other = attrs.evolve(lines[2], case="another case")
+    shown = browse(render([lines[0], other]), tmp_path)
+    assert banner(shown.dom) == "It is broken. Why broken."
+    assert re.search(r'aria-selected="true" title="another case"><span class="dot bad">', shown.dom)
+    assert re.search(r'aria-selected="false" title="[^"]*"><span class="dot good">', shown.dom)
+
+
 def test_the_states_of_a_counterexample_are_a_table(tmp_path: Path) -> None:
     page = render(counterexample(HOSTILE[0]), title="Counterexample")
     assert "<img" not in page
