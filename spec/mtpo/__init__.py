@@ -25,11 +25,15 @@ writes nothing: it undoes what is above it and reads, and the rest is redone, or
 
 An author may declare a predicate of what it read (``accepts``): "the image is v2", "fewer than five". A change from one
 value of which it is true to another needs no notification: it is *waived*, by comparing, not by trusting anyone. That
-is about what the author is told only: effects are of exactly the values at their positions. A predicate that is true
-of nothing is none.
+is about what the author is told only: effects are of exactly the values at their positions, and so is a failure, which
+no predicate waives (``void``, F37). A predicate that is true of nothing is none.
 
 ``external`` is somebody who changes an object without a tool. From then on no call touches it: what they did is not
-overwritten. An inverse that fails needs no action of its own: the run halts where it is, which every run may.
+overwritten. An inverse that fails is the same: nobody knows what its objects hold. The repair stays open, the run halts
+where it is, which every run may.
+
+What a run that has come to rest is worth, under the assumptions A1 to A3, is in ``spec/serial.py``; in how many phases a
+step of the trajectories is taken, and what a crash between two of them leaves, in ``spec/recovery``.
 
 Two policies: with ``replay`` an undone call is re-applied mechanically, without it is cancelled and its author decides.
 """
