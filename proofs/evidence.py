@@ -67,7 +67,8 @@ def explain(
         lists = "`mtpo explain --rules SPEC` lists a spec's; findings (F1, F2, ...) are in proofs/FINDINGS.md"
         raise NoSuchClause(f"unknown id {id!r}; {close if near else lists}")
     spec, item = known[id]
-    shown = evidence_of(id, ledger)
+    # What one spec assumes of a state of another (spec/frozen.py) is shown there.
+    shown = evidence_of(id, ledger) or evidence_of(id.partition(".")[2], ledger)
     killed = _killed_by(spec, ledger)
     match item:
         case Property():

@@ -32,7 +32,7 @@ no predicate waives (``void``, F37). A predicate that is true of nothing is none
 overwritten. An inverse that fails is the same: nobody knows what its objects hold. The repair stays open, the run halts
 where it is, which every run may.
 
-What a run that has come to rest is worth, under the assumptions A1 to A3, is in ``spec/serial.py``; in how many phases a
+What a run that has come to rest is worth, assuming A1 to A3, is in ``spec/serial.py``; in how many phases a
 step of the trajectories is taken, and what a crash between two of them leaves, in ``spec/recovery``.
 
 Two policies: with ``replay`` an undone call is re-applied mechanically, without it is cancelled and its author decides.

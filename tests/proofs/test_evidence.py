@@ -110,3 +110,10 @@ def test_a_changed_source_and_a_missing_entry_do_not(ledger: list[Entry]) -> Non
     assert set(found.changed) == {"mtpo.gate (inductive)", "mtpo.gate (exhaustive)"}
     found = standing(SPECS, [e for e in ledger if e.property != "kv.mutants"])
     assert (found.holds, found.missing) == (False, ("kv.mutants",))
+
+
+def test_what_one_spec_assumes_of_a_state_of_another_is_shown_there():
+    assumed = explain("serial.mtpo.effects-exact", SPECS)
+    assert (assumed.kind, assumed.english) == ("assumption", explain("mtpo.effects-exact", SPECS).english)
+    assert "PROVED" in {e.status for e in assumed.evidence}
+    assert explain("serial.at-rest", SPECS).evidence == ()
