@@ -80,7 +80,7 @@ def calibrate_command(
     if output is not None:
         if output.is_dir() or not output.parent.is_dir():
             raise usage(f"--out {output}: {'is a folder' if output.is_dir() else 'its folder does not exist'}")
-        _can_be_written(writable(output, points or ()))
+        writable(output, points or ())
     if points:
         loaded, noted = None, dict[str, float]()
         found, measured, choice = _again(points, terms)
@@ -187,15 +187,6 @@ def _measure(model: Any, name: str, quick: bool, rounds: int, tell: Callable[[st
     found = measure(model, QUICK if quick else FULL, rounds, rounds + 2, tell)
     about = f"{name} on {model.device}", _machine(model.device), name, model.device
     return Kept(*about, found.points, found.rounds, found.noise, found.disturbed)
-
-
-def _can_be_written(path: Path) -> None:
-    """Raises OSError where nothing can be written, before minutes of measuring go by; leaves the path as it is."""
-    there = path.exists()
-    with path.open("ab"):
-        pass
-    if not there:
-        path.resolve().unlink()
 
 
 def _check(model: Any, measured: Measured, tell: Callable[[str], None]) -> Validity:

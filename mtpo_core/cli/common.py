@@ -194,19 +194,28 @@ def worst(*codes: int) -> int:
 
 
 def writable(path: Path, of: Sequence[Path] = ()) -> Path:
-    """A place for output; raises for an existing run log, which is never overwritten, and for what is made ``of``
-    itself, whatever name or link it is given by."""
-    if any(_same(path, source) for source in of):
+    """A place for output, left as it is; raises where nothing can be written, for an existing run log, which is never
+    overwritten, and for what is made ``of`` itself, whatever name or link it is given by."""
+    if any(same_place(path, source) for source in of):
         raise usage(f"{path}: is what is read; it is not overwritten, choose another name")
     if _is_log(path):
         raise usage(f"{path}: is a run log or another database; it is not overwritten, choose another name")
+    if path.is_dir() or not path.parent.is_dir():
+        raise usage(f"{path}: {'is a folder' if path.is_dir() else 'its folder does not exist'}")
+    there = path.exists()
+    if path.is_file() or not there:
+        with path.open("ab"):  # OSError where it can't be
+            pass
+    if not there:
+        path.resolve().unlink()
     return path
 
 
-def _same(one: Path, other: Path) -> bool:
+def same_place(one: Path, other: Path) -> bool:
+    """Whether two names, perhaps of links, are those of one file, which need not exist."""
     with contextlib.suppress(OSError):
         return one.samefile(other)
-    return False  # one of them does not exist
+    return one.resolve() == other.resolve()
 
 
 def _is_log(path: Path) -> bool:

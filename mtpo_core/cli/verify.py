@@ -9,9 +9,9 @@ and values that were redacted since. Where the log stops being a run of the spec
 with the elements, the facts, and the record since which they are. The cores share the replay of a long log, so many of
 them as --jobs says; what is found is the same. With --shrink a log that violates a property is made smaller and
 written as lines of JSON: fewer agents, calls, objects and records that violate the same property and none that the
-whole does not. LOG may be such lines, too. The last line is the verdict: yes (exit code 0), no (1), or not known (3:
-the run did not come to its end, or something can't be checked any more). Interrupted (Ctrl-C) it says in one line how
-far it came; the exit code is 3 then.
+whole does not. LOG may be such lines, too. Where a file can't be written that is said first. The last line is the
+verdict: yes (exit code 0), no (1), or not known (3: the run did not come to its end, or something can't be checked any
+more). Interrupted (Ctrl-C) it says in one line how far it came; the exit code is 3 then.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import out, plural, print_json, progress, usage, verb, writable
+from mtpo_core.cli.common import out, plural, print_json, progress, same_place, usage, verb, writable
 
 NEEDS_ARGUMENTS = True
 
@@ -48,6 +48,7 @@ def verify_command(
     from mtpo_core.cli.judged import named, rows, told_once, violations
     from mtpo_core.cli.logs import one_line, opened
 
+    _check_places(log, certificate, save, shrunk)
     expected = RunCertificate.load(certificate) if certificate else None
     stage = ["reading it"]
     try:
@@ -64,10 +65,10 @@ def verify_command(
     if save is not None:
         if found.differences:
             raise usage(f"{save}: not written: {log} is not the log that {certificate} is for")
-        found.certificate.save(writable(save, [log]))
+        found.certificate.save(save)
     try:
         why = _why(run, found, log, json)
-        smaller = _shrunk(run, writable(shrunk, [log]), json) if shrunk is not None else ""
+        smaller = _shrunk(run, shrunk, json) if shrunk is not None else ""
     except KeyboardInterrupt:
         raise _interrupted(f"{log}: interrupted after the verdict: {found.verdict}") from None
     if json:
@@ -95,6 +96,16 @@ def verify_command(
     for sentence in (*found.certificate.assumed(), named(verdict, run)):
         out.print(one_line(sentence), markup=False)
     raise typer.Exit(found.exit_code)
+
+
+def _check_places(log: Path, certificate: Path | None, save: Path | None, shrunk: Path | None) -> None:
+    """That what is to be written can be, before the log is judged, which may take minutes."""
+    if save is not None and shrunk is not None and same_place(save, shrunk):
+        raise usage(f"--save {save} and --shrink {shrunk} are one file; choose another name for one of them")
+    if save is not None:
+        writable(save, [log])  # a certificate that the log agrees with may be replaced by its newer one
+    if shrunk is not None:
+        writable(shrunk, [log, certificate] if certificate else [log])
 
 
 def _shrunk(run: Any, path: Path, quiet: bool) -> str:

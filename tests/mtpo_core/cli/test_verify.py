@@ -278,6 +278,35 @@ def test_a_final_state_is_told_by_its_values(log: Path, tmp_path: Path, mtpo: Mt
     assert found.code == 1 and "run.final-state: record 25 (close): x holds absent, not " in found.out
 
 
+def test_where_nothing_can_be_written_is_said_before_the_log_is_judged(
+    log: Path, tmp_path: Path, mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtpo.proofs.judge.judge", None)  # not even begun
+    one, link, locked = tmp_path / "one.json", tmp_path / "link.json", tmp_path / "nosuch" / "x.json"
+    link.symlink_to(one)
+    certificate = tmp_path / "certificate.json"
+    certificate.write_text("{}")
+    for option in ("--save", "--shrink"):
+        for path, why in (
+            (locked, "its folder does not exist"),
+            (tmp_path, "is a folder"),
+            (log, "is what is read"),
+            (log / "x", "its folder does not exist"),
+        ):
+            found = mtpo("verify", log, option, path)
+            assert (found.code, found.out, found.err.count("\n")) == (2, "", 1)
+            assert found.err.startswith(f"mtpo: {path}: {why}")
+    found = mtpo("verify", log, "--certificate", certificate, "--shrink", certificate)
+    assert found.code == 2 and f"{certificate}: is what is read" in found.err
+    for other in (one, link, tmp_path / "." / "one.json"):
+        found = mtpo("verify", log, "--save", one, "--shrink", other)
+        assert (found.code, found.out) == (2, "")
+        assert (
+            found.err == f"mtpo: --save {one} and --shrink {other} are one file; choose another name for one of them\n"
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["certificate.json", "copy.mtpo", "link.json"]
+
+
 def test_an_interrupt_says_how_far_it_came(log: Path, mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, exit code 3; nothing that looks like a verdict."""
     taken = 0
