@@ -4,9 +4,11 @@ ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.c
 a log (run.gate), a reason for which a run halts (core.inverse-restores), a check of a tool (tool.reads), a finding
 (F29), or a rule of a paper or of `mtpo ablate` (mtpo:gate, closure). With --rules it is a spec (fair), a rule or left
 out: what the papers say, the clauses that carry it, what none carries, and for each action and property the rules that
-it is for. With --spec it is a property, an action or a guard clause that a Python file of yours declares. With --log it
-is a call of a run (1.4): what it went through, who was told, and which clauses allowed each step; what is damaged in
-the log, or was altered, is named on standard error, with exit code 1.
+it is for. --picture draws the traces of a finding, what mends it and the evidence for that, as a page in one file;
+--findings lists them all, and with --pictures draws them all. With --spec it is a property, an action or a guard clause
+that a Python file of yours declares. With --log it is a call of a run (1.4): what it went through, who was told, and
+which clauses allowed each step; what is damaged in the log, or was altered, is named on standard error, with exit code
+1.
 """
 
 from __future__ import annotations
@@ -32,9 +34,16 @@ def explain_command(
     rules: Annotated[bool, typer.Option("--rules", help="the papers' rules and the clauses that carry them")] = False,
     spec: Annotated[str | None, typer.Option(help="the spec that has ID, such as FILE.py")] = None,
     log: Annotated[Path | None, typer.Option(help="the log of a run, of which ID is a call")] = None,
+    findings: Annotated[bool, typer.Option("--findings", help="list the findings")] = False,
+    picture: Annotated[Path | None, typer.Option(help="draw the traces of finding ID, as a page in one file")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="with --findings: draw each, into this folder")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
+    others = {"ID": id, "--rules": rules, "--spec": spec, "--log": log}
+    if findings or picture is not None or pictures is not None:
+        _findings(others, findings, picture, pictures, json)
+        raise typer.Exit(0)
     if spec is not None and (log is not None or rules):
         raise usage(f"--spec is for an id alone, not with {'--log' if log is not None else '--rules'}")
     if log is not None:
@@ -52,6 +61,26 @@ def explain_command(
     if id.endswith(".py"):
         raise usage(f"{id} is a file: `mtpo explain ID --spec {id}` explains what it declares")
     _built_in(id, json)
+
+
+def _findings(others: dict[str, Any], every: bool, picture: Path | None, pictures: Path | None, json: bool) -> None:
+    """Draw one finding, or list all; ``others`` are the other arguments, of which only the id may go with a picture."""
+    from mtpo_core.cli.explained_findings import draw_finding, list_findings
+
+    if pictures is not None and not every:
+        raise usage("--pictures is for all findings: give --findings --pictures FOLDER, or ID --picture PAGE.html")
+    if every and picture is not None:
+        raise usage("--picture is for one finding; --findings --pictures FOLDER draws all")
+    which = "--findings" if every else "--picture"
+    wrong = [name for name, given in others.items() if given not in (None, False) and (every or name != "ID")]
+    if wrong:
+        raise usage(f"{which} is not for {wrong[0]}{f' {others[wrong[0]]}' if wrong[0] == 'ID' else ''}")
+    if picture is None:
+        list_findings(pictures, json)
+    elif others["ID"] is None:
+        raise usage("--picture wants a finding, such as `mtpo explain F29 --picture f29.html`")
+    else:
+        draw_finding(others["ID"], picture, json)
 
 
 def _built_in(id: str, json: bool) -> None:

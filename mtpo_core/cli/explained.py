@@ -88,7 +88,10 @@ def _finding(id: str) -> Explained | None:
     from mtpo.proofs.findings import findings
 
     found = findings().get(id.upper())
-    return None if found is None else Explained(tuple(found.lines()), found.as_json())
+    if found is None:
+        return None
+    drawn = f"drawn by `mtpo explain {found.id} --picture {found.id.lower()}.html`"
+    return Explained((*found.lines(), "", drawn), found.as_json())
 
 
 def _rules(id: str, specs: Iterable[Spec]) -> Explained | None:

@@ -64,7 +64,7 @@ _WILD: Final[dict[str, Callable[..., int]]] = {
 }
 
 INVERSE_OF_NOTHING: Final = Without(
-    "A call dies between its two objects; its inverse runs on both, and spoils the one that it had not reached.",
+    "A call fails before it has reached its objects; its inverse runs on both, and spoils one that was right.",
     "without the assumption recovery.inverse-idempotent",
     without_idempotent_inverses,
     "recovery.as-logged",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import attrs
@@ -41,14 +41,16 @@ def script(
     cancel: bool = False,
     lacks: Sequence[str] = (),
     breaks: Sequence[str] = (),
+    accepts: Set[tuple[int, int, int]] = frozenset(),
 ) -> Script:
-    """A run of the protocol, all agents launched first; ``lacks`` are the rules that it is without."""
+    """A run of the protocol, all agents launched first; ``lacks`` are the rules that it is without, ``accepts`` the
+    calls, objects and values of which an author's predicate is true."""
     agents = 1 + max(rank for rank, _, _ in calls)
     return Script(
         says,
         mtpo,
         {Agent: agents, Call: 1 + len(calls), Object: len(objects), Value: 2},
-        footprints(calls, objects, cancel),
+        {**footprints(calls, objects, cancel), "accepts": lambda *which: int(which in accepts)},
         (*(("launch", agent) for agent in range(agents)), *steps),
         tuple(breaks),
         f"without {', '.join(f'mtpo.{rule}' for rule in lacks)}" if lacks else "",

@@ -109,8 +109,8 @@ def long_steps() -> Chart:
 # -- F34 -----------------------------------------------------------------------------------------------------------
 
 OBJECTIVE: Final = 0.05
-_EVEN: Final = ((0.05, 4), (0.1, 4))
-_EARLY: Final = ((0.06, 8),)
+EVEN: Final = ((0.05, 4), (0.1, 4))
+EARLY: Final = ((0.06, 8),)
 """Prompts that come beside the one whose tokens are looked at: when, and of how many tokens."""
 
 
@@ -128,7 +128,7 @@ def gaps_judged() -> Chart:
     asked = RequestView(0, 0.0, 5, 0, 0, 0, ttft_slo=OBJECTIVE, tpot_slo=OBJECTIVE)
     due = [Objectives().deadline(asked, j) for j in range(3)]
     rows = []
-    for name, beside in (("evenly", _EVEN), ("the second earlier", _EARLY)):
+    for name, beside in (("evenly", EVEN), ("the second earlier", EARLY)):
         times = three_tokens(beside)
         gaps = [
             Bar(a, b, "bad" if b - a > OBJECTIVE + 1e-9 else "good", f"{1000 * (b - a):.0f} ms")
