@@ -1,0 +1,102 @@
+"""The findings for ``explain``: all of them as a list, and their traces drawn, one a page or all in a folder."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtpo_core.cli.common import counted, out, print_json, progress, usage, writable
+
+if TYPE_CHECKING:
+    from mtpo.proofs.findings import Finding
+
+
+def draw_finding(id: str, picture: Path, json: bool) -> None:
+    """Draw the traces of one finding."""
+    from mtpo.proofs.findings import findings
+    from mtpo.proofs.findings.page import page_of
+
+    finding = findings().get(id.upper())
+    if finding is None:
+        known = f"{next(iter(findings()))} to {list(findings())[-1]}"
+        raise usage(
+            f"--picture draws a finding, {known}, and {id} is none; `mtpo mutate SPEC --only CLAUSE --picture "
+            "PAGE.html` draws a clause"
+        )
+    _may_be_written(picture)
+    with progress(f"making the traces of {finding.id}", json):
+        page = page_of(finding, _standing(finding))
+    picture.write_text(page, encoding="utf-8")
+    if json:
+        print_json(_data(finding) | {"picture": str(picture)})
+    else:
+        out.print("\n".join(finding.lines()))
+        out.print(f"\npicture: {picture}")
+
+
+def list_findings(folder: Path | None, json: bool) -> None:
+    """List all findings, and draw them if a folder is given."""
+    from mtpo.proofs.findings import findings
+    from mtpo.proofs.findings.page import kinds
+
+    every = list(findings().values())
+    if folder is not None:
+        draw_all(every, folder, json)
+    if json:
+        print_json({"findings": [_data(one) for one in every], "pictures": folder and str(folder)})
+        return
+    for one in every:
+        out.print(f"{one.id:<4} {one.title}  ({kinds(one)})")
+    if folder is not None:
+        out.print(f"\npictures: {folder / 'index.html'}")
+
+
+def draw_all(every: list[Finding], folder: Path, json: bool) -> None:
+    """A page for each finding, and one that lists them; none is written before all are made."""
+    from mtpo.proofs.findings.page import INDEX, index_of, name_of, page_of
+
+    _make(folder)
+    pages = {folder / INDEX: index_of(every)}
+    for path in (folder / INDEX, *(folder / name_of(one) for one in every)):
+        _may_be_written(path)
+    with progress("drawing the findings", json) as tell:
+        said = counted(tell, "findings")
+        for number, one in enumerate(every):
+            said(number, len(every), one.id)
+            pages[folder / name_of(one)] = page_of(one, _standing(one))
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
+
+
+def _make(folder: Path) -> None:
+    """The folder, if there is none, and that something can be put there: making the pages takes a while."""
+    if folder.exists() and not folder.is_dir():
+        raise usage(f"{folder}: is a file; --pictures wants a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _may_be_written(path: Path) -> None:
+    if path.is_dir():
+        raise usage(f"{path}: is a folder; give the name of a page, such as {path / 'f29.html'}")
+    if not path.parent.is_dir():
+        raise usage(f"{path}: there is no folder {path.parent}")
+    writable(path)
+
+
+def _standing(finding: Finding) -> Any:
+    from mtpo.proofs.findings.standing import standing_of
+    from mtpo_core.cli.specs import find_specs
+
+    return standing_of(finding, find_specs(None))
+
+
+def _data(finding: Finding) -> dict[str, Any]:
+    """The finding with what its traces show, and how what it names stands."""
+    from mtpo.proofs.findings.catalogue import TRACES
+
+    shown = TRACES.get(finding.id, {})
+    traces = [{"name": name, "kind": one.kind, "says": one.says} for name, one in shown.items()]
+    return finding.as_json() | {"traces": traces, "names": [row.as_json() for row in _standing(finding)]}
