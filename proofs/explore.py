@@ -44,12 +44,16 @@ class Exploration:
     symmetry: bool = False
     bytes_per_state: float | None = None
     engine: Engine = "python"
+    jobs: int = 1
+    parts: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
         return {
             "sizes": {sort.__name__: n for sort, n in self.instance.sizes.items()},
             "engine": self.engine,
+            "jobs": self.jobs,
+            "parts": self.parts,
             "initial_states": self.initial,
             "states": self.states,
             "transitions": self.transitions,
@@ -127,10 +131,10 @@ def explore(
     elif symmetry or checkpoint is not None:
         raise ValueError(f"{'symmetry' if symmetry else 'a checkpoint'} needs another engine than python")
     else:
-        found = _search(instance, roots, limit, progress)
+        found = search_plainly(instance, roots, limit, progress)
     seconds = time.perf_counter() - start + (0.0 if checkpoint is None else checkpoint.spent)
     choice = initial.choice if isinstance(initial, Roots) else ""
-    verdicts = _verdicts(instance, found, limit, symmetry, choice)
+    verdicts = verdicts_of(instance, found, limit, symmetry, choice)
     return Exploration(
         instance,
         found.initial,
@@ -147,7 +151,17 @@ def explore(
     )
 
 
-def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Callable[[int, int], None]) -> Found:
+def search_plainly(
+    instance: Instance,
+    roots: Iterable[State],
+    limit: int,
+    progress: Callable[[int, int], None],
+    enough: Callable[[int], bool] = lambda depth: False,
+) -> Found:
+    """Every reachable state, one after another, up to ``limit`` states or the first violation.
+
+    ``enough`` is asked before each level, when all runs of so many steps were looked at, whether that will do.
+    """
     spec = instance.spec
     states, moves = spec.role("invariant", "lemma"), spec.role("step")
     holds = instance.formula(conj(*(p.formula for p in states)), "all invariants", grounded=True)
@@ -191,7 +205,7 @@ def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Ca
             path.append(steps[last])
         return Trace(instance, tuple(row), tuple(path))
 
-    while frontier and not violated and len(parent) <= limit:
+    while frontier and not violated and len(parent) <= limit and not enough(depth):
         following: list[State] = []
         for position, state in enumerate(frontier):
             if position % 4096 == 0:
@@ -215,11 +229,11 @@ def _search(instance: Instance, roots: Iterable[State], limit: int, progress: Ca
     by_action: dict[str, int] = dict.fromkeys(spec.actions, 0)
     for step, count in zip(steps, taken, strict=True):
         by_action[step.action] += count
-    complete = violated is None and len(parent) <= limit
+    complete = violated is None and len(parent) <= limit and not frontier
     return Found(initial, len(parent), transitions, depth, complete, by_action, frozenset(reached), violated)
 
 
-def _verdicts(instance: Instance, found: Found, limit: int, symmetry: bool, choice: str = "") -> list[Verdict]:
+def verdicts_of(instance: Instance, found: Found, limit: int, symmetry: bool, choice: str = "") -> list[Verdict]:
     """One for each property, and one for each action that was never taken."""
     spec = instance.spec
     detail: dict[str, Any] = {

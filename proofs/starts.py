@@ -43,6 +43,13 @@ def large_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, 
         return Instance(spec, sizes, {}, open=tuple(spec.constants)), Roots(lambda: iter(()))
 
 
+def footprints(instance: Instance) -> int:
+    """How many there are of mtpo: all that :func:`drawing` draws of, with both policies, no two being the same."""
+    subsets = 2 ** instance.sizes[Object]
+    kinds = (subsets - 1) + 2 * subsets * (subsets - 1)  # reads alone; or writes, with and without an inverse
+    return 2 * int(kinds ** (instance.sizes[Call] - 1))
+
+
 def _footprints(instance: Instance, random: Random) -> State:
     """Every call reads or writes something; one that writes may lack an inverse. The origin writes everything."""
     objects = instance.sizes[Object]
