@@ -72,6 +72,6 @@ def with_clause(action: Action, clause: str, formula: Bool) -> Action:
     """An action of which one clause says something else."""
 
     def changed(one: Clause) -> Clause:
-        return attrs.evolve(one, formula=formula) if one.id == f"mtpo.{action.name}.{clause}" else one
+        return attrs.evolve(one, formula=formula) if one.id.rpartition(".")[2] == clause else one
 
     return attrs.evolve(action, guard=tuple(map(changed, action.guard)))

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import mtpo.proofs.evidence as evidence
 import mtpo.proofs.refined as refined
+from mtpo.proofs.findings import findings
+from mtpo.proofs.findings.beside import RESERVED_BEFORE_FILLED
 from mtpo.proofs.ledger import read_ledger, stale
 from mtpo.proofs.planted import BUGS, FAULTY, NoGate
 from mtpo.spec.mtpo import mtpo as mtpo_spec
@@ -166,6 +169,94 @@ def test_a_finding_is_explained_by_its_number(mtpo: Mtpo) -> None:
     assert (said.code, said.err) == (2, "mtpo: unknown id 'F99'; close ones: F9, F29, F19\n")
 
 
+def test_a_finding_is_drawn_on_a_page(mtpo: Mtpo, tmp_path: Path) -> None:
+    page = tmp_path / "f18.html"
+    said = mtpo("explain", "f18", "--picture", page)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("F18   finding   ") and said.out.endswith(f"\npicture: {page}\n")
+    text = page.read_text(encoding="utf-8")
+    assert (
+        "<title>F18. A bounce must hand over what has not arrived</title>" in text and "delivery.gets-through" in text
+    )
+    said = mtpo("explain", "F18", "--picture", page, "--json").json
+    assert said["picture"] == str(page) and [trace["kind"] for trace in said["traces"]] == ["mutant"]
+    assert [row["id"] for row in said["names"]] == ["delivery.bounce.arrived:=", "delivery.gets-through"]
+    assert all(row["evidence"] for row in said["names"])
+    assert mtpo("explain", "F18").out.endswith("\ndrawn by `mtpo explain F18 --picture f18.html`\n")
+
+
+def test_all_findings_are_listed(mtpo: Mtpo) -> None:
+    every = findings()
+    said = mtpo("explain", "--findings")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert [line.split()[0] for line in lines] == list(every) and all(
+        f"{one.title}  (" in said.out for one in every.values()
+    )
+    assert lines[6] == "F7   A step may reserve blocks before it fills them  (scripted run)"
+    found = mtpo("explain", "--findings", "--json").json
+    assert [one["id"] for one in found["findings"]] == list(every) and found["pictures"] is None
+    assert all(one["traces"] and one["title"] == every[one["id"]].title for one in found["findings"])
+
+
+def test_all_findings_are_drawn_into_a_folder(mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {id: findings()[id] for id in ("F7", "F34")}
+    monkeypatch.setattr("mtpo.proofs.findings.findings", lambda: few)
+    folder = tmp_path / "new" / "pages"
+    said = mtpo("explain", "--findings", "--pictures", folder)
+    assert (said.code, said.err) == (0, "") and said.out.endswith(f"\npictures: {folder / 'index.html'}\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["f34.html", "f7.html", "index.html"]
+    for one in few.values():
+        assert f"<title>{one.id}. {one.title}</title>" in (folder / f"{one.id.lower()}.html").read_text(
+            encoding="utf-8"
+        )
+        assert f'href="{one.id.lower()}.html">{one.id}<' in (folder / "index.html").read_text(encoding="utf-8")
+    assert mtpo("explain", "--findings", "--pictures", folder, "--json").json["pictures"] == str(folder)
+
+
+def test_nothing_is_written_when_a_trace_does_not_show_what_it_says(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = attrs.evolve(RESERVED_BEFORE_FILLED, steps=(("fill", 0, 0),))
+    monkeypatch.setattr("mtpo.proofs.findings.page.TRACES", {"F7": {"wrong": wrong}})
+    monkeypatch.setattr("mtpo.proofs.findings.findings", lambda: {"F7": findings()["F7"]})
+    for command in (["F7", "--picture", tmp_path / "f7.html"], ["--findings", "--pictures", tmp_path]):
+        said = mtpo("explain", *command)
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+        assert said.err.startswith("mtpo: step 1, ('fill', 0, 0): refused by kv.fill.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_can_not_be_drawn_is_said_in_one_line(mtpo: Mtpo, tmp_path: Path, logs: Path) -> None:
+    (file := tmp_path / "file").write_text("text")
+    (log := tmp_path / "run.mtpo").write_bytes((logs / "run.mtpo").read_bytes())
+    last = list(findings())[-1]
+    for command, why in (
+        (
+            ["F99", "--picture", "p.html"],
+            f"--picture draws a finding, F1 to {last}, and F99 is none; `mtpo mutate SPEC",
+        ),
+        (["mtpo.gate", "--picture", "p.html"], f"--picture draws a finding, F1 to {last}, and mtpo.gate is none; "),
+        (["F1", "--picture", tmp_path], f"{tmp_path}: is a folder; give the name of a page, such as "),
+        (["F1", "--picture", tmp_path / "no" / "p.html"], f"{tmp_path}/no/p.html: there is no folder {tmp_path}/no"),
+        (["F1", "--picture", log], f"{log}: is a run log or another database; it is not overwritten"),
+        (["--picture", "p.html"], "--picture wants a finding, such as `mtpo explain F29"),
+        (["F1", "--pictures", tmp_path], "--pictures is for all findings: give --findings --pictures FOLDER"),
+        (["--findings", "--picture", "p.html"], "--picture is for one finding; --findings --pictures FOLDER draws all"),
+        (["--findings", "F1"], "--findings is not for ID F1"),
+        (["--findings", "--rules"], "--findings is not for --rules"),
+        (["F1", "--picture", "p.html", "--log", log], "--picture is not for --log"),
+        (["F1", "--picture", "p.html", "--spec", "mtpo"], "--picture is not for --spec"),
+        (["--findings", "--pictures", file], f"{file}: is a file; --pictures wants a folder"),
+        (["--findings", "--pictures", file / "new"], f"{file}/new: Not a directory"),
+        (["--findings", "--pictures", "/proc/pages"], "/proc/pages: "),
+    ):
+        said = mtpo("explain", *command)
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1), command
+        assert said.err.startswith(f"mtpo: {why}"), said.err
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "run.mtpo"} and file.read_text() == "text"
+
+
 def test_a_rule_is_explained_by_its_id_or_its_name_alone(mtpo: Mtpo) -> None:
     said = mtpo("explain", "mtpo:gate")
     assert said.out == mtpo("explain", "--rules", "mtpo:gate").out and said.code == 0
@@ -212,6 +303,7 @@ OF_OTHERS = {
     "mtpo.proofs": "a package",
     "mtpo.proofs.second": "a module",
     "mtpo.spec": "a package",
+    "mtpo.strictly-upwards": "the first version of a property, which is false (F9)",
     "mtpo.{}": "a package",
     "run.html": "a file",
     "run.mtpo": "a file",
