@@ -25,6 +25,7 @@ from mtpo.schedulers.step.fairbatching import FairBatching
 from mtpo.schedulers.step.prefill_first import PrefillFirst
 from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.step.vllm_v1 import VllmV1
+from mtpo.schedulers.traces.workload import plain
 from mtpo.schedulers.types import AdmissionPolicy, PlacementPolicy, StepModel, StepPolicy
 
 Layer = Literal["step", "admission", "placement"]
@@ -208,7 +209,7 @@ def _value(name: str, key: str, text: str, hint: Any) -> Any:
             return text
         raise PolicyError(f"policy {name!r}: {key} must be one of {', '.join(typing.get_args(kind))}, got {text!r}")
     try:
-        value = kind(text)
+        value = kind(plain(text)) if isinstance(kind, type) and issubclass(kind, int | float) else kind(text)
         if value != value or value in (float("inf"), float("-inf")):
             raise ValueError
     except ValueError:

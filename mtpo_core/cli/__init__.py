@@ -34,7 +34,8 @@ VERBS = (
 
 _HELP = """Concurrency control for LLM agents on live state: check the protocol, run it, verify its logs.
 
-Exit codes: 0 holds, 1 violated, 2 usage or bad input, 3 unknown or incomplete.
+Exit codes: 0 holds, 1 violated, 2 usage or bad input, 3 unknown or incomplete. Numbers are written in plain digits: 10,
+0.5, 1e-3.
 """
 
 
@@ -71,12 +72,14 @@ def _open_streams() -> None:
 def _run() -> None:
     import typer
 
+    from mtpo_core.cli.numbers import PlainNumbers
+
     app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
     for verb in VERBS:
         module = importlib.import_module(f"mtpo_core.cli.{verb}")
-        app.command(name=verb, help=module.__doc__, no_args_is_help=getattr(module, "NEEDS_ARGUMENTS", False))(
-            getattr(module, f"{verb}_command")
-        )
+        needs = getattr(module, "NEEDS_ARGUMENTS", False)
+        as_command = app.command(name=verb, cls=PlainNumbers, help=module.__doc__, no_args_is_help=needs)
+        as_command(getattr(module, f"{verb}_command"))
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # click's, in whichever package this typer has it
     try:
         code = app(standalone_mode=False)

@@ -167,7 +167,7 @@ def sizes_of(given: list[str] | None, least: Mapping[type[Any], int], most: int 
         name, equals, number = text.rpartition("=")
         if equals and name not in known:
             raise usage(f"--size {text}: no sort {name!r}; known: {', '.join(known)}")
-        if not number.isdecimal() or not 1 <= int(number) <= most:
+        if not (number.isascii() and number.isdecimal()) or not 1 <= int(number) <= most:
             raise usage(f"--size {text}: wants a number from 1 to {most}, or SORT=NUMBER")
         sizes |= {known[name]: int(number)} if equals else dict.fromkeys(least, int(number))
     return sizes

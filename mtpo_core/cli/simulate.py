@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mtpo_core.cli.common import out, plural, print_json, progress, usage, verb, writable
+from mtpo_core.cli.numbers import decimal, whole
 from mtpo_core.cli.simulated import Found, Study, drawn, several
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _fitting(workers: str, placements: Sequence[str]) -> None:
 
 def _percentages(text: str) -> list[float]:
     try:
-        found = [float(part) / 100 for part in text.split(",")] if text else []
+        found = [decimal(part.strip()) / 100 for part in text.split(",")] if text else []
         if not all(0 <= share < 1 for share in found):
             raise ValueError
     except ValueError:
@@ -177,7 +178,7 @@ def _losses(text: str, workers: int) -> tuple[Loss, ...]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         worker, _, at = part.partition("@")
         try:
-            loss = Loss(int(worker), float(at))
+            loss = Loss(whole(worker), decimal(at))
             if not (loss.worker < workers and loss.at < float("inf")):
                 raise ValueError
         except ValueError:
@@ -214,7 +215,7 @@ def _cluster(
     caps = Caps((kv or hardware.kv_tokens) // 16, 16, max_tokens, max_requests)
     prefillers, plus, decoders = workers.partition("+")
     try:
-        counts = int(prefillers), int(decoders) if plus else 1
+        counts = whole(prefillers), whole(decoders) if plus else 1
         if min(counts) < 1 or max(counts) > 1024:
             raise ValueError
     except ValueError:
