@@ -24,7 +24,7 @@ def draw_finding(id: str, picture: Path, json: bool) -> None:
             f"--picture draws a finding, {known}, and {id} is none; `mtpo mutate SPEC --only CLAUSE --picture "
             "PAGE.html` draws a clause"
         )
-    _may_be_written(picture)
+    writable(picture)
     with progress(f"making the traces of {finding.id}", json):
         page = page_of(finding, _standing(finding))
     picture.write_text(page, encoding="utf-8")
@@ -56,34 +56,30 @@ def draw_all(every: list[Finding], folder: Path, json: bool) -> None:
     """A page for each finding, and one that lists them; none is written before all are made."""
     from mtpo.proofs.findings.page import INDEX, index_of, name_of, page_of
 
-    _make(folder)
+    _can_be_filled(folder)
     pages = {folder / INDEX: index_of(every)}
-    for path in (folder / INDEX, *(folder / name_of(one) for one in every)):
-        _may_be_written(path)
+    for path in (folder / INDEX, *(folder / name_of(one) for one in every)) if folder.exists() else ():
+        writable(path)
     with progress("drawing the findings", json) as tell:
         said = counted(tell, "findings")
         for number, one in enumerate(every):
             said(number, len(every), one.id)
             pages[folder / name_of(one)] = page_of(one, _standing(one))
+    folder.mkdir(parents=True, exist_ok=True)
     for path, text in pages.items():
         path.write_text(text, encoding="utf-8")
 
 
-def _make(folder: Path) -> None:
-    """The folder, if there is none, and that something can be put there: making the pages takes a while."""
-    if folder.exists() and not folder.is_dir():
-        raise usage(f"{folder}: is a file; --pictures wants a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
-
-
-def _may_be_written(path: Path) -> None:
-    if path.is_dir():
-        raise usage(f"{path}: is a folder; give the name of a page, such as {path / 'f29.html'}")
-    if not path.parent.is_dir():
-        raise usage(f"{path}: there is no folder {path.parent}")
-    writable(path)
+def _can_be_filled(folder: Path) -> None:
+    """That pages can be put into the folder, which need not be there yet: to make them takes a while."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise usage(f"{nearest}: is a file; --pictures wants a folder")
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise usage(f"{nearest}: nothing can be written there ({error.strerror}); give another folder") from None
 
 
 def _standing(finding: Finding) -> Any:

@@ -80,7 +80,7 @@ TRACES: Final[Mapping[str, Mapping[str, Shown]]] = {
     "F25": {
         "locked": Charted("Nothing can go on under both controls, and with the mend it does.", windows.locked_controls)
     },
-    "F26": {"a read by undo": repairs.READ_BY_UNDO},
+    "F26": {"a read by undo": repairs.READ_BY_UNDO, "how it is reached": repairs.UNDONE_TO_BE_READ},
     "F27": {"a waived effect": repairs.WAIVED_EFFECT},
     "F28": {
         "its cover gone": beside.COVER_GONE,

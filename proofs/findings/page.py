@@ -10,7 +10,6 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import attrs
@@ -136,12 +135,6 @@ def index_of(findings: Sequence[Finding]) -> str:
 def kinds(finding: Finding) -> str:
     """The kinds of its traces, each once."""
     return ", ".join(dict.fromkeys(one.kind for one in TRACES.get(finding.id, {}).values()))
-
-
-def write(pages: Mapping[Path, str]) -> None:
-    """Write pages, all of which are made by now."""
-    for path, text in pages.items():
-        path.write_text(text, encoding="utf-8")
 
 
 # -- beneath the traces --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Final, cast
 import attrs
 
 from mtpo.proofs.findings.scripts import NONE, XY, One, X, Y, act, script, with_actions, with_clause
-from mtpo.proofs.findings.traces import Given, Holds, Mutated, Refused, Script, Weakened
+from mtpo.proofs.findings.traces import Given, Holds, Mutated, Reached, Refused, Script, Weakened
 from mtpo.proofs.instances import mtpo_instance
 from mtpo.spec.language import FALSE, Action, Bool, Function, Spec, exists, forall, implies
 from mtpo.spec.mtpo import Agent, Call, Object, mtpo
@@ -68,6 +68,13 @@ READ_BY_UNDO: Final = script(
     ],
     objects="x",
     cancel=True,
+)
+
+UNDONE_TO_BE_READ: Final = Reached(
+    "A call that writes nothing has undone what is above it, and read.",
+    mtpo,
+    "mtpo.reach-read-by-undo",
+    lambda: mtpo_instance(2, 1, 1),
 )
 
 

@@ -220,7 +220,7 @@ def test_nothing_is_written_when_a_trace_does_not_show_what_it_says(
     wrong = attrs.evolve(RESERVED_BEFORE_FILLED, steps=(("fill", 0, 0),))
     monkeypatch.setattr("mtpo.proofs.findings.page.TRACES", {"F7": {"wrong": wrong}})
     monkeypatch.setattr("mtpo.proofs.findings.findings", lambda: {"F7": findings()["F7"]})
-    for command in (["F7", "--picture", tmp_path / "f7.html"], ["--findings", "--pictures", tmp_path]):
+    for command in (["F7", "--picture", tmp_path / "f7.html"], ["--findings", "--pictures", tmp_path / "new"]):
         said = mtpo("explain", *command)
         assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
         assert said.err.startswith("mtpo: step 1, ('fill', 0, 0): refused by kv.fill.")
@@ -229,6 +229,7 @@ def test_nothing_is_written_when_a_trace_does_not_show_what_it_says(
 
 def test_what_can_not_be_drawn_is_said_in_one_line(mtpo: Mtpo, tmp_path: Path, logs: Path) -> None:
     (file := tmp_path / "file").write_text("text")
+    (tmp_path / "taken" / "f7.html").mkdir(parents=True)
     (log := tmp_path / "run.mtpo").write_bytes((logs / "run.mtpo").read_bytes())
     last = list(findings())[-1]
     for command, why in (
@@ -237,8 +238,8 @@ def test_what_can_not_be_drawn_is_said_in_one_line(mtpo: Mtpo, tmp_path: Path, l
             f"--picture draws a finding, F1 to {last}, and F99 is none; `mtpo mutate SPEC",
         ),
         (["mtpo.gate", "--picture", "p.html"], f"--picture draws a finding, F1 to {last}, and mtpo.gate is none; "),
-        (["F1", "--picture", tmp_path], f"{tmp_path}: is a folder; give the name of a page, such as "),
-        (["F1", "--picture", tmp_path / "no" / "p.html"], f"{tmp_path}/no/p.html: there is no folder {tmp_path}/no"),
+        (["F1", "--picture", tmp_path], f"{tmp_path}: is a folder"),
+        (["F1", "--picture", tmp_path / "no" / "p.html"], f"{tmp_path}/no/p.html: its folder does not exist"),
         (["F1", "--picture", log], f"{log}: is a run log or another database; it is not overwritten"),
         (["--picture", "p.html"], "--picture wants a finding, such as `mtpo explain F29"),
         (["F1", "--pictures", tmp_path], "--pictures is for all findings: give --findings --pictures FOLDER"),
@@ -248,13 +249,14 @@ def test_what_can_not_be_drawn_is_said_in_one_line(mtpo: Mtpo, tmp_path: Path, l
         (["F1", "--picture", "p.html", "--log", log], "--picture is not for --log"),
         (["F1", "--picture", "p.html", "--spec", "mtpo"], "--picture is not for --spec"),
         (["--findings", "--pictures", file], f"{file}: is a file; --pictures wants a folder"),
-        (["--findings", "--pictures", file / "new"], f"{file}/new: Not a directory"),
-        (["--findings", "--pictures", "/proc/pages"], "/proc/pages: "),
+        (["--findings", "--pictures", file / "new"], f"{file}: is a file; --pictures wants a folder"),
+        (["--findings", "--pictures", tmp_path / "taken"], f"{tmp_path}/taken/f7.html: is a folder"),
+        (["--findings", "--pictures", "/proc/pages/all"], "/proc: nothing can be written there ("),
     ):
         said = mtpo("explain", *command)
         assert (said.code, said.out, said.err.count("\n")) == (2, "", 1), command
         assert said.err.startswith(f"mtpo: {why}"), said.err
-    assert {path.name for path in tmp_path.iterdir()} == {"file", "run.mtpo"} and file.read_text() == "text"
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "run.mtpo", "taken"} and file.read_text() == "text"
 
 
 def test_a_rule_is_explained_by_its_id_or_its_name_alone(mtpo: Mtpo) -> None:
