@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from mtpo.proofs.ablate import without
-from mtpo.proofs.findings.traces import Mutated, Reached, Refused, Script
+from mtpo.proofs.findings.scripted import Refused, Script
+from mtpo.proofs.findings.traces import Mutated, Reached
 from mtpo.proofs.findings.traces import Weakened as Without
 from mtpo.proofs.instances import sizes_for, small_instance
 from mtpo.spec.batching import batching

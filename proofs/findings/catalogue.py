@@ -7,9 +7,10 @@ from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
-from mtpo.proofs.findings import beside, core, placing, protocol, repairs, timing, windows
+from mtpo.proofs.findings import beside, core, placing, predicates, protocol, repairs, timing, windows
 from mtpo.proofs.findings.chart import Chart
-from mtpo.proofs.findings.traces import Mutated, Reached, Script, Weakened
+from mtpo.proofs.findings.scripted import Script
+from mtpo.proofs.findings.traces import Mutated, Reached, Weakened
 
 
 @attrs.frozen
@@ -81,7 +82,7 @@ TRACES: Final[Mapping[str, Mapping[str, Shown]]] = {
         "locked": Charted("Nothing can go on under both controls, and with the mend it does.", windows.locked_controls)
     },
     "F26": {"a read by undo": repairs.READ_BY_UNDO, "how it is reached": repairs.UNDONE_TO_BE_READ},
-    "F27": {"a waived effect": repairs.WAIVED_EFFECT},
+    "F27": {"a waived effect": predicates.WAIVED_EFFECT},
     "F28": {
         "its cover gone": beside.COVER_GONE,
         "surfaces above": beside.SURFACES_ABOVE,
@@ -100,5 +101,5 @@ TRACES: Final[Mapping[str, Mapping[str, Shown]]] = {
         "a promise": Charted("The decodes to come make it late, by steps as predicted.", timing.overlooked_decodes)
     },
     "F36": {"seven blocks": Charted("What is brought for two leaves room for neither.", timing.blocks_taken)},
-    "F37": {"a waived failure": repairs.WAIVED_FAILURE, "told all the same": repairs.TOLD_OF_ANY_VALUE},
+    "F37": {"a waived failure": predicates.WAIVED_FAILURE, "told all the same": predicates.TOLD_OF_ANY_VALUE},
 }

@@ -1,13 +1,13 @@
 """How the trace of a finding is made: each kind is computed when it is asked for, checked as it is made, never stored.
 
 A run of a spec is a :class:`Mutated` or :class:`Weakened` spec's shortest one to what is false, one :class:`Reached`
-by exploring, or a :class:`Script`: steps that are written out, each looked at by the spec before it is taken.
+by exploring, or one that is written out, a :class:`~mtpo.proofs.findings.scripted.Script`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar, Final
 
 import attrs
 
@@ -15,41 +15,18 @@ from mtpo.proofs.explore import explore, witness
 from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import SIZES, mutants
 from mtpo.proofs.refuting import step_breaking
-from mtpo.proofs.verdicts import Status, Trace, element
+from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, State, Step
-from mtpo.spec.language import Function, Sort, Spec
+from mtpo.spec.language import Spec
 
 LIMIT: Final = 400_000
 """States after which a search for a run gives up."""
 
 Roots = Iterable[State]
-Given = tuple[Any, ...]
-"""A step as data: the action and its arguments. Elements are numbers; a table is a tuple, a relation also the set of
-the elements of which it is true."""
 
 
 class NotShown(ValueError):
     """A trace that does not show what its finding says; the message names the step, or what should be so and is not."""
-
-
-@attrs.frozen
-class Refused:
-    """In a script: the step may not be taken here, and these clauses say so."""
-
-    step: Given
-    clauses: tuple[str, ...]
-
-    @classmethod
-    def by(cls, step: Given, *clauses: str) -> Refused:
-        """The step and the clauses that refuse it."""
-        return cls(step, clauses)
-
-
-@attrs.frozen
-class Holds:
-    """In a script: what cells of the state hold here, by name and arguments."""
-
-    cells: Mapping[Given, int]
 
 
 @attrs.frozen
@@ -143,96 +120,6 @@ class Reached:
         if trace is None:
             raise NotShown(f"{self.goal} was not reached")
         return Run(trace, told=(Told(len(trace.steps), f"reached: {self.goal}"),))
-
-
-@attrs.frozen
-class Script:
-    """A run that is written out. Every step must be allowed, and every property hold until the end; of a weakened spec
-    ``breaks`` must be false there, and not before."""
-
-    says: str
-    spec: Spec
-    sizes: Mapping[type[Sort], int]
-    constants: Mapping[str, Any]
-    steps: tuple[Given | Refused | Holds, ...]
-    breaks: tuple[str, ...] = ()
-    without: str = ""
-    weaken: Callable[[], Spec] | None = None
-    kind: ClassVar[str] = "scripted run"
-
-    def instance(self) -> Instance:
-        """The instance that it runs in; constants that are not given are false, or the first element."""
-        spec = self.weaken() if self.weaken else self.spec
-        tables = {name: self.constants.get(name, lambda *args: 0) for name in spec.constants}
-        instance = Instance(spec, self.sizes, tables)
-        if wrong := instance.assumed():
-            raise NotShown(f"its constants violate {', '.join(p.id for p in wrong)}")
-        return instance
-
-    def run(self) -> Run:
-        """Take the steps. Raises :class:`NotShown`."""
-        at = self.instance()
-        state, told = at.initial(), list[Told]()
-        states, steps, false = [at.freeze(state)], list[Step](), set[str]()
-        for one in self.steps:
-            if isinstance(one, Refused):
-                told.append(_refused(at, state, one, len(steps)))
-            elif isinstance(one, Holds):
-                told += _holds(at, state, one, len(steps))
-            else:
-                step = step_of(at, one)
-                if clauses := at.refused(state, step):
-                    raise NotShown(f"step {len(steps) + 1}, {one}: refused by {', '.join(c.id for c in clauses)}")
-                if false & set(self.breaks) or (false and not self.breaks):
-                    raise NotShown(f"after step {len(steps)}, {', '.join(sorted(false))} is false")
-                at.perform(state, step)
-                states.append(at.freeze(state))
-                steps.append(step)
-                broken = (*at.violated(state), *at.violated_step(states[-2], states[-1]))
-                false = {p.id for p in broken}
-        if lacking := set(self.breaks) - false:
-            raise NotShown(f"at the end {', '.join(sorted(lacking))} is not false")
-        if false and not self.breaks:
-            raise NotShown(f"at the end {', '.join(sorted(false))} is false")
-        return Run(Trace(at, tuple(states), tuple(steps)), self.breaks, self.without, tuple(told))
-
-
-def step_of(at: Instance, given: Given) -> Step:
-    """A step as data, as the instance takes it."""
-    name, *args = given
-    if name not in at.spec.actions:
-        raise NotShown(f"{given}: {at.spec.name} has no action {name}")
-    params = at.spec.actions[name].params
-    if len(params) != len(args):
-        raise NotShown(f"{given}: {name} has {len(params)} parameters")
-    pairs = zip(params, args, strict=True)
-    return Step(name, tuple(_table(at, p, arg) if isinstance(p, Function) else arg for p, arg in pairs))
-
-
-def _table(at: Instance, param: Function[Any], arg: Any) -> tuple[int, ...]:
-    if isinstance(arg, Set):
-        return tuple(int((point[0] if len(point) == 1 else point) in arg) for point in at.points(param))
-    return tuple(arg)
-
-
-def _refused(at: Instance, state: State, one: Refused, after: int) -> Told:
-    step = step_of(at, one.step)
-    found = tuple(c.id for c in at.refused(state, step))
-    if found != one.clauses:
-        raise NotShown(f"after step {after}, {one.step}: refused by {found or 'nothing'}, not by {one.clauses}")
-    text = Trace(at, (state,), ()).step_text(step)
-    by = ", ".join(found)
-    return Told(after, f"refused: {text}, by {by}", step, by)
-
-
-def _holds(at: Instance, state: State, one: Holds, after: int) -> Iterator[Told]:
-    for (name, *args), wanted in one.cells.items():
-        found, symbol = at.value(state, name, *args), at.spec.variables[name]
-        inner = ", ".join(element(sort, arg) for sort, arg in zip(symbol.domain, args, strict=True))
-        shown = f"{name}({inner})" if inner else name
-        if found != wanted:
-            raise NotShown(f"after step {after}, {shown} is {element(symbol.range, found)}")
-        yield Told(after, f"{shown} is {element(symbol.range, found)}")
 
 
 def ended(run: Run, action: str) -> Run:

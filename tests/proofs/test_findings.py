@@ -11,7 +11,7 @@ import pytest
 from mtpo.proofs.ablate import all_broken
 from mtpo.proofs.checker import CHECKS
 from mtpo.proofs.explore import explore
-from mtpo.proofs.findings import beside, core, protocol, repairs
+from mtpo.proofs.findings import beside, core, predicates, protocol, repairs
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance
 from mtpo.proofs.mutate import SIZES, mutants, try_mutant
@@ -321,7 +321,7 @@ def test_f26_a_read_by_undo_under_cancel_withdraws_what_it_looked_beneath():
 
 
 def test_f27_a_redo_goes_by_the_exact_value_though_its_author_is_not_told():
-    spec = repairs.redo_of_what_it_had_seen()
+    spec = predicates.redo_of_what_it_had_seen()
     broken, _, complete = all_broken(*mtpo_instance(2, 1, 1, spec=spec, predicates=True), 10**6)
     assert complete and "mtpo.effects-exact" in broken
 
@@ -349,9 +349,9 @@ def test_f31_what_an_aborted_agent_did_is_not_redone():
 
 
 def test_f37_of_what_made_a_call_fail_a_predicate_waives_nothing():
-    trace, last = shown(repairs.WAIVED_FAILURE)
+    trace, last = shown(predicates.WAIVED_FAILURE)
     assert [step.action for step in trace.steps if step.action in ("failed", "applied")] == ["failed", "applied"]
     assert trace.instance.value(last, "void", 2) and not trace.instance.value(last, "note", 2)
     found = explore(*mtpo_instance(2, 1, 1, predicates=True))
     assert found.complete and "mtpo.failures-exact" in {v.property for v in found.verdicts if v.status == "CHECKED"}
-    assert shown(repairs.TOLD_OF_ANY_VALUE)[0].steps[-1].action == "commit"
+    assert shown(predicates.TOLD_OF_ANY_VALUE)[0].steps[-1].action == "commit"

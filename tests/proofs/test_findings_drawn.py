@@ -12,16 +12,17 @@ import attrs
 import pytest
 
 from mtpo.proofs.findings import Finding, findings
+from mtpo.proofs.findings.calls import NONE, X, act, script
 from mtpo.proofs.findings.catalogue import TRACES, Charted, Shown
 from mtpo.proofs.findings.chart import Bar, Chart, Line, Row, chart_svg, ticks_of
 from mtpo.proofs.findings.core import CoreRun, Player
 from mtpo.proofs.findings.page import draw, heading, index_of, kinds, name_of, page_of
 from mtpo.proofs.findings.protocol import LATE_BY_A_READ, WRITES_OVER_WRITES
 from mtpo.proofs.findings.repairs import HALF_A_REPAIR, SUCCESSOR_WAITED_FOR
-from mtpo.proofs.findings.scripts import NONE, X, act, script
+from mtpo.proofs.findings.scripted import Holds, Refused, Script
 from mtpo.proofs.findings.standing import Row as Standing
 from mtpo.proofs.findings.standing import standing_of
-from mtpo.proofs.findings.traces import Holds, Mutated, NotShown, Refused, Script
+from mtpo.proofs.findings.traces import Mutated, NotShown
 from mtpo.proofs.ledger import Entry
 from mtpo.spec.mtpo import mtpo
 from mtpo_core.cli.specs import find_specs
