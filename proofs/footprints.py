@@ -20,7 +20,8 @@ from mtpo.proofs.children import Lost, processes
 from mtpo.proofs.explore import DEFAULT_LIMIT, Found, verdicts_of
 from mtpo.proofs.part import Explorer, Shared
 from mtpo.proofs.partition import Part
-from mtpo.proofs.parts import Progress, Total, outcomes, telling
+from mtpo.proofs.parts import Progress, Total
+from mtpo.proofs.partwork import outcomes, telling
 from mtpo.proofs.starts import drawing, footprints
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.concrete import Instance, State
@@ -93,7 +94,7 @@ def explore_footprints(
         return None if number is None else Part(number, ((roots[number],),))
 
     def now() -> None:
-        progress(Progress(explorer.shared.states, total.parts, total.done))
+        progress(Progress(explorer.shared.states, total.parts, total.done, total.states))
 
     with contextlib.closing(outcomes(explorer, take, cores)) as found, telling(now):
         for part, answer in found:

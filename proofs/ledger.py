@@ -35,7 +35,7 @@ _EXPLORE = (
     ),
     *(f"proofs/{name}.py" for name in ("circuit", "grounding", "gatecode", "columns", "batches", "columnar", "arrays")),
     *(f"proofs/{name}.py" for name in ("devices", "cuda")),
-    *(f"proofs/{name}.py" for name in ("parts", "part", "partition", "partsaved", "children")),
+    *(f"proofs/{name}.py" for name in ("parts", "part", "partition", "partwork", "partsaved", "children")),
 )
 METHODS: Mapping[str, tuple[str, ...]] = {
     "inductive": _PROVE,

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final
 
 import attrs
 
-from mtpo.proofs.children import Children, Lost, processes
+from mtpo.proofs.children import Lost, processes
 from mtpo.proofs.explore import DEFAULT_LIMIT, Exploration, Found, verdicts_of
 from mtpo.proofs.instances import Roots
 from mtpo.proofs.part import NONE, Explorer, Outcome, PartEngine, Shared
 from mtpo.proofs.partition import Part, Partition
 from mtpo.proofs.partsaved import PartsSaved
+from mtpo.proofs.partwork import outcomes, saving, telling
 from mtpo.proofs.starts import NoStart, drawing
 from mtpo.proofs.symmetry import symmetry_of
 from mtpo.proofs.verdicts import Picture, Status, Trace, Verdict
@@ -40,25 +39,22 @@ CEILING: Final = 8 * TARGET
 SAMPLE: Final = 12
 """First states that are explored beforehand, to see how many states there are for each."""
 
-_IDLE: Final = 0.05
-"""Seconds after which a process that has nothing to do asks again."""
-
-_POLL: Final = 0.2
-"""Seconds between two looks at how far the processes are."""
-
 
 @attrs.frozen
 class Progress:
-    """How far an exploration in parts is: states, parts that are done, choices of constants in them."""
+    """How far an exploration in parts is: ``states`` found, ``parts`` done, with ``done`` choices of constants, which
+    have ``of_these`` states."""
 
     states: int
     parts: int
     done: int
+    of_these: int
 
     def text(self, total: int | None = None) -> str:
         """For people; ``total``: of how many choices of constants."""
         of = f" of {total:,}" if total else ""
-        return f"{self.states:,} states; {self.parts:,} parts done, {self.done:,}{of} first states"
+        said = f"{self.states:,} states; {self.parts:,} parts done, {self.done:,}{of} choices of constants"
+        return f"{said}, about {self.of_these * total // self.done:,} states in all" if total and self.done else said
 
 
 def explore_in_parts(
@@ -104,12 +100,12 @@ def explore_in_parts(
     count = 1 if partition.over or not cores else jobs or cores
 
     def now() -> None:
-        progress(Progress(shared.states, total.parts, total.done))
+        progress(Progress(shared.states, total.parts, total.done, total.states))
 
     with (
         contextlib.closing(outcomes(explorer, lambda: first.pop() if first else take(), count)) as found,
         telling(now),
-        _saving(checkpoint),
+        saving(checkpoint),
     ):
         for part, answer in found:
             if isinstance(answer, Lost):
@@ -139,10 +135,12 @@ def explore_in_parts(
 
 @attrs.define
 class Total:
-    """What parts come to together. ``done``: choices of constants explored to the end; ``lost``: why a process was."""
+    """What parts come to together. ``done``: choices of constants explored to the end, with so many
+    ``states``; ``lost``: why a process was."""
 
     parts: int = 0
     done: int = 0
+    states: int = 0
     lost: str = ""
     _founds: list[Found] = attrs.field(factory=list, init=False)
     _looked: int = attrs.field(default=NONE, init=False)
@@ -163,6 +161,7 @@ class Total:
         if outcome.found.complete:
             self.parts += 1
             self.done += len(part.groups)
+            self.states += outcome.found.states
         return outcome.found.complete
 
     def lose(self, process: Lost) -> None:
@@ -197,84 +196,6 @@ class Total:
         where = f"the loss of a process: {self.lost}" if self.lost else f"the limit of {limit:,} states"
         why = f"{why}; stopped at {where}, with {self.done:,} choices of constants explored to the end"
         return attrs.evolve(verdict, detail={**verdict.detail, "why": why})
-
-
-# -- processes ---------------------------------------------------------------------------------------------------------
-
-
-class _Queue(Sequence[Part | None]):
-    """What processes are asked: parts, made as they are asked for; None where there is none at the moment."""
-
-    def __init__(self, take: Callable[[], Part | None]) -> None:
-        self._take = take
-        self._again: list[Part] = []
-        self.asked: dict[int, Part] = {}
-
-    def __len__(self) -> int:
-        return sys.maxsize
-
-    def __getitem__(self, number: int) -> Part | None:  # type: ignore[override]
-        if number not in self.asked:  # it is asked for twice where a process had died meanwhile
-            part = self._again.pop() if self._again else self._take()
-            if part is None:
-                return None
-            self.asked[number] = part
-        return self.asked[number]
-
-    def halve(self, part: Part) -> None:
-        """Explore a part again, as two."""
-        self._again += reversed(part.halves())
-
-
-def outcomes(explorer: Explorer, take: Callable[[], Part | None], jobs: int) -> Generator[tuple[Part, Outcome | Lost]]:
-    """What comes of parts, in the order in which they are done, until there are no more; or that a process was lost."""
-
-    def answer(part: Part | None) -> Outcome | float:
-        if part is not None:
-            return explorer.explore(part)
-        time.sleep(_IDLE if jobs > 1 else 0.0)
-        return _IDLE
-
-    queue = _Queue(take)
-    with Children[Part | None, Outcome | float](lambda: answer, jobs if jobs > 1 else 0) as children:
-        for number, found in children.map(queue):
-            part = queue.asked.pop(number, None)
-            if part is None or isinstance(found, float):
-                if not queue.asked:
-                    return
-            elif isinstance(found, Outcome) and found.heavy:
-                queue.halve(part)
-            else:
-                yield part, found
-
-
-@contextlib.contextmanager
-def telling(tell: Callable[[], None]) -> Iterator[None]:
-    """Tell now and then how far the work is, whatever this process is waiting for."""
-    over = threading.Event()
-
-    def poll() -> None:
-        while not over.wait(_POLL):
-            tell()
-
-    teller = threading.Thread(target=poll, daemon=True)
-    teller.start()
-    try:
-        yield
-    finally:
-        over.set()
-        teller.join()
-        tell()
-
-
-@contextlib.contextmanager
-def _saving(checkpoint: PartsSaved | None) -> Iterator[None]:
-    """Save the parts that are done when the work ends, however it does."""
-    try:
-        yield
-    finally:
-        if checkpoint is not None:
-            checkpoint.save()
 
 
 # -- how large a part is -----------------------------------------------------------------------------------------------

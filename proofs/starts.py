@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Final, TypeAlias
 
@@ -43,11 +44,30 @@ def large_instance(spec: Spec, sizes: dict[type[Sort], int]) -> tuple[Instance, 
         return Instance(spec, sizes, {}, open=tuple(spec.constants)), Roots(lambda: iter(()))
 
 
-def footprints(instance: Instance) -> int:
-    """How many there are of mtpo: all that :func:`drawing` draws of, with both policies, no two being the same."""
-    subsets = 2 ** instance.sizes[Object]
-    kinds = (subsets - 1) + 2 * subsets * (subsets - 1)  # reads alone; or writes, with and without an inverse
-    return 2 * int(kinds ** (instance.sizes[Call] - 1))
+def footprints(instance: Instance, renamed: bool = False) -> int:
+    """How many there are of mtpo, with both policies: all that :func:`drawing` draws of; with ``renamed`` those that
+    renamings of objects lead to count as one, as where all are explored."""
+    calls, objects = instance.sizes[Call] - 1, instance.sizes[Object]
+    orders = list(itertools.permutations(range(objects))) if renamed else [tuple(range(objects))]
+    fixed: list[int] = [_kinds(_cycles(order)) ** calls for order in orders]
+    return 2 * sum(fixed) // len(orders)  # Burnside's lemma
+
+
+def _kinds(objects: int) -> int:
+    """Footprints of a call: it reads and does not write; or it writes, with an inverse or without."""
+    subsets = int(2**objects)
+    return (subsets - 1) + 2 * subsets * (subsets - 1)
+
+
+def _cycles(order: Sequence[int]) -> int:
+    """How many cycles a permutation has: sets that it leaves as they are have all of a cycle, or nothing."""
+    seen, found = set[int](), 0
+    for first in order:
+        found += first not in seen
+        while first not in seen:
+            seen.add(first)
+            first = order[first]
+    return found
 
 
 def _footprints(instance: Instance, random: Random) -> State:

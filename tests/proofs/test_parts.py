@@ -345,9 +345,9 @@ def test_what_a_process_can_not_do_is_raised_here() -> None:
 def test_how_far_it_is_is_told() -> None:
     told: list[Progress] = []
     found = explore_in_parts(*climbers(4), jobs=2 if processes() else 1, size=2, progress=told.append)
-    assert told[-1] == Progress(found.states, found.parts, 16)
+    assert told[-1] == Progress(found.states, found.parts, 16, found.states)
     assert [p.states for p in told] == sorted(p.states for p in told)
-    assert told[-1].text(16) == "256 states; 8 parts done, 16 of 16 first states"
+    assert told[-1].text(16) == ("256 states; 8 parts done, 16 of 16 choices of constants, about 256 states in all")
 
 
 # -- checkpoints ---------------------------------------------------------------------------------------------------
