@@ -19,11 +19,11 @@ from mtpo.proofs.findings.catalogue import TRACES, Charted, Shown
 from mtpo.proofs.findings.chart import Chart, chart_svg
 from mtpo.proofs.findings.core import CoreRun
 from mtpo.proofs.findings.standing import Row
-from mtpo.proofs.findings.traces import Run
+from mtpo.proofs.findings.traces import Reached, Run
 from mtpo.proofs.judge import judge
 from mtpo.proofs.picture import Case, attempt, reasons_of, timeline_of
 from mtpo_core.view.page import render
-from mtpo_core.view.shapes import Timeline, Verdict
+from mtpo_core.view.shapes import Timeline, Tone, Verdict
 from mtpo_core.view.timeline import timeline_of as timeline_of_log
 
 Drawn: TypeAlias = Timeline | Chart
@@ -81,7 +81,8 @@ def draw(shown: Shown, tab: str) -> Drawn:
         run = shown.run()
         verdict = Verdict("good", shown.says, (judge(run).certificate.verdict,))
         line = timeline_of_log(run.records, run.values, case=tab, verdict=verdict)
-        return attrs.evolve(line, mode=shown.kind, unit="step", serial_end=None)
+        # Its clock counts records: what is told in seconds of other runs is left out.
+        return attrs.evolve(line, mode=shown.kind, unit="step", serial_end=None, facts=())
     return _run(shown.run(), shown.says, shown.kind, tab)
 
 
@@ -94,13 +95,20 @@ def _run(run: Run, says: str, kind: str, tab: str) -> Timeline:
         what = spec.properties.get(id) or spec.variants.get(id)
         reasons.append(f"violated: {id}{f': {what.doc}' if what and what.doc else ''}")
         reasons += [f"  {line}" for reason in reasons_of(run.trace, id) for line in reason.lines()]
-    verdict = Verdict("bad" if run.breaks else "warn" if run.weakened else "good", says, tuple(reasons))
+    verdict = Verdict(_tone(run, kind), says, tuple(reasons))
     line = timeline_of(Case(run.trace, broken, tab=tab, shows=None if run.breaks else verdict))
     tried = [attempt(run.trace, t.after, t.step, t.by) for t in run.told if t.step is not None]
     count = len(run.trace.steps)
     how = "one step from a state that every property allows" if run.trace.inductive else f"{kind}, {count} steps"
     marks = tuple(sorted((*line.marks, *tried), key=lambda mark: mark.at))
     return attrs.evolve(line, case=tab, mode=how, verdict=verdict, facts=(), marks=marks)
+
+
+def _tone(run: Run, kind: str) -> Tone:
+    """How a run is to be taken: it breaks something, shows what there is without a mend, or what there is with it."""
+    if run.breaks:
+        return "bad"
+    return "warn" if run.weakened or kind == Reached.kind else "good"
 
 
 def page_of(finding: Finding, rows: Sequence[Row], traces: Mapping[str, Shown] | None = None) -> str:

@@ -124,6 +124,23 @@ def test_a_step_that_is_refused_stands_between_those_that_are_taken():
     assert isinstance(middle, Timeline) and middle.marks[-1].label == "deliver agent1"
 
 
+def test_a_run_of_the_core_counts_records_and_no_seconds():
+    line = draw(TRACES["F8"]["a failure that is told"], "t")
+    assert isinstance(line, Timeline) and (line.unit, line.facts, line.serial_end) == ("step", (), None)
+    assert [mark.kind for mark in line.marks if mark.kind in ("failed", "told", "write")] == [
+        "failed",
+        "write",
+        "told",
+        "write",
+    ]
+    assert line.end == 25.0 and line.verdict.reasons[0].startswith("notified-serializable in the order a0 < a1: yes")
+
+
+def test_what_a_run_without_a_mend_shows_is_not_told_as_good():
+    tones = {id: [draw(one, "t").verdict.tone for one in TRACES[id].values()] for id in ("F26", "F29", "F31")}
+    assert tones == {"F26": ["good", "warn"], "F29": ["warn", "good"], "F31": ["good", "bad"]}
+
+
 # -- pages ---------------------------------------------------------------------------------------------------------
 
 
