@@ -78,7 +78,7 @@ EQUIVALENT: Mapping[str, str] = {
         "what is undone is still reasoned from, and its source kept up: it is the top of the object when it is redone"
     ),
     "mtpo.redone.source:=~5@012fbc62": "what was live above it on its objects is undone, so no source lies between",
-    "mtpo.settle.note:=~1@8376eba3": "what an aborted agent still reasons from is in place, and its premises are exact",
+    "mtpo.settle.note:=~1@704936c3": "what an aborted agent still reasons from is in place, and its premises are exact",
     "mtpo.cancelled.policy@09090e9a": (
         "withdrawing is one step whatever the policy: under replay it is that of `stranded`"
     ),

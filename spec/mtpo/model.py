@@ -279,6 +279,7 @@ def abort(a: Agent) -> None:
     aborted[a] = True
     finished[a] = True
     note.becomes(lambda c: note(c) & ~by(c, a))
+    void.becomes(lambda c: void(c) & ~by(c, a))
     sighted.becomes(lambda c: sighted(c) & (live(c) | pending(c) | ~by(c, a)))
 
 

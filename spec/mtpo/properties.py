@@ -405,7 +405,9 @@ def lemma_aborted() -> Bool:
     "An aborted agent is told nothing, and reasons from nothing but what it did and is still there."
     return forall(
         Call,
-        lambda c: implies((c != origin()) & aborted(author(c)), ~note(c) & implies(sighted(c), live(c) | pending(c))),
+        lambda c: implies(
+            (c != origin()) & aborted(author(c)), ~note(c) & ~void(c) & implies(sighted(c), live(c) | pending(c))
+        ),
     )
 
 

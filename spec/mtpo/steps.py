@@ -124,7 +124,7 @@ def failure_is_a_premise() -> Bool:
             iff(
                 void.next(w),
                 (withdrawn.next(w) & ~withdrawn(w) & opened(w) & ~retracting(w))
-                | (void(w) & ~(note(w) & ~note.next(w) & ~aborted.next(author(w)))),
+                | (void(w) & ~(note(w) & ~note.next(w)) & ~aborted.next(author(w))),
             ),
         ),
     )

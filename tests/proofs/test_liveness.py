@@ -61,7 +61,7 @@ def test_with_aborts_alone_all_commit_too() -> None:
 
 def test_what_is_changed_from_outside_can_hold_up_a_commit_and_nothing_else_can() -> None:
     found = runs_of_mtpo(faults=True)
-    assert (found.verdict.status, found.states, found.cyclic) == (Status.CHECKED, 92_056, 0)
+    assert (found.verdict.status, found.states, found.cyclic) == (Status.CHECKED, 85_160, 0)
     short = runs_of_mtpo(goal=COMMITTED, faults=True).verdict
     assert short.status is Status.FAILED
     assert short.trace is not None and follows(short.trace)
