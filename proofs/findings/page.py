@@ -19,7 +19,7 @@ from mtpo.proofs.findings.catalogue import TRACES, Charted, Shown
 from mtpo.proofs.findings.chart import Chart, chart_svg
 from mtpo.proofs.findings.core import CoreRun
 from mtpo.proofs.findings.standing import Row
-from mtpo.proofs.findings.traces import Reached, Run
+from mtpo.proofs.findings.traces import NotShown, Reached, Run
 from mtpo.proofs.judge import judge
 from mtpo.proofs.picture import Case, attempt, reasons_of, timeline_of
 from mtpo_core.view.page import render
@@ -99,7 +99,11 @@ def _run(run: Run, says: str, kind: str, tab: str) -> Timeline:
     line = timeline_of(Case(run.trace, broken, tab=tab, shows=None if run.breaks else verdict))
     tried = [attempt(run.trace, t.after, t.step, t.by) for t in run.told if t.step is not None]
     count = len(run.trace.steps)
-    how = "one step from a state that every property allows" if run.trace.inductive else f"{kind}, {count} steps"
+    how = (
+        "one step from a state that every property allows"
+        if run.trace.inductive
+        else f"{kind}, {count} step{'' if count == 1 else 's'}"
+    )
     marks = tuple(sorted((*line.marks, *tried), key=lambda mark: mark.at))
     return attrs.evolve(line, case=tab, mode=how, verdict=verdict, facts=(), marks=marks)
 
@@ -112,9 +116,12 @@ def _tone(run: Run, kind: str) -> Tone:
 
 
 def page_of(finding: Finding, rows: Sequence[Row], traces: Mapping[str, Shown] | None = None) -> str:
-    """The page of a finding; ``rows`` are the evidence, ``traces`` those of the catalogue."""
+    """The page of a finding; ``rows`` are the evidence, ``traces`` its own, or those of the catalogue. Raises
+    :class:`~mtpo.proofs.findings.traces.NotShown`."""
     title = heading(finding)
-    shown = TRACES[finding.id] if traces is None else traces
+    shown = TRACES.get(finding.id, {}) if traces is None else traces
+    if not shown:
+        raise NotShown(f"{finding.id} has no trace: proofs/findings/catalogue.py has none for it")
     drawn = {tab: draw(one, tab) for tab, one in shown.items()}
     lines = [one for one in drawn.values() if isinstance(one, Timeline)]
     charts = [chart_svg(one, shown[tab].says) for tab, one in drawn.items() if isinstance(one, Chart)]

@@ -86,7 +86,8 @@ class Mutated:
 
 @attrs.frozen
 class Weakened:
-    """The shortest run, from ``roots``, of a spec that ``weaken`` makes, to where ``breaks`` is false."""
+    """The shortest run of the spec that ``weaken`` makes, in the instance that ``instance`` makes of it, to where
+    ``breaks`` is false. ``without`` says what the spec lacks, or has instead."""
 
     says: str
     without: str

@@ -188,6 +188,12 @@ def test_hostile_text_is_text():
     assert "<img" not in index_of([bad])
 
 
+def test_a_finding_without_a_trace_is_said_to_have_none():
+    with pytest.raises(NotShown, match=r"F99 has no trace: proofs/findings/catalogue\.py"):
+        page_of(Finding("F99", "None.", "None."), ())
+    assert kinds(Finding("F99", "None.", "None.")) == ""
+
+
 def test_the_index_names_every_finding_and_its_page():
     every = list(findings().values())
     page = index_of(every)
