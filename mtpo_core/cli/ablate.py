@@ -5,8 +5,8 @@ violates the property without the rule (--traces shows the runs). For mtpo, rule
 and ours: two agents with one call each on two objects are explored with every footprint; where that is too little, one
 case of three agents. For other specs and your own file, rules are the guard clauses, by id, and what is explored is as
 in `mtpo explore`; lemmas and variants are columns too. Exit code 1 when a rule breaks nothing, unless the file lists it
-with a reason, as for `mtpo mutate`: EQUIVALENT = {"SPEC.ACTION.CLAUSE": "because ..."}; 3 when nothing breaks up to the
-limit and there is more.
+with a reason, as for `mtpo mutate`: EQUIVALENT = {"SPEC.ACTION.CLAUSE": "because ..."}, where an entry whose rule is
+gone or has changed is refused (exit code 2); 3 when nothing breaks up to the limit and there is more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import typer
 
 from mtpo_core.cli.ablated import listing, matrix, summary
 from mtpo_core.cli.common import counted, drawn, out, print_json, progress, sizes_of, usage, verb, writable
-from mtpo_core.cli.specs import BUILT_IN, SPEC_HELP, check_finite, find_source
+from mtpo_core.cli.equivalents import equivalents
+from mtpo_core.cli.specs import SPEC_HELP, check_finite, find_source
 
 RUNS_DRAWN = 3
 """Runs that a picture has of each rule, the shortest ones."""
@@ -46,6 +47,8 @@ def ablate_command(
 
     if size and spec == "mtpo":
         raise usage("--size means nothing for mtpo: its instances have two agents with one call each")
+    if picture is not None:
+        writable(picture)
     of_spec = _mtpo_rows(only, limit, json) if spec == "mtpo" else _clause_rows(spec, only, size, limit, json)
     rows = [row for _, each in of_spec for row in each]
     cases = [
@@ -55,7 +58,7 @@ def ablate_command(
     ]
     if picture is not None:
         title = "MTPO" if spec == "mtpo" else ", ".join(one.name for one, _ in of_spec)
-        write_picture(cases, writable(picture), f"What each rule of {title} is for")
+        write_picture(cases, picture, f"What each rule of {title} is for")
     idle, unknown = [row.rule.id for row in rows if row.idle], [row.rule.id for row in rows if row.unknown]
     code = 1 if idle else 3 if unknown else 0
     if json:
@@ -84,11 +87,10 @@ def _clause_rows(name: str, only: str, size: list[str] | None, limit: int, quiet
     """What breaks without each guard clause of the specs that the name means; none for a spec without such clauses."""
     from mtpo.proofs.dropped import ablate_clauses, clause_rules
     from mtpo.proofs.instances import is_mtpo, sizes_for
-    from mtpo.proofs.mutate import EQUIVALENT
 
     source = find_source(name)
     check_finite(source, name)
-    listed = source.equivalent | (dict(EQUIVALENT) if name in BUILT_IN else {})
+    listed = equivalents(name, source)
     for one in source.specs:
         if not one.role("invariant", "lemma", "step") and not one.variants:
             raise usage(f"{one.name}: no invariant, step property or variant that could break; declare one")

@@ -19,7 +19,8 @@ from typing import Annotated, Any
 import typer
 
 from mtpo_core.cli.common import counted, drawn, out, plural, print_json, progress, usage, verb, writable
-from mtpo_core.cli.specs import BUILT_IN, SPEC_HELP, check_finite, check_ledger, find_source
+from mtpo_core.cli.equivalents import equivalents
+from mtpo_core.cli.specs import SPEC_HELP, check_finite, check_ledger, find_source
 
 _HOW = {
     "action never taken": "the action can't be taken any more",
@@ -47,8 +48,8 @@ def mutate_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.children import Interrupted
-    from mtpo.proofs.listed import check_listed, key_of
-    from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
+    from mtpo.proofs.listed import key_of
+    from mtpo.proofs.mutate import mutate
     from mtpo.proofs.picture import Case, violations_of, write_picture
 
     if size is not None and spec == "mtpo":
@@ -56,10 +57,9 @@ def mutate_command(
     source = find_source(spec)
     check_finite(source, spec)
     specs = source.specs
-    listed = dict(source.equivalent)
-    if spec in BUILT_IN:
-        listed |= {key: why for key, why in EQUIVALENT.items() if key.partition(".")[0] == spec}
-    check_listed(listed, [m for one in specs for m in mutants(one)], f"{spec}: EQUIVALENT")
+    listed = equivalents(spec, source)
+    if picture is not None:
+        writable(picture)
     if record is not None and only:
         raise usage("--record is for all mutants of a spec: leave out --only")
     if record is not None and size is not None:
@@ -104,7 +104,7 @@ def mutate_command(
         _record(record, specs[0], fates)
     cases = [Case(f.trace, f.killed_by[0], tab=f.mutant.id) for f in fates if f.killed_by and f.trace]
     if picture is not None:
-        write_picture(cases, writable(picture), f"{spec}: what its rules are for")
+        write_picture(cases, picture, f"{spec}: what its rules are for")
     if json:
         print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})
         raise typer.Exit(1 if survived or mislisted else 3 if not_known else 0)

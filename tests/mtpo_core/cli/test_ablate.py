@@ -188,6 +188,18 @@ def test_a_clause_that_is_for_nothing_is_a_failure_unless_it_is_listed(mtpo: Mtp
     assert (said["breaks_nothing"], said["rows"][0]["equivalent"]) == ([], "to set it again changes nothing")
 
 
+@pytest.mark.parametrize(
+    "listed", ["s.take.nothing", "s.take.free@00000000", "s.gone.free", "s.take.free~0"], ids=lambda key: str(key)
+)
+def test_a_list_that_is_stale_is_refused_in_the_words_of_mutate(mtpo: Mtpo, tmp_path: Path, listed: str) -> None:
+    path = tmp_path / "once.py"
+    path.write_text(SET_ONCE + f'\nEQUIVALENT = {{"{listed}": "to set it again changes nothing"}}\n')
+    said = mtpo("ablate", path)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert said.err.startswith(f"mtpo: {path}: EQUIVALENT") and listed.partition("@")[0] in said.err
+    assert said.err == mtpo("mutate", path).err
+
+
 def test_what_is_not_seen_to_break_up_to_the_limit_is_unknown(mtpo: Mtpo, lock_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "once.py"
     path.write_text(SET_ONCE)
