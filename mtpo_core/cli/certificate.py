@@ -1,9 +1,9 @@
 """Show what is proven and checked for the installed sources, property by property, and of the core.
 
 The first line, and the last again, says whether all of it stands. Then come the specs, each with the small instances
-that were explored, by number, and its properties, each with what shows it: every state of those instances, a proof for
-any number of elements, or for SPEC.mutants that every part of the spec matters. Last comes the core: how far it was
-driven beside the spec.
+that were explored, by number, with what is so of most of its properties, and a line for each property: what shows it,
+every state of those instances, a proof for any number of elements, or for SPEC.mutants that every part of the spec
+matters; of that, what was not said before. Last comes the core: how far it was driven beside the spec.
 
 Exit code 1 when a source has changed since it was shown, or a property has no evidence: then nothing that this
 installation claims may be relied on until `mtpo prove --record` and the other verbs have shown it again. (The
@@ -17,10 +17,11 @@ notices a bug. --record writes what holds into a ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
 NAMED = 6
 """Properties that a verdict names, of those that are not shown."""
+
+_ALIKE: Final = frozenset({"exhaustive", "inductive"})
+"""Methods of which one sentence is told once, of most properties of a spec; others tell little, and all of it."""
+
+_UNLESS: Final = ", where a property says nothing else"
 
 
 @verb
@@ -99,26 +105,46 @@ def _verdict(found: Standing) -> str:
 
 
 def _lines(found: Standing) -> Iterator[str]:
-    """Spec by spec; an instance is told once, and has a number from there on."""
+    """Spec by spec, a line for each property; what is the same of many of them is told first, and left out there. An
+    instance is told once, and has a number from there on."""
     for name, rows in groupby(found.rows, lambda row: row[0].partition(".")[0]):
         listed = list(rows)
-        explored = dict.fromkeys(text for _, evidence in listed for e in evidence for text in e.instances)
-        numbers = {text: n for n, text in enumerate(explored, 1)}
+        every = [e for _, evidence in listed for e in evidence]
+        numbers = {text: n for n, text in enumerate(dict.fromkeys(text for e in every for text in e.instances), 1)}
+        same = _same(every, numbers)
         yield f"\n{name}"
         yield from (f"  instance {n}: {text}" for text, n in numbers.items())
+        yield from (f"  {status:<8} {said}{_UNLESS}" for (_, status), said in same.items())
+        width = max(len(id) for id, _ in listed)
         for id, evidence in listed:
-            yield f"  {id}"
-            for e in evidence:
-                yield f"    {e.status:<8} {_short(e, numbers)}{'' if e.fresh else '   CHANGED SINCE'}"
-            if not evidence:
-                yield "    NOT SHOWN"
+            told = " | ".join(_told(e, numbers, same) for e in evidence) or "NOT SHOWN"
+            yield f"  {id:<{width}}  {told}"
 
 
-def _short(evidence: Evidence, numbers: dict[str, int]) -> str:
-    """Its sentence, with the instances by number."""
-    if not evidence.instances:
-        return evidence.sentence
-    own = sorted(numbers[text] for text in evidence.instances)
-    whole = len(own) > 2 and own[-1] - own[0] == len(own) - 1
-    which = f"{own[0]} to {own[-1]}" if whole else ", ".join(map(str, own))
-    return evidence.sentence.replace("; ".join(evidence.instances), f"instance{'s' if len(own) > 1 else ''} {which}")
+def _same(every: Sequence[Evidence], numbers: Mapping[str, int]) -> dict[tuple[str, str], str]:
+    """The last part of what is told of most evidence of a method, by that and by its status."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for e in every:
+        if e.method in _ALIKE:
+            found.setdefault((e.method, e.status), Counter())[_parts(e, numbers)[-1]] += 1
+    most = {key: said.most_common(1)[0] for key, said in found.items()}
+    return {key: said for key, (said, times) in most.items() if times > 1}
+
+
+def _told(evidence: Evidence, numbers: Mapping[str, int], same: Mapping[tuple[str, str], str]) -> str:
+    """What is to be told of one property's evidence besides what is the same."""
+    *parts, last = _parts(evidence, numbers)
+    if same.get((evidence.method, evidence.status)) != last:
+        parts.append(last)
+    return f"{' '.join([evidence.status, '; '.join(parts)]).rstrip()}{'' if evidence.fresh else ' CHANGED SINCE'}"
+
+
+def _parts(evidence: Evidence, numbers: Mapping[str, int]) -> list[str]:
+    """Its sentence, with the instances by number, part by part."""
+    said = evidence.sentence
+    if evidence.instances:
+        own = sorted(numbers[text] for text in evidence.instances)
+        whole = len(own) > 2 and own[-1] - own[0] == len(own) - 1
+        which = f"{own[0]} to {own[-1]}" if whole else ", ".join(map(str, own))
+        said = said.replace("; ".join(evidence.instances), f"instance{'s' if len(own) > 1 else ''} {which}")
+    return said.split("; ")

@@ -76,28 +76,6 @@ def test_the_certificate_of_the_installed_sources(mtpo: Mtpo, monkeypatch: pytes
     assert [c.split()[0] for c in said.json["changed"]] == ["kv.conservation"] * 2
 
 
-def test_the_certificate_names_an_instance_once_and_by_its_number_from_there_on(mtpo: Mtpo) -> None:
-    said, whole = mtpo("certificate").out, mtpo("certificate", "--json").json
-    lines = [line for line in said.splitlines() if " states to depth " in line]
-    assert all(line.startswith("  instance ") for line in lines) and len(lines) >= len(BUILT_IN)
-    block = said.partition("\nmtpo\n")[2].partition("\n\n")[0]
-    numbers = dict(re.findall(r"(?m)^  instance (\d+): (.*)$", block))
-    told = dict(re.findall(r"(?m)^  (\S+)\n    CHECKED  reached in instances? (.*)$", block))
-    rows = {row["property"]: row["evidence"][0]["instances"] for row in whole["properties"] if row["property"] in told}
-    for id, which in told.items():
-        low, to, high = which.partition(" to ")
-        listed = [str(n) for n in range(int(low), int(high) + 1)] if to else which.split(", ")
-        assert sorted(numbers[n] for n in listed) == sorted(rows[id]), id
-
-
-def test_the_certificate_says_how_far_the_core_was_driven_beside_the_spec(mtpo: Mtpo) -> None:
-    core = mtpo("certificate").out.partition("\ncore\n")[2].splitlines()
-    assert core[0].startswith("  instance 1: 30 plans, 2,490 states, ")
-    assert core[0].endswith(" (2 agents, 1 call each, 1 object)")
-    said = "every interleaving, event by event beside the spec, of instances 1 to 5; 33 of 33 planted bugs caught"
-    assert core[5:7] == ["  core.refines", f"    CHECKED  {said}"]
-
-
 def test_the_story_of_a_call_of_a_run(mtpo: Mtpo, logs: Path) -> None:
     said = mtpo("explain", "0.0", "--log", logs / "run.mtpo")
     assert (said.code, said.err) == (0, "")
