@@ -6,15 +6,20 @@ specs every sort has SIZE elements and every choice of constants is tried (for f
 them). Whole states are compared, not fingerprints. A property that fails is shown with a shortest run; something that
 must be reachable and is never reached is a failure too.
 
---engine says what runs it. python takes each state by itself: for small instances. numpy goes on in columns: a program
-on arrays is made from the spec in a second and takes many thousand states at once, a million a second. torch runs the
-same program with PyTorch, cupy with CuPy: for a GPU. compiled makes machine code, which takes a minute for mtpo and is
-kept for the next time: for specs with very many choices of arguments. All but python need about 30 bytes a state, and
-take --symmetry: one state for all that differ only by a renaming of elements of unordered sorts. Beyond a million
-states use numpy.
+--engine says what runs it. auto, the default, begins with python, which takes each state by itself, and where there are
+more than 20,000 states goes on with numpy, in columns: a program on arrays is made from the spec in a second and takes
+many thousand states at once, a million a second. torch runs the same program with PyTorch, cupy with CuPy: for a GPU.
+compiled makes machine code, which takes a minute for mtpo and is kept for the next time: for specs with very many
+choices of arguments. All but python need about 30 bytes a state, and take --symmetry: one state for all that differ
+only by a renaming of elements of unordered sorts. The output says which engine ran.
+
+With auto or numpy, states that have different constants, which never meet, are explored in parts, by --jobs processes:
+by default one for each core. That finds what one exploration would, a shortest run to a violation too, in the memory of
+the parts under way. --limit counts over all parts. Specs without constants are one part.
 
 --checkpoint DIR saves now and then, at the end of a level, what was found so far, in a folder of the spec's name; the
-same command with --resume goes on from there, with any engine but python, and with a higher --limit too.
+same command with --resume goes on from there, with any engine but python, and with a higher --limit too. Of parts it
+saves what those that are done came to; the others are begun anew.
 
 --picture draws a shortest run to each violation: who took which step, what each state holds, and for which elements the
 property is false. --coverage tells what was exercised: each action taken, each conjunct of a guard true and false, each
@@ -28,33 +33,27 @@ mtpo is that every agent commits; for other specs name a property, --goal. --may
 --walks N takes random walks instead, in instances too large to explore (--size up to 20): every property is looked at
 in every state and step that they come through. What holds there is SAMPLED: not shown, but so many walks, steps and
 states did not violate it. A violating walk is shown, shortened. --seed and --depth say which walks, and how long.
+
+--footprints N draws N footprints of mtpo, where there are too many to explore all, by --seed, and looks at every state
+of each, up to --limit states each. What holds in all of them is SAMPLED, with how many they are of how many; if one has
+more states than the limit, UNKNOWN.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import (
-    drawn,
-    err,
-    frontier,
-    out,
-    plural,
-    print_json,
-    progress,
-    usage,
-    verb,
-    worst,
-    writable,
-)
-from mtpo_core.cli.covered import measure, show_coverage
+from mtpo_core.cli.common import frontier, progress, usage, verb
+from mtpo_core.cli.covered import measure
+from mtpo_core.cli.ending import Ending
+from mtpo_core.cli.explored import check_what_goes_together, note_what_holds, tell_explored
+from mtpo_core.cli.exploring import Way, engine_of, saying_what_is_saved
 from mtpo_core.cli.lively import live_runs
-from mtpo_core.cli.sized import Sizes, extent_line
+from mtpo_core.cli.sampled import drawn_footprints
+from mtpo_core.cli.sized import Sizes
 from mtpo_core.cli.specs import SPEC_HELP, check_finite, check_ledger, find_source
 from mtpo_core.cli.walked import random_walks
 
@@ -85,12 +84,16 @@ def explore_command(
     ] = 5_000_000,
     engine: Annotated[
         str | None,
-        typer.Option(help="python, compiled, numpy, torch or cupy  [default: python]", metavar="ENGINE"),
+        typer.Option(help="auto, python, compiled, numpy, torch or cupy  [default: auto]", metavar="ENGINE"),
     ] = None,
     compiled: Annotated[bool, typer.Option("--compiled", help="the same as --engine compiled")] = False,
     symmetry: Annotated[
-        bool, typer.Option("--symmetry", help="one state for all its renamings (compiled, unless --engine says other)")
+        bool, typer.Option("--symmetry", help="one state for all its renamings (numpy, unless --engine says other)")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="processes that explore parts  [default: one for each core]", metavar="N"),
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="save what was found so far under this folder", metavar="DIR")
     ] = None,
@@ -117,147 +120,56 @@ def explore_command(
     walks: Annotated[
         int | None, typer.Option(min=1, help="random walks, for instances too large to explore", metavar="N")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="of --walks  [default: 0]")] = None,
+    footprints: Annotated[
+        int | None,
+        typer.Option(min=1, help="so many footprints, drawn, each to the end (mtpo only)", metavar="N"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="of --walks and --footprints  [default: 0]")] = None,
     depth: Annotated[int | None, typer.Option(min=1, help="steps of a walk, at most  [default: 100]")] = None,
     record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
-    from mtpo.proofs.evidence import extent
-    from mtpo.proofs.explore import explore
-    from mtpo.proofs.itf import write_itf
-    from mtpo.proofs.ledger import entries_of
-    from mtpo.proofs.ledger import record as write
-    from mtpo.proofs.picture import pictures_of, reasons_of, write_picture
-    from mtpo.proofs.verdicts import EXIT_CODES, Status, exit_code
-
     check_ledger(record, spec)
-    chosen = _engine(engine, compiled, symmetry)
-    if resume and checkpoint is None:
-        raise usage("--resume goes on from a checkpoint: give its folder, --checkpoint DIR")
-    if checkpoint is not None and chosen == "python":
-        raise usage("--checkpoint is not for --engine python: choose numpy, torch, cupy or compiled")
-    if coverage and chosen != "python":
-        raise usage("--coverage looks at every state with the python engine: leave out --engine and --symmetry")
-    if chosen not in ("python", "compiled"):
-        from mtpo.proofs.arrays import arrays_of
-
-        if note := arrays_of(chosen).note:
-            err.print(note)
+    way = Way(engine_of(engine, compiled, symmetry), limit, symmetry, jobs, checkpoint, every, resume)
+    default, ending = way.engine in ("auto", "python") and not symmetry and jobs is None, Ending(itf, picture, json)
     sizes = Sizes(agents, calls, objects, faults, predicates, size)
     sizes.check(spec)
-    for one, option, given in (
-        ("--live", "--goal", goal),
-        ("--live", "--may", may),
-        ("--walks", "--seed", seed),
-        ("--walks", "--depth", depth),
-    ):
-        if given not in (None, []) and not (live if one == "--live" else walks):
-            raise usage(f"{option} is for {'whole runs' if one == '--live' else 'random walks'}: add {one}")
-    if live and (chosen != "python" or coverage or walks):
-        raise usage(
-            "--live keeps every step, with the python engine: leave out --engine, --symmetry, --coverage and --walks"
-        )
-    if walks and (chosen != "python" or coverage or record is not None):
-        raise usage("--walks shows nothing of all states: leave out --engine, --symmetry, --coverage and --record")
-    found: list[Any] = []
+    check_what_goes_together(
+        {"--live": live, "--walks": walks, "--footprints": footprints, "--coverage": coverage},
+        {
+            "--goal": goal,
+            "--may": may,
+            "--seed": seed,
+            "--depth": depth,
+            "--record": record,
+            "--checkpoint": checkpoint,
+        },
+        default,
+    )
     source = find_source(spec)
     check_finite(source, spec)
-    covered: list[Any] = []
     if walks:
         drawn_from = [sizes.drawn(one) for one in source.specs]
-        raise typer.Exit(random_walks(drawn_from, walks, seed or 0, depth, itf, picture, json))
+        raise typer.Exit(random_walks(drawn_from, walks, seed or 0, depth, ending))
     made = [(one, *sizes.instance(one)) for one in source.specs]
+    if footprints:
+        if way.engine not in ("auto", "numpy") or symmetry:
+            raise usage("--footprints are explored by numpy, state by state: leave out --engine and --symmetry")
+        raise typer.Exit(drawn_footprints(made, footprints, seed or 0, limit, jobs, ending))
     if live:
-        raise typer.Exit(live_runs(made, goal, may or [], limit, record, itf, picture, json))
+        raise typer.Exit(live_runs(made, goal, may or [], limit, record, ending))
+    found: list[Any] = []
+    covered: list[Any] = []
     for one, instance, initial in made:
         if not one.role("invariant", "lemma", "step", "reachable"):
             raise usage(f"{one.name}: no invariant, step property or reachable formula to check")
-        saved = None if checkpoint is None else _checkpoint(checkpoint / one.name, resume, every)
-        with _saying_what_is_saved(saved), progress(f"exploring {one.name}", json) as tell:
-            result = explore(
-                instance,
-                initial,
-                limit=limit,
-                engine=chosen,
-                symmetry=symmetry,
-                checkpoint=saved,
-                progress=frontier(tell),
-            )
-        found.append(result)
+        saved = way.saved(instance)
+        with saying_what_is_saved(saved), progress(f"exploring {one.name}", json) as tell:
+            found.append(way.explore(instance, initial, saved, tell))
         if coverage:
             with progress(f"coverage of {one.name}", json) as tell:
                 covered.append(measure(instance, initial, limit, source.unreachable, frontier(tell)))
         if record is not None:
-            english = {p.id: p.doc for p in one.properties.values()}
-            write(record, entries_of([v for v in result.verdicts if v.status is Status.CHECKED], english))
-    verdicts = [v for result in found for v in result.verdicts]
-    if itf is not None:
-        write_itf(verdicts, itf)
-    cases = pictures_of(verdicts)
-    if picture is not None:
-        write_picture(cases, writable(picture), f"{spec}: what is violated")
-    code = worst(exit_code(verdicts), *(EXIT_CODES.get(c.status, 0) for c in covered))
-    if json:
-        data: dict[str, Any] = {"explorations": [result.as_json() for result in found]}
-        print_json(data | ({"coverage": [c.as_json() for c in covered]} if coverage else {}))
-        raise typer.Exit(code)
-    for result in found:
-        rate = f"{result.states / max(result.seconds, 1e-9):,.0f} states/s"
-        out.print(extent_line(result.instance, result.initial))
-        out.print(
-            f"{plural(result.states, 'state')}, {plural(result.transitions, 'step')}, depth {result.depth}, "
-            f"{result.seconds:.1f} s ({rate}), {_extent(result, limit, chosen)}"
-        )
-        for v in result.verdicts:
-            what = v.detail.get("why") or (extent(v.detail) if v.detail else "")
-            out.print(f"{v.status:<8} {v.property:<36} {v.method}{': ' if what else ''}{what}")
-            if v.trace:
-                out.print("\n".join(f"         {line}" for line in v.trace.lines()))
-                reasons = reasons_of(v.trace, v.property)
-                out.print("\n".join(f"         {line}" for reason in reasons for line in reason.lines()))
-    if picture is not None:
-        out.print(drawn(cases, picture))
-    for one in covered:
-        show_coverage(one)
-    raise typer.Exit(code)
-
-
-def _extent(result: Any, limit: int, engine: str) -> str:
-    """Whether all states were seen; else why there may be more of them than the limit."""
-    if result.complete or result.states < limit:
-        return "complete" if result.complete else "not complete"
-    begun = "state" if engine == "python" else "level"
-    return f"not complete: stopped at --limit {limit:,}, when the {begun} under way was finished"
-
-
-def _checkpoint(folder: Path, resume: bool, every: float) -> Any:
-    from mtpo.proofs.checkpoint import MANIFEST, Checkpoint
-
-    if resume and not (folder / MANIFEST).exists():
-        raise usage(f"{folder}: holds no checkpoint to resume; leave out --resume to begin")
-    return Checkpoint(folder, resume, every)
-
-
-@contextlib.contextmanager
-def _saying_what_is_saved(checkpoint: Any) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        if checkpoint is None:
-            raise
-        saved = f"{plural(checkpoint.saved, 'state')} saved in {checkpoint.folder}, go on with --resume"
-        raise KeyboardInterrupt(f"{stop} ({saved if checkpoint.saved else 'nothing saved yet'})") from None
-
-
-def _engine(name: str | None, compiled: bool, symmetry: bool) -> Any:
-    """The engine that the options mean."""
-    from mtpo.proofs.explore import ENGINES
-
-    if name is not None and name not in ENGINES:
-        raise usage(f"--engine {name}: unknown; known: {', '.join(ENGINES)}")
-    if compiled and name not in (None, "compiled"):
-        raise usage(f"--compiled is --engine compiled: leave it out with --engine {name}")
-    if symmetry and name == "python":
-        raise usage("--symmetry is not for --engine python: choose compiled, numpy, torch or cupy")
-    return name or ("compiled" if compiled or symmetry else "python")
+            note_what_holds(record, one, found[-1].verdicts)
+    raise typer.Exit(tell_explored(found, covered, limit, f"{spec}: what is violated", ending))

@@ -8,7 +8,8 @@ from typing import Any
 
 import attrs
 
-from mtpo_core.cli.common import drawn, frontier, out, plural, print_json, progress, usage, writable
+from mtpo_core.cli.common import frontier, out, plural, progress, usage
+from mtpo_core.cli.ending import Ending
 from mtpo_core.cli.sized import extent_line
 
 
@@ -18,41 +19,31 @@ def live_runs(
     may: Sequence[str],
     limit: int,
     record: Path | None,
-    itf: Path | None,
-    picture: Path | None,
-    json: bool,
+    ending: Ending,
 ) -> int:
-    """Look at the runs of specs, each with its instance and initial states; tell, write what is asked for, and return
-    the exit code."""
-    from mtpo.proofs.itf import write_itf
+    """Look at the runs of specs, each with its instance and initial states; tell of them, write what holds into a
+    ledger if there is one, and return the exit code."""
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.liveness import check_goal
-    from mtpo.proofs.picture import pictures_of, write_picture
-    from mtpo.proofs.verdicts import Status, exit_code
+    from mtpo.proofs.verdicts import Status
 
     wanted = [(_goal(spec, goal, may), instance, initial) for spec, instance, initial in made]
     found = []
     for each, instance, initial in wanted:
-        with progress(f"runs of {instance.spec.name}", json) as tell:
+        with progress(f"runs of {instance.spec.name}", ending.json) as tell:
             found.append(check_goal(instance, initial, each, limit=limit, progress=frontier(tell)))
     verdicts = [result.verdict for result in found]
     if record is not None:
         english = {each.id: each.doc for each, _, _ in wanted}
         write(record, entries_of([v for v in verdicts if v.status is Status.CHECKED], english))
-    if itf is not None:
-        write_itf(verdicts, itf)
-    cases = pictures_of(verdicts)
-    if picture is not None:
-        write_picture(cases, writable(picture), "runs that miss their goal")
-    if json:
-        print_json({"runs": [result.as_json() for result in found]})
-        return exit_code(verdicts)
-    for (each, _, _), result in zip(wanted, found, strict=True):
-        _show(each, result)
-    if picture is not None:
-        out.print(drawn(cases, picture))
-    return exit_code(verdicts)
+
+    def show() -> None:
+        for (each, _, _), result in zip(wanted, found, strict=True):
+            _show(each, result)
+
+    data = {"runs": [result.as_json() for result in found]}
+    return ending.tell(verdicts, "runs that miss their goal", lambda: data, show)
 
 
 def _goal(spec: Any, id: str | None, may: Sequence[str]) -> Any:

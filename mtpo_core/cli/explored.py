@@ -1,0 +1,94 @@
+"""What ``mtpo explore`` refuses to do together, writes into a ledger, and tells of explorations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mtpo_core.cli.common import out, plural, usage
+from mtpo_core.cli.covered import show_coverage
+from mtpo_core.cli.ending import Ending, show_verdict
+from mtpo_core.cli.sized import extent_line
+
+_OF: Final = {
+    "--goal": (("--live",), "whole runs"),
+    "--may": (("--live",), "whole runs"),
+    "--seed": (("--walks", "--footprints"), "random walks"),
+    "--depth": (("--walks",), "random walks"),
+}
+"""Options that are for others, and what those are."""
+
+
+def check_what_goes_together(modes: Mapping[str, Any], options: Mapping[str, Any], default: bool) -> None:
+    """Refuse options that mean nothing beside others; ``default``: no engine, symmetry or number of jobs is chosen."""
+    for option, (of, what) in _OF.items():
+        if options[option] not in (None, []) and not any(modes[one] for one in of):
+            raise usage(f"{option} is for {what}: add {' or '.join(of)}")
+    others = [one for one in modes if modes[one]]
+    if modes["--live"] and (not default or others != ["--live"]):
+        raise usage(
+            "--live keeps every step, with the python engine: leave out --engine, --symmetry, --jobs, --coverage, "
+            "--walks and --footprints"
+        )
+    if modes["--walks"] and (not default or others != ["--walks"] or options["--record"] is not None):
+        raise usage(
+            "--walks shows nothing of all states: leave out --engine, --symmetry, --jobs, --coverage, --footprints and "
+            "--record"
+        )
+    if modes["--coverage"] and not default:
+        raise usage("--coverage looks at every state with the python engine: leave out --engine, --symmetry and --jobs")
+    if modes["--footprints"]:
+        beside = [option for option in ("--record", "--checkpoint") if options[option] is not None]
+        if beside := [one for one in others if one != "--footprints"] + beside:
+            raise usage(f"--footprints shows nothing of all states: leave out {' and '.join(beside)}")
+
+
+def note_what_holds(ledger: Path, spec: Any, verdicts: list[Any]) -> None:
+    """Write what holds into a ledger."""
+    from mtpo.proofs.ledger import entries_of, record
+    from mtpo.proofs.verdicts import Status
+
+    english = {p.id: p.doc for p in spec.properties.values()}
+    record(ledger, entries_of([v for v in verdicts if v.status is Status.CHECKED], english))
+
+
+def tell_explored(found: list[Any], covered: list[Any], limit: int, title: str, ending: Ending) -> int:
+    """Tell of explorations, and of what they exercised; return the exit code."""
+    from mtpo.proofs.verdicts import EXIT_CODES
+
+    def data() -> dict[str, Any]:
+        told: dict[str, Any] = {"explorations": [result.as_json() for result in found]}
+        return told | ({"coverage": [c.as_json() for c in covered]} if covered else {})
+
+    def show() -> None:
+        for result in found:
+            _show(result, limit)
+        for one in covered:
+            show_coverage(one)
+
+    verdicts = [v for result in found for v in result.verdicts]
+    return ending.tell(verdicts, title, data, show, *(EXIT_CODES.get(c.status, 0) for c in covered))
+
+
+def _show(result: Any, limit: int) -> None:
+    from mtpo.proofs.evidence import extent
+
+    rate = f"{result.states / max(result.seconds, 1e-9):,.0f} states/s"
+    by = result.engine if result.parts == 1 else f"{result.engine}, {plural(result.parts, 'part')}"
+    by += f", {result.jobs} processes" if result.jobs > 1 else ""
+    out.print(extent_line(result.instance, result.initial))
+    out.print(
+        f"{plural(result.states, 'state')}, {plural(result.transitions, 'step')}, depth {result.depth}, "
+        f"{result.seconds:.1f} s ({rate}; {by}), {_extent(result, limit)}"
+    )
+    for v in result.verdicts:
+        show_verdict(v, v.detail.get("why") or (extent(v.detail) if v.detail else ""))
+
+
+def _extent(result: Any, limit: int) -> str:
+    """Whether all states were seen; else why there may be more of them than the limit."""
+    if result.complete or result.states < limit:
+        return "complete" if result.complete else "not complete"
+    begun = "state" if result.engine == "python" and result.parts == 1 else "level"
+    return f"not complete: stopped at --limit {limit:,}, when the {begun} under way was finished"
