@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -20,6 +21,7 @@ from mtpo.proofs.checkpoint import CheckpointError
 from mtpo.proofs.children import processes
 from mtpo.proofs.explore import Exploration, explore
 from mtpo.proofs.instances import Roots, every_instance, fair_instance, gap_instance, mtpo_instance
+from mtpo.proofs.ledger import METHODS
 from mtpo.proofs.part import Explorer
 from mtpo.proofs.partition import Apart, Partition, rigid
 from mtpo.proofs.parts import Progress, explore_in_parts
@@ -453,3 +455,22 @@ def test_an_interrupt_saves_the_parts_that_are_done(tmp_path: Path) -> None:
         patch.setattr(Explorer, "explore", explore_)
         explore_in_parts(instance, roots, jobs=1, size=1, checkpoint=saved)
     assert saved.saved == 4 * 16
+
+
+# -- what evidence rests on ----------------------------------------------------------------------------------------
+
+
+def test_what_parts_are_explored_by_is_among_the_sources_of_what_is_explored() -> None:
+    """All but what says how large parts are, and what only shows the outcome."""
+    root = Path(parts.__file__).parent
+    todo, seen = ["parts"], set[str]()
+    while todo:
+        name = todo.pop()
+        if name in seen or name in ("starts", "verdicts"):
+            continue
+        seen.add(name)
+        nodes = ast.walk(ast.parse((root / f"{name}.py").read_text(encoding="utf-8")))
+        modules = [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module]
+        todo += [m.removeprefix("mtpo.proofs.") for m in modules if m.startswith("mtpo.proofs.")]
+    assert {"part", "partition", "partwork", "partsaved", "children"} <= seen
+    assert {f"proofs/{name}.py" for name in seen} <= set(METHODS["exhaustive"])
