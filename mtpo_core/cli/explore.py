@@ -6,12 +6,12 @@ specs every sort has SIZE elements and every choice of constants is tried (for f
 them). Whole states are compared, not fingerprints. A property that fails is shown with a shortest run; something that
 must be reachable and is never reached is a failure too.
 
---engine says what runs it. auto, the default, begins with python, which takes each state by itself, and where there are
-more than 20,000 states goes on with numpy, in columns: a program on arrays is made from the spec in a second and takes
-many thousand states at once, a million a second. torch runs the same program with PyTorch, cupy with CuPy: for a GPU.
-compiled makes machine code, which takes a minute for mtpo and is kept for the next time: for specs with very many
-choices of arguments. All but python need about 30 bytes a state, and take --symmetry: one state for all that differ
-only by a renaming of elements of unordered sorts. The output says which engine ran.
+--engine says what runs it. auto, the default, begins with python, which takes each state by itself; where there are
+more than 20,000 states, many of them at each depth, it goes on with numpy, in columns: a program on arrays is made from
+the spec in a second and takes many thousand states at once, a million a second. torch runs the same program with
+PyTorch, cupy with CuPy: for a GPU. compiled makes machine code, which takes a minute for mtpo and is kept for the next
+time: for specs with very many choices of arguments. All but python need about 30 bytes a state, and take --symmetry:
+one state for all that differ only by a renaming of elements of unordered sorts. The output says which engine ran.
 
 With auto or numpy, states that have different constants, which never meet, are explored in parts, by --jobs processes:
 by default one for each core. That finds what one exploration would, a shortest run to a violation too, in the memory of

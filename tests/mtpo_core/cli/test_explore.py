@@ -445,6 +445,32 @@ def test_parts_are_saved_and_gone_on_with(mtpo: Mtpo, tmp_path: Path, monkeypatc
     assert "holds a checkpoint of parts: give --engine numpy" in mtpo(*options, "--resume", "--compiled").err
 
 
+def test_an_interrupt_says_how_far_the_parts_are_and_what_is_saved(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mtpo.proofs.parts as parts
+    from mtpo.proofs.part import Explorer
+
+    monkeypatch.setattr(parts, "TARGET", 1_000)
+    own, begun = Explorer.explore, list[int]()
+
+    def explore(self: Explorer, part: Any) -> Any:
+        if len(part.groups) > 1:
+            begun.append(part.start)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return own(self, part)
+
+    monkeypatch.setattr(Explorer, "explore", explore)
+    said = mtpo("explore", "mtpo", "--objects", 1, "--jobs", 1, "--checkpoint", tmp_path)
+    assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
+    assert said.err.startswith("mtpo: interrupted while exploring mtpo: ")
+    assert f"; 2 parts done, {begun[2]} of 50 choices of constants, about " in said.err
+    assert said.err.endswith(f" states saved in {tmp_path}/mtpo, go on with --resume); nothing is concluded\n")
+    monkeypatch.setattr(Explorer, "explore", own)
+    assert mtpo("explore", "mtpo", "--objects", 1, "--checkpoint", tmp_path, "--resume").code == 0
+
+
 def test_what_was_begun_in_one_piece_is_gone_on_with_so(mtpo: Mtpo, tmp_path: Path) -> None:
     from mtpo.proofs.checkpoint import Checkpoint
     from mtpo.proofs.explore import explore
