@@ -29,6 +29,7 @@ EQUIVALENT: Mapping[str, str] = {
     "mtpo.reopen.notified~0@56f1da0c": "nobody is told of the origin, and nobody reasons from it",
     "mtpo.abort.note:=~0@dc9a07bd": "nobody is told of the origin, and nobody reasons from it",
     "mtpo.abort.void:=~0@d3b07d4b": "the origin never fails",
+    "mtpo.redone.note:=~7@b9d7a76d": "what is pending has not failed",
     "mtpo.deliver.void:=~0@f9d44d82": "the origin never fails",
     "mtpo.abort.sighted:=~2@c6f5129c": "nobody is told of the origin, and nobody reasons from it",
     "mtpo.deliver.notified~0@56f1da0c": "nobody is told of the origin, and nobody reasons from it",
