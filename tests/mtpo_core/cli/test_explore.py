@@ -406,6 +406,26 @@ def test_states_one_after_another_are_left_to_python(
     assert said.code == 0 and "701 states" in said.out and "; python), complete" in said.out
 
 
+def test_what_columns_can_not_hold_is_left_to_python(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mtpo_core.cli.exploring as exploring
+
+    monkeypatch.setattr(exploring, "SMALL", 10)
+    monkeypatch.setattr(exploring, "WIDE", 0)
+    path = tmp_path / "double.py"
+    path.write_text(
+        "from mtpo.spec.language import Int, Spec, require\ndouble = Spec('double')\n"
+        "n = double.var('n', to=Int, init=lambda: 1)\n@double.action\ndef step() -> None:\n"
+        "    require('bound', n() < 2**70)\n    n.becomes(n() + n())\n"
+        "double.invariant('double.positive')(lambda: 0 < n())\n"
+    )
+    said = mtpo("explore", path)
+    assert said.code == 0 and "71 states" in said.out and "; python), complete" in said.out
+    said = mtpo("explore", path, "--engine", "numpy")
+    assert said.code == 2 and "needs more than the 62 bits" in said.err
+
+
 def test_jobs_explore_parts_and_find_the_same(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
     import mtpo.proofs.parts as parts
 
