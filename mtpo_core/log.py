@@ -6,8 +6,8 @@ NORMAL, the default, what was appended survives the death of the process; with F
 the records under salted digests, so that redaction drops a value and keeps the chain. The salt is part of the log: who
 has the log can still test a guess at a redacted value.
 
-This module writes; :mod:`mtpo_core.logfile` reads, :mod:`mtpo_core.logchain` checks what was read, and
-:mod:`mtpo_core.loglines` exports and imports.
+This module writes, to the file of :mod:`mtpo_core.logstore`; :mod:`mtpo_core.logfile` reads,
+:mod:`mtpo_core.logchain` checks what was read, and :mod:`mtpo_core.loglines` exports and imports.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from mtpo_core.logfile import (
     out_of_range,
     read_log,
 )
+from mtpo_core.logstore import connect, redact, store
 
 __all__ = ["LogDamage", "LogError", "LoggedRun", "Row", "RunLog", "check_chain", "read_log", "redact"]
 
@@ -76,7 +77,7 @@ class RunLog:
         except OSError as error:
             raise LogError(f"{path}: {error.strerror or error}") from None
         try:
-            db = _connect(path, full)
+            db = connect(path, full)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.executescript(SCHEMA)
             salt = secrets.token_bytes(16) if salt is None else salt
@@ -104,7 +105,7 @@ class RunLog:
         if broken:
             raise LogError(f"{path}: can't be continued: {broken[0]}")
         try:
-            db = _connect(Path(path), full)
+            db = connect(Path(path), full)
         except sqlite3.Error as error:
             raise LogError(f"{path}: {error}") from None
         log = cls(Path(path), logged.run, logged.salt, db, full)
@@ -219,59 +220,9 @@ class RunLog:
         self.close()
 
     def _commit(self, rows: list[tuple[int, str, str]], durable: bool) -> None:
-        db = self._db
         try:
-            if durable:
-                db.execute("PRAGMA synchronous = FULL")
-            try:
-                if self._pending:
-                    db.execute("BEGIN IMMEDIATE")
-                    db.executemany('INSERT OR IGNORE INTO "values" VALUES (?, ?, ?)', _value_rows(self._pending))
-                for row in rows:
-                    db.execute("INSERT INTO records VALUES (?, ?, ?)", row)
-                if db.in_transaction:
-                    db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                if durable:
-                    db.execute("PRAGMA synchronous = NORMAL")
+            store(self._db, self._pending, rows, durable)
         except sqlite3.Error as error:
             raise LogError(f"{self.path}: {error}") from None
         self._stored.update(self._pending)
         self._pending.clear()
-
-
-def redact(path: str | Path, digest: str) -> None:
-    """Drop one value of a log for good and keep the chain. ``digest`` may be shortened to a unique beginning.
-
-    Raises :class:`LogError` when the log holds no such value, or more than one.
-    """
-    run = read_log(path)
-    matches = [known for known in (*run.values, *run.redacted) if known.startswith(digest)]
-    if len(matches) != 1 or not digest:
-        raise LogError(f"{path}: {len(matches)} values begin with {digest!r}; name one")
-    try:
-        with contextlib.closing(_connect(Path(path), full=True)) as db:
-            db.execute("PRAGMA secure_delete = ON")
-            db.execute('UPDATE "values" SET state = ?, value = NULL WHERE digest = ?', ("redacted", matches[0]))
-            db.execute("VACUUM")  # pages freed earlier may hold old bytes
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            db.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.Error as error:
-        raise LogError(f"{path}: {error}") from None
-
-
-def _connect(path: Path, full: bool) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def _value_rows(values: Mapping[str, bytes | None]) -> list[tuple[str, str, bytes | None]]:
-    return [(digest, "absent" if value is None else "kept", value) for digest, value in values.items()]

@@ -14,113 +14,25 @@ sessions   coding-agent sessions: trace_id, req_idx, t_s, type, in_tokens, out_t
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from mtpo.schedulers.traces.workload import Conversation, Piece, TraceError, Turn, Workload, plain
+from mtpo.schedulers.traces.rows import Row, csv_rows, json_rows
+from mtpo.schedulers.traces.workload import Conversation, Piece, TraceError, Turn, Workload
 
 MOONCAKE_BLOCK: Final = 512
 """Tokens that one hash id of Mooncake stands for."""
 BAILIAN_BLOCK: Final = 16
 """Tokens that one hash id of Qwen-Bailian stands for."""
-LARGEST: Final = 2**53
-"""No number of tokens and no time is larger: up to here a double counts every whole number."""
 _HASH: Final = 2**64
 """Hash ids are smaller: what nobody shares has tags of its own beyond."""
-
-
-@attrs.frozen
-class _Row:
-    """One row and where it stands."""
-
-    path: Path
-    line: int
-    cells: Mapping[str, Any]
-
-    def wrong(self, why: str) -> TraceError:
-        return TraceError(f"{self.path}:{self.line}: {why}")
-
-    def whole(self, name: str, least: int = 0) -> int:
-        """A whole number of at least so much."""
-        value = self.cells.get(name)
-        try:
-            number = value if type(value) is int else int(plain(value)) if isinstance(value, str) else None
-        except ValueError:
-            number = None
-        if number is None:
-            raise self.wrong(f"{name} is {reprlib.repr(value)}, expected a whole number")
-        if number < least:
-            raise self.wrong(f"{name} is {reprlib.repr(number)}, expected at least {least}")
-        if number > LARGEST:
-            raise self.wrong(f"{name} is {reprlib.repr(number)}, expected at most {LARGEST}")
-        return number
-
-    def seconds(self, name: str, scale: float = 1.0) -> float:
-        """A time of at least 0, in units of ``scale`` seconds."""
-        value = self.cells.get(name)
-        try:
-            text = plain(value) if isinstance(value, str) else value
-            number = float(text) if isinstance(text, (str, int, float)) and not isinstance(text, bool) else math.nan
-        except (ValueError, OverflowError):
-            number = math.nan
-        if not 0 <= number <= LARGEST:
-            raise self.wrong(f"{name} is {reprlib.repr(value)}, expected a time from 0 to {LARGEST}")
-        return number * scale
-
-    def known_seconds(self, name: str) -> float | None:
-        """A time, or None where the cell is empty."""
-        return None if self.cells.get(name) == "" else self.seconds(name)
-
-
-def _csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[_Row]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            for name in columns:
-                if (times := list(reader.fieldnames or ()).count(name)) != 1:
-                    what = f"{times} columns are called {name}" if times else f"no column {name}"
-                    raise TraceError(f"{path}:1: {what}; expected {', '.join(columns)}")
-            for cells in reader:
-                row = _Row(path, reader.line_num, cells)
-                if None in cells or None in cells.values():
-                    raise row.wrong(f"expected {len(reader.fieldnames or ())} cells, as in the first line")
-                yield row
-    except csv.Error as error:
-        raise TraceError(f"{path}:{reader.line_num}: {error}") from None
-    except UnicodeDecodeError as error:
-        raise TraceError(f"{path}: not text in UTF-8 ({error.reason})") from None
-
-
-def _json_rows(path: Path) -> Iterator[_Row]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                row = _Row(path, number, {})
-                try:
-                    pairs = json.loads(line, object_pairs_hook=tuple)
-                except (ValueError, RecursionError) as error:
-                    raise row.wrong(f"not JSON ({error})") from None
-                if not isinstance(pairs, tuple):
-                    raise row.wrong("expected a JSON object")
-                cells = dict(pairs)
-                if len(cells) < len(pairs):
-                    names = [name for name, _ in pairs]
-                    raise row.wrong(f"{next(name for name in names if names.count(name) > 1)} is there twice")
-                yield _Row(path, number, cells)
-    except UnicodeDecodeError as error:
-        raise TraceError(f"{path}: not text in UTF-8 ({error.reason})") from None
 
 
 def _workload(path: Path, found: list[Conversation], timed: bool = True, notes: tuple[str, ...] = ()) -> Workload:
@@ -141,7 +53,7 @@ def _workload(path: Path, found: list[Conversation], timed: bool = True, notes: 
 def read_azure(path: Path) -> Workload:
     """See the module's docstring."""
     found: list[Conversation] = []
-    for row in _csv_rows(path, ("TIMESTAMP", "ContextTokens", "GeneratedTokens")):
+    for row in csv_rows(path, ("TIMESTAMP", "ContextTokens", "GeneratedTokens")):
         stamp = row.cells["TIMESTAMP"]
         try:
             when = datetime.fromisoformat(stamp)
@@ -157,7 +69,7 @@ def read_burstgpt(path: Path) -> Workload:
     """See the module's docstring."""
     found: list[Conversation] = []
     failed: list[int] = []
-    for row in _csv_rows(path, ("Timestamp", "Request tokens", "Response tokens")):
+    for row in csv_rows(path, ("Timestamp", "Request tokens", "Response tokens")):
         seconds = row.seconds("Timestamp")
         output = row.whole("Response tokens")
         if output == 0:
@@ -174,7 +86,7 @@ def read_burstgpt(path: Path) -> Workload:
 def _hashed(path: Path, block: int, scale: float) -> Workload:
     """JSON lines with the hashes of the prompt's prefix blocks."""
     found: list[Conversation] = []
-    for row in _json_rows(path):
+    for row in json_rows(path):
         prompt, output = row.whole("input_length", 1), row.whole("output_length", 1)
         hashes = row.cells.get("hash_ids")
         if not isinstance(hashes, list) or any(type(one) is not int or abs(one) >= _HASH for one in hashes):
@@ -199,8 +111,8 @@ def read_bailian(path: Path) -> Workload:
     return _hashed(path, BAILIAN_BLOCK, 1.0)
 
 
-def _grouped(rows: Iterator[_Row], key: str) -> Iterator[tuple[str, list[_Row]]]:
-    groups: dict[str, list[_Row]] = {}
+def _grouped(rows: Iterator[Row], key: str) -> Iterator[tuple[str, list[Row]]]:
+    groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.cells[key], []).append(row)
     yield from groups.items()
@@ -210,7 +122,7 @@ def read_swe_agent(path: Path) -> Workload:
     """See the module's docstring. No times: every conversation begins at 0, and tools take none."""
     columns = ("conv_id", "iter_id", "appended_input", "total_input", "out_token_size", "carried_over")
     found = []
-    for tag, (name, rows) in enumerate(_grouped(_csv_rows(path, columns), "conv_id")):
+    for tag, (name, rows) in enumerate(_grouped(csv_rows(path, columns), "conv_id")):
         turns, total = [], 0
         for index, row in enumerate(rows):
             if row.whole("iter_id") != index:
@@ -235,7 +147,7 @@ def read_sessions(path: Path) -> Workload:
     found: list[Conversation] = []
     empty: list[int] = []
     tag = 0
-    for name, rows in _grouped(_csv_rows(path, columns), "trace_id"):
+    for name, rows in _grouped(csv_rows(path, columns), "trace_id"):
         turns: list[Turn] = []
         content: tuple[Piece, ...] = ()
         end: float | None = None
