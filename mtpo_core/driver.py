@@ -254,9 +254,12 @@ def serial_states(scenario: Scenario) -> dict[tuple[str, ...], Mapping[str, str]
     """The final files of every serial order of the agents, found by running them one after the other."""
     found: dict[tuple[str, ...], Mapping[str, str]] = {}
     for order in itertools.permutations(scenario.agents):
-        with tempfile.TemporaryDirectory(prefix="mtpo-serial-") as folder:
-            case = attrs.evolve(scenario, agents=order)
-            run = functools.partial(run_scenario, case, "serial", Path(folder) / "repo", Path(folder) / "run.mtpo")
-            outcome = run_to_its_end(run)
-            found[tuple(spec.name for spec in order)] = outcome.files
+        outcome = run_to_its_end(functools.partial(_serially, attrs.evolve(scenario, agents=order)))
+        found[tuple(spec.name for spec in order)] = outcome.files
     return found
+
+
+async def _serially(case: Scenario) -> Outcome:
+    """One serial run, of which nothing is left behind."""
+    with tempfile.TemporaryDirectory(prefix="mtpo-serial-") as folder:
+        return await run_scenario(case, "serial", Path(folder) / "repo", Path(folder) / "run.mtpo")

@@ -9,6 +9,7 @@ ended (exit code 3, as for a run that halts); the log then has its end.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -35,7 +36,7 @@ def run_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo_core.cli.engines import inference_factory
-    from mtpo_core.driver import run_scenario
+    from mtpo_core.driver import Outcome, run_scenario
     from mtpo_core.interrupts import run_to_its_end
     from mtpo_core.machine import Policy
     from mtpo_core.scenarios import find_scenario
@@ -49,9 +50,10 @@ def run_command(
     if log.exists():
         raise usage(f"{log}: exists already; a log is never overwritten, choose another name with --log")
     make = inference_factory(inference)
-    with tempfile.TemporaryDirectory(prefix="mtpo-run-") as folder, progress(f"{case.name}, {mode}", json) as tell:
-        result = run_to_its_end(
-            lambda: run_scenario(
+
+    async def whole(tell: Callable[[str], None]) -> Outcome:
+        with tempfile.TemporaryDirectory(prefix="mtpo-run-") as folder:
+            return await run_scenario(
                 case,
                 modes[mode],
                 repository or Path(folder) / "repository",
@@ -60,7 +62,9 @@ def run_command(
                 policy=Policy(policy),
                 progress=tell,
             )
-        )
+
+    with progress(f"{case.name}, {mode}", json) as tell:
+        result = run_to_its_end(lambda: whole(tell))
     data = {
         "scenario": case.name,
         "mode": mode,
