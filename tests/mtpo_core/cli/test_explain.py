@@ -353,7 +353,7 @@ def test_the_id_of_a_problem_comes_with_what_to_do(mtpo: Mtpo) -> None:
     assert (said["id"], said["kind"]) == ("core.refines.note", "check of the core against the spec")
     assert said["english"].startswith("Every event of the core is steps of the spec") and said["do"]
     said = mtpo("explain", "core.refines")
-    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 30 plans, 2,490 states, " in said.out
+    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 30 plans, 2,554 states, " in said.out
     said = mtpo("explain", "core.inverse-restored")
     assert said.code == 2 and "close ones: core.inverse-restores" in said.err
 
@@ -369,7 +369,7 @@ def test_the_core_is_driven_beside_the_spec_and_what_holds_is_recorded(
     said = mtpo("certificate", "--refine", "--record", path)
     assert (said.code, said.err) == (0, "")
     size, bugs = said.out.splitlines()
-    assert size.startswith("CHECKED  core.refines   30 plans, 2,490 states, ")
+    assert size.startswith("CHECKED  core.refines   30 plans, 2,554 states, ")
     assert size.endswith(" 466 ends (2 agents, 1 call each, 1 object)")
     assert bugs.split(maxsplit=2)[2] == f"{len(BUGS) + len(FAULTY)} of {len(BUGS) + len(FAULTY)} planted bugs caught"
     (entry,) = read_ledger(path)
