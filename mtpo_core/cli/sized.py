@@ -42,7 +42,9 @@ class Sizes:
         from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
 
         if not is_mtpo(one):
-            return small_instance(one, sizes_of(self.size, sizes_for(one)))
+            instance, roots = small_instance(one, sizes_of(self.size, sizes_for(one)))
+            self._check_taken(instance)
+            return instance, roots
         return mtpo_instance(
             self.agents or 2,
             self.calls or 1,
@@ -51,6 +53,14 @@ class Sizes:
             faults=self.faults,
             predicates=self.predicates,
         )
+
+    def _check_taken(self, instance: Any) -> None:
+        """Refuse a size that an instance can't have: as in serial, where every agent has as many calls."""
+        for sort, n in instance.sizes.items():
+            wanted = [text for text in self.size or () if text.rpartition("=")[0] == sort.__name__]
+            if wanted and wanted[-1] != f"{sort.__name__}={n}":
+                others = ", ".join(f"{m} {other.__name__}" for other, m in instance.sizes.items() if other is not sort)
+                raise usage(f"--size {wanted[-1]}: {instance.spec.name} has {sort.__name__}={n} with {others}")
 
     def drawn(self, one: Any) -> tuple[Any, Any]:
         """The instance of a spec, which may be larger than one to explore, and what draws its initial states."""

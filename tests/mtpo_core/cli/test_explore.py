@@ -536,3 +536,9 @@ def test_footprints_that_are_drawn_are_a_sample(mtpo: Mtpo) -> None:
     said = mtpo("explore", "mtpo", "--objects", 1, "--footprints", 51)
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert said.err.startswith("mtpo: 51 footprints: there are 50 of these sizes; explore them all")
+
+
+def test_a_size_that_an_instance_can_not_have_is_refused(mtpo: Mtpo) -> None:
+    said = mtpo("explore", "serial", "--size", "Call=4")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "mtpo: --size Call=4: serial has Call=3 with 2 Agent, 1 Object, 3 Value\n"
