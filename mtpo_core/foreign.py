@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -59,21 +59,24 @@ class ForeignThread:
 def footprint_of(tool: Tool, view: View, args: Args) -> Footprint:
     """The footprint of a call, checked. Raises :class:`ToolError`."""
     footprint = guarded(tool.footprint, view, args)
-    if not isinstance(footprint, Footprint):
-        raise ToolError(f"footprint returned {type(footprint).__name__}, not a Footprint")
-    _check_names("reads", footprint.reads)
-    _check_names("writes", footprint.writes)
-    _check_names("kept", footprint.kept)
-    beyond = footprint.kept - (footprint.reads & footprint.writes)
-    if beyond:
-        raise ToolError(f"footprint keeps up {', '.join(sorted(beyond))}, which it does not both read and write")
+    flaw = footprint_flaw(footprint)
+    if flaw is not None:
+        raise ToolError(flaw)
     return footprint
 
 
-def _check_names(what: str, names: Iterable[object]) -> None:
-    for name in names:
-        if not isinstance(name, str) or not name or not encodable(name):
-            raise ToolError(f"footprint {what} {brief(name)}, which is no object's name")
+def footprint_flaw(footprint: object) -> str | None:
+    """Why no call can have this footprint, in one line; None when one can."""
+    if not isinstance(footprint, Footprint):
+        return f"footprint returned {type(footprint).__name__}, not a Footprint"
+    for what in ("reads", "writes", "kept"):
+        for name in getattr(footprint, what):
+            if not isinstance(name, str) or not name or not encodable(name):
+                return f"footprint {what} {brief(name)}, which is no object's name"
+    beyond = footprint.kept - (footprint.reads & footprint.writes)
+    if beyond:
+        return f"footprint keeps up {', '.join(sorted(beyond))}, which it does not both read and write"
+    return None
 
 
 def text_of(phase: str, result: object) -> str:

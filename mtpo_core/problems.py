@@ -82,12 +82,14 @@ _OF_TOOLS: Final = {
         "Add what the message names to the tool, or declare another class.",
     ),
     "tool.callable": (
-        "The functions of a tool can be called as declared, and fail with ToolError alone.",
+        "The functions of a tool can be called as declared, return text (`prepare`: bytes), and fail with ToolError "
+        "alone.",
         "Mend the function that the message names, or raise ToolError for what a caller did wrong.",
     ),
     "tool.footprint": (
-        "A call changes nothing outside its declared writes, and computing the footprint changes nothing.",
-        "Declare the objects that are named, or do not touch them.",
+        "A call changes nothing outside its declared writes, and computing the footprint changes nothing. It has names "
+        "of objects alone, and keeps up only what it both reads and writes.",
+        "Declare the objects that are named (a kept one in `reads` and in `writes` too), or do not touch them.",
     ),
     "tool.prepare-pure": (
         "`prepare` changes nothing.",

@@ -1,18 +1,19 @@
 """Does a tool do what it declares? Run one call of it on a copy of the state and look.
 
-What the protocol relies on, and what is checked here for one state and one set of arguments: nothing outside the
-footprint changes, ``reverse`` restores the state from wherever the call got to, the effect rests on nothing that was
-not declared, and a read tool leaves no trace (CoAgent, section 4: tools are audited before they are registered).
+What the protocol relies on, and what is checked here for one state and one set of arguments: the footprint is one that
+a call can have and nothing outside it changes, ``reverse`` restores the state from wherever the call got to, the effect
+rests on nothing that was not declared, and a read tool leaves no trace (CoAgent, section 4: tools are audited before
+they are registered).
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import attrs
 
-from mtpo_core.foreign import one_line
+from mtpo_core.foreign import footprint_flaw, one_line, text_of
 from mtpo_core.problems import Problem
 from mtpo_core.resources.base import Resource
 from mtpo_core.tools import Args, Footprint, RecordingView, Tool, ToolError, WriteClass
@@ -60,9 +61,19 @@ def _problems(tool: Tool, resource_factory: Callable[[], Resource], bound: Args)
         if changed:
             problems.append(Problem(id, tool.name, f"{what}: {', '.join(sorted(changed)[:5])}"))
 
+    def text(phase: str, result: object) -> None:
+        try:
+            text_of(phase, result)
+        except ToolError as error:
+            problems.append(Problem("tool.callable", tool.name, str(error)))
+
     report("tool.footprint", _changes(before, _state(resource)), "computing the footprint changed")
+    flaw = footprint_flaw(footprint)
+    if flaw is not None:
+        return [*problems, Problem("tool.footprint", tool.name, flaw)]
     if tool.write_class is WriteClass.READ:
         results = [_read(tool, resource, bound), _read(tool, resource, bound)]
+        text("read", results[0])
         report("tool.read-pure", _changes(before, _state(resource)), "reading changed")
         if results[0] != results[1]:
             problems.append(Problem("tool.read-pure", tool.name, "two reads of one state give two results"))
@@ -74,12 +85,16 @@ def _problems(tool: Tool, resource_factory: Callable[[], Resource], bound: Args)
         undo = tool.prepare(untouched, bound, footprint)
         prepared = _state(untouched)
         report("tool.prepare-pure", _changes(start, prepared), "prepare changed")
+        if not isinstance(undo, bytes):
+            what = f"prepare returned {type(undo).__name__}, not bytes"
+            return [*problems, Problem("tool.callable", tool.name, what)]
         tool.reverse(untouched, bound, undo)
         report("tool.inverse-early", _changes(prepared, _state(untouched)), "reverse before exec changed")
 
     undo = tool.prepare(resource, bound, footprint)
     before = _state(resource)
     effect = _exec(tool, resource, bound, footprint, before)
+    text("exec", effect.result)
     undeclared = {object: value for object, value in effect.changes.items() if object not in footprint.writes}
     report("tool.footprint", undeclared, "wrote outside its footprint")
     if effect.failed:
@@ -91,42 +106,62 @@ def _problems(tool: Tool, resource_factory: Callable[[], Resource], bound: Args)
         tool.reverse(resource, bound, undo)
         report("tool.inverse-idempotent", _changes(settled, _state(resource)), "a second reverse changed")
 
+    def rerun(objects: Collection[str]) -> _Again:
+        return _again(tool, resource_factory(), bound, footprint, effect, objects)
+
     for id, objects, what in (
         ("tool.reads", before.keys() - footprint.reads - footprint.writes, "undeclared objects"),
         ("tool.blind", footprint.writes - footprint.reads, "the values it replaced"),
     ):
         if id == "tool.reads" or tool.write_class is WriteClass.BLIND:
-            problems += _independence(id, what, tool, resource_factory(), bound, footprint, effect, frozenset(objects))
+            again = rerun(objects)
+            if again.unwritten:
+                problems.append(Problem(id, tool.name, f"declared, but not written: {', '.join(again.unwritten[:5])}"))
+            if again.differs:
+                named = _mattering(again.disturbed, lambda some: rerun(some).differs)
+                problems.append(Problem(id, tool.name, f"its effect depends on {what}: {', '.join(named[:5])}"))
     return problems
 
 
-def _independence(
-    id: str,
-    what: str,
-    tool: Tool,
-    resource: Resource,
-    args: Args,
-    footprint: Footprint,
-    effect: _Effect,
-    objects: frozenset[str],
-) -> list[Problem]:
-    """Give ``objects`` other values and run the call again: what it returns and leaves must stay the same. A declared
-    object that keeps both values is not written at all.
+@attrs.frozen
+class _Again:
+    """What a call did where some objects, the ``disturbed`` ones, had other values: whether what it returns or leaves
+    is another, and the declared objects that it did not write, neither then nor before.
     """
+
+    disturbed: Sequence[str]
+    differs: bool
+    unwritten: Sequence[str]
+
+
+def _again(
+    tool: Tool, resource: Resource, args: Args, footprint: Footprint, effect: _Effect, objects: Collection[str]
+) -> _Again:
+    """Give ``objects`` other values and run the call again, whose ``effect`` was that on the values as they are."""
     start = _state(resource)
-    changed = [object for object in sorted(objects) if start.get(object) is not None and _disturb(resource, object)]
-    if not changed:
-        return []
-    again = _exec(tool, resource, args, footprint, _state(resource))
+    disturbed = [object for object in sorted(objects) if start.get(object) is not None and _disturb(resource, object)]
+    if not disturbed:
+        return _Again((), False, ())
+    before = _state(resource)
+    try:
+        again = _exec(tool, resource, args, footprint, before)
+    except Exception:  # noqa: BLE001 - it raised nothing on the values as they are, so it depends on them
+        return _Again(disturbed, True, ())
     same = (again.result, again.failed) == (effect.result, effect.failed)
     differing = () if effect.failed or again.failed else tuple(_changes(effect.left, again.left))
-    kept = [object for object in sorted(differing) if object not in effect.changes and object not in again.changes]
-    problems = []
-    if kept:
-        problems.append(Problem(id, tool.name, f"declared, but not written: {', '.join(kept[:5])}"))
-    if not same or len(differing) > len(kept):
-        problems.append(Problem(id, tool.name, f"its effect depends on {what}: {', '.join(changed[:5])}"))
-    return problems
+    unwritten = [object for object in sorted(differing) if object not in effect.changes and object not in again.changes]
+    return _Again(disturbed, not same or len(differing) > len(unwritten), unwritten)
+
+
+def _mattering(objects: Sequence[str], differs: Callable[[Sequence[str]], bool]) -> list[str]:
+    """Those of ``objects``, which make a difference together, that make one: by halves, since each try takes a copy of
+    the state. Where neither half makes one alone it takes them all.
+    """
+    if len(objects) == 1:
+        return list(objects)
+    middle = len(objects) // 2
+    halves = [half for half in (objects[:middle], objects[middle:]) if differs(half)]
+    return [object for half in halves for object in _mattering(half, differs)] or list(objects)
 
 
 def _disturb(resource: Resource, object: str) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import pytest
 
+from mtpo_core.foreign import footprint_of
 from mtpo_core.resources import Resource
 from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.filetools import file_tools
@@ -168,11 +171,95 @@ def test_a_declared_write_that_is_never_made_is_told_as_that(factory: Callable[[
         wrote(resource, "a", resource.read("b"))
         return ""
 
-    depends = "liar: its effect depends on the values it replaced: a, b"
+    depends = "liar: its effect depends on the values it replaced: b"
     unwritten = "liar: declared, but not written: b"
     for exec, said in ((one, [unwritten]), (shown, [unwritten, depends]), (joined, [unwritten, depends])):
         tool = writer(exec, WriteClass.BLIND, reads="", writes="ab")
         assert [str(p) for p in check_tool(tool, factory, {})] == [f"tool.blind: {each}" for each in said]
+
+
+@pytest.mark.parametrize(
+    ("footprint", "said"),
+    [
+        (Footprint("a", "ab", kept="b"), "footprint keeps up b, which it does not both read and write"),
+        (Footprint("a", [""]), "footprint writes '', which is no object's name"),
+        ({"a"}, "footprint returned set, not a Footprint"),
+    ],
+)
+def test_a_footprint_that_no_call_can_have_is_told_as_a_session_tells_it(
+    footprint: Footprint, said: str, factory: Callable[[], FileSystem]
+) -> None:
+    tool = attrs.evolve(writer(honest), footprint=lambda view, args: footprint)
+    assert [str(p) for p in check_tool(tool, factory, {})] == [f"tool.footprint: liar: {said}"]
+    with pytest.raises(ToolError, match=re.escape(said)):
+        footprint_of(tool, RecordingView(factory().read), {})
+    kept = attrs.evolve(writer(honest), footprint=lambda view, args: Footprint("a", "a", "a"))
+    assert found(kept, factory) == set()
+
+
+def test_what_is_no_text_or_no_bytes_is_told(factory: Callable[[], FileSystem]) -> None:
+    silent = writer(lambda resource, args: wrote(resource, "a", b"1"))  # type: ignore[arg-type,return-value]
+    undo = writer(honest, prepare=lambda resource, args, footprint: "text")
+    shown = read_tool("liar", "", (), lambda view, args: view.get("a"))  # type: ignore[arg-type,return-value]
+    for tool, said in (
+        (silent, "exec returned NoneType, not text"),
+        (undo, "prepare returned str, not bytes"),
+        (shown, "read returned bytes, not text"),
+    ):
+        assert [str(p) for p in check_tool(tool, factory, {})] == [f"tool.callable: liar: {said}"]
+
+
+def parsing(resource: Resource, args: Args) -> str:
+    """Fails, of a value that is no JSON, with what Python raises."""
+    wrote(resource, "a", str(json.loads(resource.read("c") or b"0")).encode())
+    return ""
+
+
+def counting(resource: Resource, args: Args) -> str:
+    wrote(resource, "c", str(json.loads(resource.read("c") or b"0") + 1).encode())
+    return ""
+
+
+def comparing(resource: Resource, args: Args) -> str:
+    """Rests on two objects of which neither makes a difference alone."""
+    wrote(resource, "a", b"1")
+    return str(resource.read("b") != b"b\n" and resource.read("c") != b"1")
+
+
+def both_shown(resource: Resource, args: Args) -> str:
+    result = revealing(resource, args)
+    leaning(resource, args)
+    return result
+
+
+@pytest.fixture
+def numbered(factory: Callable[[], FileSystem]) -> Callable[[], FileSystem]:
+    """The same, with a number in c and more that nobody looks at."""
+
+    def make() -> FileSystem:
+        tree = factory()
+        for name, value in (("c", b"1"), ("d", b"d"), ("e", b"e")):
+            tree.write(name, value)
+        return tree
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("exec", "objects"),
+    [(leaning, "b"), (revealing, "c"), (both_shown, "b, c"), (comparing, "b, c"), (parsing, "c")],
+)
+def test_only_what_an_effect_depends_on_is_named(
+    exec: Callable[[Resource, Args], str], objects: str, numbered: Callable[[], FileSystem]
+) -> None:
+    (problem,) = check_tool(writer(exec), numbered, {})
+    assert str(problem) == f"tool.reads: liar: its effect depends on undeclared objects: {objects}"
+
+
+def test_a_blind_write_that_fails_of_another_value_is_not_blind(numbered: Callable[[], FileSystem]) -> None:
+    (problem,) = check_tool(writer(counting, WriteClass.BLIND, reads="", writes="c"), numbered, {})
+    assert str(problem) == "tool.blind: liar: its effect depends on the values it replaced: c"
+    assert check_tool(writer(counting, reads="c", writes="c"), numbered, {}) == []
 
 
 def test_a_call_without_inverse_is_checked_for_the_rest(factory: Callable[[], FileSystem]) -> None:
