@@ -63,6 +63,14 @@ def usage(message: str) -> typer.Exit:
     return typer.Exit(2)
 
 
+def lacking(error: ModuleNotFoundError) -> str:
+    """Which module is not installed, and how to get it with an extra; raises the error where none brings it."""
+    extra = _EXTRAS.get((error.name or "").partition(".")[0])
+    if extra is None:
+        raise error
+    return f"{error.name}: pip install '.[{extra}]' in a clone"
+
+
 def verb(body: Callable[P, R]) -> Callable[P, R]:
     """A verb: a user's mistake ends with one line and exit code 2, an interrupt and a run that is halted with one line
     and 3, never with a traceback."""
@@ -72,10 +80,7 @@ def verb(body: Callable[P, R]) -> Callable[P, R]:
         try:
             return body(*args, **kwargs)
         except ModuleNotFoundError as error:
-            extra = _EXTRAS.get((error.name or "").partition(".")[0])
-            if extra is None:
-                raise
-            raise usage(f"this verb needs {error.name}: pip install 'mtpo[{extra}]'") from None
+            raise usage(f"this needs {lacking(error)}") from None
         except BrokenPipeError:
             raise closed_pipe() from None
         except KeyboardInterrupt as error:

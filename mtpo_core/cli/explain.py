@@ -84,8 +84,6 @@ def _findings(others: dict[str, Any], every: bool, picture: Path | None, picture
 
 
 def _built_in(id: str, json: bool) -> None:
-    from mtpo.proofs.evidence import NoSuchClause, explain
-
     specs = find_specs(None)
     if other := explained(id, specs):
         if json:
@@ -93,6 +91,8 @@ def _built_in(id: str, json: bool) -> None:
         else:
             out.print("\n".join(other.lines))
         return
+    from mtpo.proofs.evidence import NoSuchClause, explain  # needs an extra, what is explained above does not
+
     try:
         found = explain(id, specs, others=others())
     except NoSuchClause as error:

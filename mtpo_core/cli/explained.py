@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from mtpo_core.cli.common import lacking
 from mtpo_core.problems import MEANINGS, meaning_of
 
 if TYPE_CHECKING:
@@ -71,17 +72,25 @@ def _check(id: str) -> Explained | None:
 
 def _problem(id: str) -> Explained | None:
     """With what the ledger has on it, of the core."""
-    from mtpo.proofs.evidence import evidence_of
     from mtpo.proofs.ledger import REFINES, read_ledger
 
     meaning = meaning_of(id)
     if meaning is None:
         return None
-    found = evidence_of(REFINES, read_ledger()) if id.startswith(REFINES) else ()
     lines = [f"{id}   {meaning.kind}", f"  {meaning.english}", f"  where it does not hold: {meaning.do}"]
-    lines += [f"  {e.status:<8} {e.sentence}{'' if e.fresh else '   (the sources have changed since)'}" for e in found]
-    data = {"id": id, "kind": meaning.kind, "english": meaning.english, "do": meaning.do}
-    return Explained(tuple(lines), data | {"evidence": [attrs.asdict(e) for e in found]})
+    data: dict[str, Any] = {"id": id, "kind": meaning.kind}
+    data |= {"english": meaning.english, "do": meaning.do, "evidence": []}
+    if id.startswith(REFINES):
+        try:
+            from mtpo.proofs.evidence import evidence_of
+        except ModuleNotFoundError as error:
+            lacks = f"what is recorded of it needs {lacking(error)}"
+            return Explained((*lines, f"  {lacks}"), data | {"evidence": None})
+        found = evidence_of(REFINES, read_ledger())
+        old = "   (the sources have changed since)"
+        lines += [f"  {e.status:<8} {e.sentence}{'' if e.fresh else old}" for e in found]
+        data["evidence"] = [attrs.asdict(e) for e in found]
+    return Explained(tuple(lines), data)
 
 
 def _finding(id: str) -> Explained | None:
@@ -94,13 +103,18 @@ def _finding(id: str) -> Explained | None:
     return Explained((*found.lines(), "", drawn), found.as_json())
 
 
+def _ablated(id: str) -> list[Any]:
+    from mtpo.proofs.ablate import RULES
+
+    return [rule for rule in RULES if rule.id == id]
+
+
 def _rules(id: str, specs: Iterable[Spec]) -> Explained | None:
     """The rules of a name: those of the papers, and what becomes of the protocol without it."""
-    from mtpo.proofs.ablate import RULES as ABLATED
     from mtpo.spec.rules import RULES, clauses_of
 
     rules = [rule for rule in RULES if id in (rule.id, rule.id.partition(":")[2])]
-    dropped = [rule for rule in ABLATED if rule.id == id]
+    dropped = _ablated(id) if ":" not in id else []
     if not rules and not dropped:
         return None
     parts = [part for spec in specs for part in clauses_of(spec) if part.rpartition(".")[2] == id]

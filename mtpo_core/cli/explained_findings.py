@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtpo_core.cli.common import counted, out, print_json, progress, usage, writable
+from mtpo_core.cli.common import counted, lacking, note, out, print_json, progress, usage, writable
 
 if TYPE_CHECKING:
     from mtpo.proofs.findings import Finding
@@ -36,18 +37,24 @@ def draw_finding(id: str, picture: Path, json: bool) -> None:
 
 
 def list_findings(folder: Path | None, json: bool) -> None:
-    """List all findings, and draw them if a folder is given."""
+    """List all findings, and draw them if a folder is given. What their traces show is left out where the extra that
+    makes them is not installed."""
     from mtpo.proofs.findings import findings
-    from mtpo.proofs.findings.page import kinds
 
     every = list(findings().values())
     if folder is not None:
         draw_all(every, folder, json)
+    kinds: Callable[[Finding], str] | None = None
+    try:
+        from mtpo.proofs.findings.page import kinds
+    except ModuleNotFoundError as error:
+        note(f"the findings alone, without their traces: these need {lacking(error)}")
     if json:
-        print_json({"findings": [_data(one) for one in every], "pictures": folder and str(folder)})
+        data = [one.as_json() if kinds is None else _data(one) for one in every]
+        print_json({"findings": data, "pictures": folder and str(folder)})
         return
     for one in every:
-        out.print(f"{one.id:<4} {one.title}  ({kinds(one)})")
+        out.print(f"{one.id:<4} {one.title}{f'  ({kinds(one)})' if kinds else ''}")
     if folder is not None:
         out.print(f"\npictures: {folder / 'index.html'}")
 

@@ -62,7 +62,7 @@ def paper_command(
     if output is not None:
         output.write_text(page(study), encoding="utf-8")
         if not can_plot():
-            note("tables only, without plots: they need matplotlib (pip install 'mtpo[verify]')")
+            note("tables only, without plots: they need matplotlib (pip install '.[verify]' in a clone)")
         if not json:
             out.print(f"\npage: {output}")
     raise typer.Exit(0 if study.holds else 1)

@@ -119,7 +119,7 @@ def _drawable(path: Path) -> None:
     if path.is_dir() or not path.parent.is_dir():
         raise usage(f"--plot {path}: {'is a folder' if path.is_dir() else 'its folder does not exist'}")
     if importlib.util.find_spec("matplotlib") is None:
-        raise usage("--plot needs matplotlib: pip install 'mtpo[verify]'")
+        raise usage("--plot needs matplotlib: pip install '.[verify]' in a clone")
     writable(path)
 
 
