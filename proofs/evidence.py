@@ -11,7 +11,7 @@ import attrs
 
 from mtpo.proofs.goals import Goal, goals_of
 from mtpo.proofs.ledger import REFINES, Entry, read_ledger, stale
-from mtpo.proofs.listed import reason_for
+from mtpo.proofs.listed import key_of, reason_for
 from mtpo.proofs.mutate import EQUIVALENT, Mutant, mutants
 from mtpo.spec.language import Action, Clause, Property, Spec, Variant, formals_of, show
 from mtpo.spec.terms import names_for
@@ -55,12 +55,15 @@ class Explanation:
 def explain(
     id: str, specs: Sequence[Spec], entries: Iterable[Entry] | None = None, others: Iterable[str] = ()
 ) -> Explanation:
-    """The English, the formula, the evidence and the mutants of a property, an action or a guard clause.
+    """The English, the formula, the evidence and the mutants of a property, an action or a guard clause; of a mutant
+    what it alters, and who catches it.
 
     Raises :class:`NoSuchClause`, which names close ones; ``others`` are ids of other things that may be meant.
     """
     ledger = list(read_ledger() if entries is None else entries)
     known = {known_id: (spec, item) for spec in specs for known_id, item in _items(spec)}
+    if id not in known and (mutant := _mutant(id, specs, ledger)) is not None:
+        return mutant
     if id not in known:
         near = nearest(id, (*known, *others))
         close = f"close ones: {', '.join(near)}"
@@ -97,6 +100,23 @@ def explain(
                 place = f"({', '.join(show(arg, inner) for arg in u.args)})" if u.args else ""
                 lines.append(f"  {u.variable.name}{place} := {show(u.value, inner)}")
             return Explanation(id, "action", item.doc, "\n".join(lines), item.at, shown, _fates(own, spec, ledger))
+
+
+def _mutant(id: str, specs: Sequence[Spec], ledger: Sequence[Entry]) -> Explanation | None:
+    """The mutant of that id, which may have its digest with it, if there is one."""
+    for spec in specs:
+        for mutant in mutants(spec) if id.partition(".")[0] == spec.name else ():
+            if id not in (mutant.id, key_of(mutant)):
+                continue
+            rule, action = re.sub(r"[~/]\d+$", "", mutant.id), spec.actions[mutant.action]
+            at = next((clause.at for clause in action.guard if clause.id == rule), action.at)
+            how = {"~": "altered from within", "/": "a conjunct of it dropped"}.get(
+                mutant.id[len(rule) :][:1], "dropped"
+            )
+            return Explanation(
+                mutant.id, "mutant", f"{rule}, {how}.", mutant.what, at, (), _fates([mutant], spec, ledger)
+            )
+    return None
 
 
 def nearest(id: str, known: Iterable[str], most: int = 6) -> list[str]:

@@ -1,6 +1,7 @@
 """Explain an id that an error, a log's verdict or a page cites: its English, its formula, its evidence, its mutants.
 
-ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec, a check of
+ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec, a mutant
+of one as `mtpo mutate` names it (mtpo.commit.lower-committed~0), a spec (fair), which is as with --rules, a check of
 a log (run.gate), a reason for which a run halts (core.inverse-restores), a check of a tool (tool.reads), a finding
 (F29), or a rule of a paper or of `mtpo ablate` (mtpo:gate, closure). With --rules it is a spec (fair), a rule or left
 out: what the papers say, the clauses that carry it, what none carries, and for each action and property the rules that
@@ -57,7 +58,8 @@ def explain_command(
         _of_spec(id, spec, json)
         raise typer.Exit(0)
     if id in BUILT_IN:
-        raise usage(f"{id} is a spec: `mtpo explain --rules {id}` lists its actions and properties")
+        _rules(id, json)
+        raise typer.Exit(0)
     if id.endswith(".py"):
         raise usage(f"{id} is a file: `mtpo explain ID --spec {id}` explains what it declares")
     _built_in(id, json)
@@ -128,6 +130,8 @@ def _unrecorded(kind: str, id: str, name: str) -> str:
     """What shows something of a user's spec."""
     if kind == "assumption":
         return "taken, not shown: it is an assumption"
+    if kind == "mutant":
+        return f"nothing recorded: `mtpo mutate {name} --only {id}` shows who catches it"
     if kind in ("action", "guard clause"):
         return f"nothing recorded: `mtpo mutate {name}` shows what it is for"
     explored = {"reachable": f"explore {name}", "goal of whole runs": f"explore {name} --live"}
@@ -137,7 +141,7 @@ def _unrecorded(kind: str, id: str, name: str) -> str:
 def _tell(found: Any, json: bool, unrecorded: str = "") -> None:
     from mtpo.spec.rules import carried
 
-    carries = () if unrecorded else carried(found.id)
+    carries = () if unrecorded or found.kind == "mutant" else carried(found.id)
     if json:
         print_json(found.as_json() | {"rules": [rule.id for rule in carries]})
         return
@@ -151,6 +155,9 @@ def _tell(found: Any, json: bool, unrecorded: str = "") -> None:
         out.print(f"  {e.status:<8} {e.sentence}{'' if e.fresh else '   (the sources have changed since)'}")
     if unrecorded:
         out.print(f"  {unrecorded}")
+        return
+    if found.kind == "mutant":
+        out.print(f"  {found.mutants[0][2]}")
         return
     if found.mutants:
         out.print("  without it:" if found.kind in ("guard clause", "action") else "  mutants that it catches:")

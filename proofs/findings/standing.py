@@ -43,6 +43,8 @@ def _row(id: str, specs: Sequence[Spec], ledger: Sequence[Entry]) -> Row | None:
     try:
         found = explain(id, [spec], ledger)
     except NoSuchClause:
+        return None
+    if found.kind == "mutant":
         return _mutant(id, spec, ledger)
     if found.kind == "assumption":
         return Row(id, found.english, ("taken, not shown: it is an assumption",))

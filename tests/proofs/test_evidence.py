@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 import pytest
 
@@ -59,6 +61,21 @@ def test_a_clause_comes_with_what_happens_without_it(ledger: list[Entry]) -> Non
     whole = explain("mtpo.call", SPECS, ledger)
     assert {m[0] for m in whole.mutants} == {m.id for m in mutants(mtpo) if m.action == "call"}
     assert all(fate != "not tried" for _, _, fate in whole.mutants)
+
+
+def test_every_mutant_is_explained_by_its_id_with_its_digest_or_without(ledger: list[Entry]) -> None:
+    kinds = {"": "dropped.", "/": "a conjunct of it dropped.", "~": "altered from within."}
+    for mutant in mutants(mtpo):
+        action = explain(f"mtpo.{mutant.action}", SPECS, ledger)
+        (row,) = (row for row in action.mutants if row[0] == mutant.id)
+        marked = explain(f"{mutant.id}@{mutant.digest}", SPECS, ledger)
+        assert (marked.id, marked.kind, marked.formula, marked.mutants) == (mutant.id, "mutant", mutant.what, (row,))
+        mark = found[1] if (found := re.search(r"([/~])\d+$", mutant.id)) else ""
+        assert marked.english.endswith(kinds[mark])
+        # A dropped clause has the id of the clause.
+        assert explain(mutant.id, SPECS, ledger).kind in ("mutant", "" if mark else "guard clause")
+    with pytest.raises(NoSuchClause, match="unknown id"):
+        explain("mtpo.commit.lower-committed~0@00000000", SPECS, ledger)
 
 
 @pytest.mark.parametrize(

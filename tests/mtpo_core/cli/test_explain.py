@@ -267,10 +267,25 @@ def test_a_verb_without_its_arguments_shows_its_help(mtpo: Mtpo) -> None:
     assert found.code == 2 and "explain [OPTIONS] [id]" in found.out + found.err and "--rules" in found.out + found.err
 
 
-def test_the_name_of_a_spec_is_no_id(mtpo: Mtpo) -> None:
+def test_the_name_of_a_spec_alone_is_as_with_rules(mtpo: Mtpo) -> None:
     said = mtpo("explain", "names")
-    assert (said.code, said.out) == (2, "")
-    assert said.err == "mtpo: names is a spec: `mtpo explain --rules names` lists its actions and properties\n"
+    assert (said.code, said.err) == (0, "") and "\nand back: " in said.out
+    assert said.out == mtpo("explain", "--rules", "names").out
+    assert mtpo("explain", "names", "--json").json == mtpo("explain", "--rules", "names", "--json").json
+
+
+def test_a_mutant_is_explained_by_its_id(mtpo: Mtpo, lock_path: Path) -> None:
+    said = mtpo("explain", "mtpo.commit.lower-committed~0")
+    assert (said.code, said.err) == (0, "")
+    first, rule, what, fate = said.out.splitlines()
+    assert first.startswith("mtpo.commit.lower-committed~0   mutant   spec/mtpo/")
+    assert rule == "  mtpo.commit.lower-committed, altered from within."
+    assert what.startswith("    guard: ") and fate.startswith("  caught by mtpo.")
+    same = "mtpo.deliver.notified~0"
+    assert mtpo("explain", same).out.splitlines()[-1].startswith("  equivalent: nobody is told of the origin")
+    own = mtpo("explain", "lock.acquire.free~0", "--spec", lock_path)
+    told = f"  nothing recorded: `mtpo mutate {lock_path} --only lock.acquire.free~0` shows who catches it"
+    assert (own.code, own.out.splitlines()[-1]) == (0, told)
 
 
 ROOT = Path(evidence.__file__).parents[1]
