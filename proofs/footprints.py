@@ -33,12 +33,13 @@ class TooFew(ValueError):
 
 @attrs.frozen
 class Footprints:
-    """What was seen: ``explored`` footprints to the end, of ``drawn`` ones, of ``total``; ``states`` of each, as far as
-    it was explored, in the order in which they were drawn."""
+    """What was seen: ``explored`` footprints to the end, of ``drawn`` ones, of ``total``, and ``cut`` at the limit;
+    ``states`` of each, as far as it was explored, in the order in which they were drawn."""
 
     instance: Instance
     drawn: int
     explored: int
+    cut: int
     total: int
     seed: int
     states: tuple[int, ...]
@@ -56,6 +57,7 @@ class Footprints:
             "jobs": self.jobs,
             "footprints": self.drawn,
             "explored": self.explored,
+            "over_limit": self.cut,
             "of": self.total,
             "seed": self.seed,
             "states": self.found.states,
@@ -103,7 +105,7 @@ def explore_footprints(
             else:
                 total.add(part, answer)
                 states[part.start] = answer.found.states
-    over = len(states) == count
+    over, cut = len(states) == count, sum(n > limit for n in states.values())
     result = total.found(instance, over)
     detail = {
         "sizes": {sort.__name__: n for sort, n in instance.sizes.items()},
@@ -116,7 +118,7 @@ def explore_footprints(
         "seed": seed,
     }
     verdicts = [
-        _of_a_sample(total.told(v, limit, over), detail, limit, total)
+        _of_a_sample(total.told(v, limit, over), detail, limit, total, cut)
         for v in verdicts_of(instance, result, limit, symmetry=False)
         if v.method not in _ABSENT
     ]
@@ -124,6 +126,7 @@ def explore_footprints(
         instance,
         count,
         total.done,
+        cut,
         footprints(instance),
         seed,
         tuple(states[number] for number in sorted(states)),
@@ -152,7 +155,7 @@ _ABSENT: Final = frozenset({"never reached", "not reached", "action never taken"
 """What is no failure of a sample."""
 
 
-def _of_a_sample(verdict: Verdict, detail: Mapping[str, Any], limit: int, total: Total) -> Verdict:
+def _of_a_sample(verdict: Verdict, detail: Mapping[str, Any], limit: int, total: Total, cut: int) -> Verdict:
     if verdict.method == "reached":
         return attrs.evolve(verdict, detail={**detail})
     if verdict.trace is not None:
@@ -161,6 +164,7 @@ def _of_a_sample(verdict: Verdict, detail: Mapping[str, Any], limit: int, total:
         return attrs.evolve(verdict, status=Status.SAMPLED, method="sampled", detail={**detail})
     why = verdict.detail["why"].partition("; ")[0]
     if not total.violated:
-        what = f"a process was lost: {total.lost}" if total.lost else f"others have more than {limit:,} states"
+        more = f"{cut:,} {'has' if cut == 1 else 'have'} more than {limit:,} states: a higher --limit explores "
+        what = f"a process was lost: {total.lost}" if total.lost else more + ("it" if cut == 1 else "them")
         why = f"{why}; {total.done:,} of {detail['footprints']:,} footprints explored to the end, {what}"
     return attrs.evolve(verdict, method="sampled", detail={**detail, "why": why})

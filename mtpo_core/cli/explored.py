@@ -39,7 +39,11 @@ def check_what_goes_together(modes: Mapping[str, Any], options: Mapping[str, Any
     if modes["--coverage"] and not default:
         raise usage("--coverage looks at every state with the python engine: leave out --engine, --symmetry and --jobs")
     if modes["--footprints"]:
-        beside = [option for option in ("--record", "--checkpoint") if options[option] is not None]
+        if options["--checkpoint"] is not None:
+            raise usage(
+                "footprints that are drawn are not saved: leave out --checkpoint, or explore without --footprints"
+            )
+        beside = ["--record"] if options["--record"] is not None else []
         if beside := [one for one in others if one != "--footprints"] + beside:
             raise usage(f"--footprints shows nothing of all states: leave out {' and '.join(beside)}")
 

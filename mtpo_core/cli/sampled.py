@@ -40,8 +40,11 @@ def _show(result: Any) -> None:
     sizes = ", ".join(f"{n} {sort.__name__}" for sort, n in result.instance.sizes.items())
     of = f"{plural(result.drawn, 'footprint')} of {result.total:,}, seed {result.seed}"
     states, mean = result.found.states, round(result.found.states / result.drawn)
-    extent = f"{of}, {plural(states, 'state')} to depth {result.found.depth}, symmetry off"
+    how = ", each exhaustively" if result.explored == result.drawn else ""
+    sample = f"{plural(result.drawn, 'footprint')} of {result.total:,}{how}, seed {result.seed}"
+    extent = f"{sample}, {plural(states, 'state')} to depth {result.found.depth}, symmetry off"
     whole = "" if result.explored == result.drawn else f"; {result.explored:,} of them explored to the end"
+    whole += f", {result.cut:,} cut at --limit" if result.cut else ""
     by = f"; {result.jobs} processes" if result.jobs > 1 else ""
     out.print(f"{result.instance.spec.name}: {sizes}; {of}{whole}")
     out.print(

@@ -79,8 +79,10 @@ def test_one_that_is_too_large_leaves_what_holds_unknown() -> None:
     assert found.explored == 6 - cut
     verdict = next(v for v in found.verdicts if v.property == "mtpo.gate")
     assert verdict.status is Status.UNKNOWN
+    assert found.cut == found.as_json()["over_limit"] == cut
     assert verdict.detail["why"].endswith(
-        f"; {6 - cut} of 6 footprints explored to the end, others have more than {max(whole) - 1:,} states"
+        f"; {6 - cut} of 6 footprints explored to the end, {cut} {'has' if cut == 1 else 'have'} more than "
+        f"{max(whole) - 1:,} states: a higher --limit explores {'it' if cut == 1 else 'them'}"
     )
     assert not any(v.status is Status.SAMPLED for v in found.verdicts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -255,7 +256,7 @@ def test_an_engine_that_can_not_run_says_why(mtpo: Mtpo, lock_path: Path, monkey
         (("--footprints", 2), "--footprints is for mtpo: lock has none; --walks looks at states of any spec"),
         (("--footprints", 2, "--walks", 2), "--walks shows nothing of all states: leave out --engine, --symmetry, --j"),
         (("--footprints", 2, "--coverage"), "--footprints shows nothing of all states: leave out --coverage"),
-        (("--footprints", 2, "--checkpoint", "x"), "--footprints shows nothing of all states: leave out --checkpoint"),
+        (("--footprints", 2, "--checkpoint", "x"), "footprints that are drawn are not saved: leave out --checkpoint"),
         (("--footprints", 2, "--engine", "python"), "--footprints are explored by numpy, state by state: leave out"),
     ):
         said = mtpo("explore", lock_path, *options)
@@ -524,15 +525,20 @@ def test_footprints_that_are_drawn_are_a_sample(mtpo: Mtpo) -> None:
     lines = said.out.splitlines()
     assert lines[0] == "mtpo: 3 Agent, 4 Call, 1 Object, 2 Value; 5 footprints of 250, seed 2"
     assert " a footprint has " in lines[1] and " in all" in lines[1]
-    assert lines[2].startswith("SAMPLED  mtpo.live-materialized               sampled: 5 footprints of 250, seed 2, ")
-    assert lines[2].endswith(", symmetry off")
+    assert lines[2].startswith(
+        "SAMPLED  mtpo.live-materialized               sampled: 5 footprints of 250, each exhaustively,"
+    )
+    assert ", seed 2, " in lines[2] and lines[2].endswith(", symmetry off")
     assert "CHECKED  mtpo.gate" not in said.out and "never reached in these footprints: " in said.out
     (found,) = mtpo(*options, "--jobs", 1, "--json").json["footprints"]
     assert (found["footprints"], found["explored"], found["of"], found["seed"]) == (5, 5, 250, 2)
     said = mtpo(*options, "--limit", 300)
     assert said.code == 3
-    assert "UNKNOWN  mtpo.gate" in said.out and "others have more than 300 states" in said.out
-    assert " of them explored to the end\n" in said.out
+    (cut,) = set(
+        re.findall(r"explored to the end, (\d+) ha\w+ more than 300 states: a higher --limit explores ", said.out)
+    )
+    assert "UNKNOWN  mtpo.gate" in said.out and "each exhaustively" not in said.out
+    assert f"; {5 - int(cut)} of them explored to the end, {cut} cut at --limit\n" in said.out
     said = mtpo("explore", "mtpo", "--objects", 1, "--footprints", 51)
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert said.err.startswith("mtpo: 51 footprints: there are 50 of these sizes; explore them all")
