@@ -2,7 +2,8 @@
 
 A lane is an agent where the spec has agents, in order of rank; else an element of the sort that most steps are taken
 by. A step stands in the lane of who takes it: its first parameter, or the author of that, or who the state says is at
-work. An arrow goes from there to everyone else of whom the step changes a relation: who is undone, who is notified.
+work; steps of none of them, such as a change from outside, have a lane below, which has no rank. An arrow goes from
+there to everyone else of whom the step changes a relation: who is undone, who is notified.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def timeline_of(case: Case) -> Timeline:
         end=float(max(count, 1))
         + (0.0 if case.shows is None else 0.5),  # a mark at the end is one that breaks something
         states=states_of(trace, reasons, tuple(sorted(places)) if case.shows is None else ()),
-        lanes_are=lanes.title,
+        lanes_are=lanes.title(owners),
     )
 
 
@@ -207,12 +208,13 @@ class _Lanes:
         via = {f.domain[0]: f for f in spec.constants.values() if len(f.domain) == 1 and f.range is sort}
         return cls(instance, sort, via)
 
-    @property
-    def title(self) -> str:
-        """What the lanes stand for; empty for agents by rank."""
+    def title(self, owners: Sequence[int | None]) -> str:
+        """What the lanes stand for; empty where each is an agent's, which the page gives its rank."""
         if self.sort is None:
             return "Steps"
-        return "" if self.sort.__name__ == "Agent" and self.sort.ordered else f"Each {self.sort.__name__.lower()}"
+        if self.sort.__name__ == "Agent" and self.sort.ordered:
+            return "Agents by rank" if None in owners else ""
+        return f"Each {self.sort.__name__.lower()}"
 
     def owner(self, sort: type[Any], value: int, state: State) -> int | None:
         """The lane of an element, if it has one."""
@@ -242,11 +244,11 @@ class _Lanes:
         return None
 
     def shown(self, owners: Sequence[int | None]) -> tuple[Lane, ...]:
-        """A lane for each element, and one below for steps that nobody in particular takes."""
+        """A lane for each element, and one below for steps that none of them takes."""
         count = self.instance.size(self.sort) if self.sort else 0
         rows = [Lane(n, element(self.sort, n)) for n in range(count)] if self.sort else []
         if None in owners or not rows:
-            rows.append(Lane(count, "everyone"))
+            rows.append(Lane(count, f"no {self.sort.__name__.lower()}" if self.sort else "everyone"))
         return tuple(rows)
 
     def row(self, owner: int | None) -> int:

@@ -105,10 +105,10 @@ def _inference_in_vain(run: Player) -> None:
 
 
 def _failure_is_a_premise(run: Player) -> None:
-    run.call(1, "replace", path="x", old="b", new="c", kind="refused")
-    run.call(0, "write_file", path="x", content="b\n")
-    run.told(1, "x")
-    run.call(1, "replace", path="x", old="b", new="c")
+    run.call(1, "replace", path="d/x", old="b", new="c", kind="refused")
+    run.call(0, "write_file", path="d/x", content="b\n")
+    run.told(1, "d/x")
+    run.call(1, "replace", path="d/x", old="b", new="c")
     run.finish(0, 1)
 
 
@@ -136,9 +136,9 @@ INFERENCE_IN_VAIN: Final = CoreRun(
     _inference_in_vain,
 )
 FAILURE_IS_A_PREMISE: Final = CoreRun(
-    "a1's edit of x fails, there is no such text; a0 makes it: serially it would have gone well, so a1 is told.",
+    "a1's edit of x in d/ fails, there is no d/; a0 makes it, with x: serially it would have gone well, so a1 is told.",
     2,
-    {"x": "a\n"},
+    {"y": "0\n"},
     _failure_is_a_premise,
 )
 TAKEN_BACK: Final = CoreRun(

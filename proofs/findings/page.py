@@ -42,6 +42,9 @@ table.standing td:last-child { width: 46% } a { color: var(--write) } li, sectio
 _BREAKS_NOTHING: Final = "<style>.legend span:has(.breaks), .legend span:has(.key-read) { display: none }</style>"
 """The legend speaks of a false formula wherever there are states; where no run breaks anything there is none."""
 
+_TOLD: Final = re.compile(r"\b(?:Trace|a0|a1|c0)\b")
+"""What a text has that tells of a run, step by step; others say what was found in general."""
+
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 _PLAIN: Final = """<!doctype html>
@@ -162,7 +165,10 @@ def _plain(title: str, body: str) -> str:
 
 
 def _text(finding: Finding) -> str:
-    parts = [("The trace", finding.trace), ("What mends it", finding.mend)]
+    parts = [
+        ("The trace" if _TOLD.search(finding.trace) else "What was found", finding.trace),
+        ("What mends it", finding.mend),
+    ]
     return "".join(
         f'<section class="part"><div class="bar-top"><h2>{head}</h2></div>{_prose(text)}</section>'
         for head, text in parts

@@ -50,7 +50,7 @@ def waiving_failures() -> Spec:
 
 WAIVED_FAILURE: Final = Weakened(
     "a1's call fails of what it read; a0 changes that, and as a1's predicate is true of both values it is not told.",
-    "with a predicate of what made a call fail, in mtpo.settle.note:=",
+    "a predicate may waive a change of what made a call fail, in mtpo.settle.note:=",
     waiving_failures,
     "mtpo.failures-exact",
     lambda spec: mtpo_instance(2, 1, 1, spec=spec, predicates=True),

@@ -20,7 +20,7 @@ from mtpo.schedulers.simulator.worker import Caps, Worker
 from mtpo.schedulers.step.deadlines import Objectives
 from mtpo.schedulers.step.fairbatching import FairBatching
 from mtpo.schedulers.step.sarathi import Sarathi
-from mtpo.schedulers.traces.workload import Conversation, Piece, Turn, Workload
+from mtpo.schedulers.traces.workload import Conversation, Piece, Turn, Workload, counted
 from mtpo.schedulers.types import RequestView, StepModel, StepObservation, StepPolicy, WorkerView
 
 SLOW: Final = "ttft=10,tpot=1,learns=no"
@@ -102,7 +102,7 @@ def full_batch(requests: int) -> float:
 def long_steps() -> Chart:
     """F20: one budget, and how long a step of it takes."""
     found = {n: full_batch(n) for n in (1, 8, 64)}
-    rows = tuple(Row(f"{n} contexts", (Bar(0.0, s, "run", f"{1000 * s:.1f} ms"),)) for n, s in found.items())
+    rows = tuple(Row(counted(n, "context"), (Bar(0.0, s, "run", f"{1000 * s:.1f} ms"),)) for n, s in found.items())
     return Chart("A step within a budget of 512 tokens, contexts of 50,000", "seconds", rows, (("run", "the step"),))
 
 

@@ -18,7 +18,7 @@ from mtpo.schedulers.simulator.cluster import Setup, Simulation, WorkerSetup
 from mtpo.schedulers.simulator.steptime import Hardware, Power, StepTime, Transfer
 from mtpo.schedulers.simulator.worker import Caps, StuckError
 from mtpo.schedulers.step.sarathi import Sarathi
-from mtpo.schedulers.traces.workload import Conversation, Workload, linear
+from mtpo.schedulers.traces.workload import Conversation, Workload, counted, linear
 from mtpo.schedulers.types import AdmissionDecision, AdmissionObservation, AdmissionPolicy, PlacementPolicy
 
 # -- F23 -----------------------------------------------------------------------------------------------------------
@@ -145,6 +145,21 @@ def placements() -> tuple[PlacementPolicy, ...]:
     return ConServe(), Failover(None)
 
 
+def standstill(run: Simulation) -> str:
+    """Of a simulation that can't go on: who is held for want of which room, and who waits for admission."""
+    talk = run.router.first
+    if talk is None:
+        raise NotShown("nobody is held for want of room")
+    turn = talk.conversation.turns[talk.turn]
+    rooms = []
+    for site in run.sites:
+        if site.decodes and site.lost is None:
+            room = site.worker.kv.available * site.worker.caps.block_size
+            rooms.append(f"{room - site.held:,} of {room:,} free, {site.held:,} promised")
+    wants = f"{talk.conversation.name} needs {turn.prompt + turn.output:,} tokens ({'; '.join(rooms)})"
+    return f"{wants}; {counted(run.gate.waiting, 'agent')} waiting for admission"
+
+
 def _two(name: str, until: float | None) -> tuple[list[Row], float]:
     """The rows of a run under an admission policy, up to a time or to its end, and when that was."""
     kept = Recorded(admissions()[name])
@@ -174,8 +189,10 @@ def locked_controls() -> Chart:
     """F25: both wait for each other, for ever; and beside it the mend."""
     mended, end = _two("concur:unlocks=yes", None)
     locked, _ = _two("concur", 1.5 * end)
-    why = stuck(two_controls(admissions()["concur"], ConServe()))
-    if not why:
+    run = two_controls(admissions()["concur"], ConServe())
+    if not stuck(run):
         raise NotShown("nobody waits for ever")
+    # The simulation asks on for long before it gives up: what is said is since when nothing is new.
+    since = max(bar.start for row in locked for bar in row.bars)
     keys: Keys = (("run", "a turn"), ("bad", "waits, and will for ever"), ("wait", "agents that may be active"))
-    return Chart(f"{why[:1].upper()}{why[1:]}", "seconds", (*locked, *mended), keys)
+    return Chart(f"From {since:.2f} s on nothing changes: {standstill(run)}", "seconds", (*locked, *mended), keys)

@@ -158,7 +158,9 @@ def test_a_page_is_one_file_with_the_trace_the_mend_and_the_evidence(id: str):
     page = page_of(finding, rows)
     assert self_contained(page) and page.count("</html>") == 1
     assert f"<title>{html.escape(heading(finding))}</title>" in page
-    for head in ("The trace", "What mends it", "That the mend holds"):
+    told = "What was found" if id in ("F3", "F18", "F20") else "The trace"
+    assert page.count("<h2>The trace</h2>") + page.count("<h2>What was found</h2>") == 1
+    for head in (told, "What mends it", "That the mend holds"):
         assert page.count(f"<h2>{head}</h2>") == 1
     assert [row.id for row in rows] == [row.id for row in rows if f'<td class="mono">{row.id}</td>' in page]
     lines = json.loads(found[1]) if (found := re.search(r'id="data">(.*?)</script>', page)) else {"timelines": []}
@@ -166,6 +168,20 @@ def test_a_page_is_one_file_with_the_trace_the_mend_and_the_evidence(id: str):
     charts = [name for name, one in shown.items() if isinstance(one, Charted)]
     assert len(lines["timelines"]) + len(charts) == len(shown) and page.count('<svg viewBox="0 0') == len(charts)
     assert ("<noscript>" in page) == bool(lines["timelines"])
+
+
+@pytest.mark.parametrize(("id", "told"), [("F9", False), ("F16", False), ("F24", True), ("F37", True)])
+def test_a_text_is_headed_as_a_trace_only_where_it_tells_one(id: str, told: bool):
+    page = page_of(findings()[id], (), {"chart": Charted("", lambda: Chart("", "", ()))})
+    assert ("<h2>The trace</h2>" in page) == told and ("<h2>What was found</h2>" in page) == (not told)
+
+
+def test_a_change_from_outside_is_in_a_lane_of_no_agent():
+    for shown in TRACES["F29"].values():
+        line = draw(shown, "")
+        assert isinstance(line, Timeline) and line.lanes_are == "Agents by rank"
+        assert [lane.name for lane in line.lanes] == ["agent0", "agent1", "agent2", "no agent"]
+        assert [mark.label for mark in line.marks if mark.lane == 3] == ["external object0"]
 
 
 def test_the_legend_speaks_of_a_false_formula_only_where_there_is_one():

@@ -76,6 +76,15 @@ def test_f25_a_paused_agent_keeps_the_room_that_the_only_active_one_waits_for():
             assert len(windows.two_controls(admission, placement).run().turns) == 3
 
 
+def test_f25_its_chart_says_since_when_and_what_room_is_promised():
+    chart = windows.locked_controls()
+    says = "From 1.14 s on nothing changes: c1 needs 100 tokens (50 of 200 free, 150 promised); 1 agent waiting for"
+    assert chart.title == f"{says} admission" and chart.end > 1.14
+    bars = {(row.name, row.note): row.bars for row in chart.rows}
+    assert bars["c0", "concur"][-1].label == "turn 2 waits, 150 tokens promised"
+    assert round(bars["c0", "concur"][-1].start, 2) == 1.14
+
+
 def test_f34_an_earlier_token_makes_a_gap_too_long_and_no_deadline_is_missed_by_it():
     even, early = (timing.three_tokens(beside) for beside in (timing.EVEN, timing.EARLY))
     assert (even, early) == (pytest.approx([0.05, 0.1, 0.15]), pytest.approx([0.05, 0.06, 0.15]))
