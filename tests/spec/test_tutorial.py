@@ -93,3 +93,12 @@ def test_a_counter_is_proven_or_bounded_as_it_says(tmp_path: Path) -> None:
     assert code == 0 and "PROVED   tickets.counted" in text
     code, text = said(guard, "explore")
     assert code == 0 and "CHECKED  tickets.counted" in text and "5 states" in text
+    only = ("--only", "draw.bound")
+    code, text = said(guard, "mutate", *only)
+    assert code == 1 and "SURVIVED   tickets.draw.bound" in text
+    code, text = said(guard, "ablate", *only, "--limit", "50")
+    assert code == 3 and "UNKNOWN: nothing breaks" in text
+    declared += "\n" + next(code for code in codes if code.startswith("EQUIVALENT"))
+    for verb in (("mutate",), ("ablate", "--limit", "50")):
+        code, text = said(guard, verb[0], *only, *verb[1:])
+        assert code == 0 and "bounds what is explored, no property needs it" in text
