@@ -16,6 +16,8 @@ from mtpo.proofs.judge import judge
 from mtpo_core.causes import alike
 from mtpo_core.log import read_log
 from mtpo_core.notices import parse_notices
+from mtpo_core.toolcheck import check_tool
+from mtpo_core.tools import WriteClass, write_tool
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -28,7 +30,7 @@ def test_embedding(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, printed = "\n".join(blocks("embedding.md")), io.StringIO()
     with redirect_stdout(printed):
-        exec(compile(code, "embedding.md", "exec"), {})
+        exec(compile(code, "embedding.md", "exec"), page := {})
     checked, read, kind, notice, _, outcome, *rest = printed.getvalue().splitlines()
     assert (checked, read, kind, outcome) == ("[]", "open", "bounced", "complete")
     assert "T1" in notice
@@ -40,6 +42,13 @@ def test_embedding(tmp_path, monkeypatch):
     shown = [line.removeprefix("# ").strip() for line in code.splitlines() if line.startswith("# ")]
     assert told == "".join(shown[-3:-1]).removesuffix("(in one line)").strip()
     assert advice == shown[-1]
+
+    def make(resource, args):
+        resource.live |= {args["id"]: b"open", "index": (resource.read("index") or b"") + f"{args['id']}\n".encode()}
+        return "done"
+
+    tool = write_tool("open", "", [page["ID"]], WriteClass.RMW, page["opened"], make)
+    assert check_tool(tool, lambda: page["Tickets"]({"T1": b"open", "index": b"T1\n"}), {"id": "T2"}) == []
     for log in ("tickets.log", "site.log"):
         assert judge(read_log(tmp_path / log)).exit_code == 0
 
