@@ -2,14 +2,19 @@
 
 asyncio cancels its main task at the first interrupt, which is heard by everything within; at the second it raises one
 wherever the program is. Then a call stops half way and the log has no end. Here the second changes nothing.
+
+A terminal sends an interrupt to whatever runs in it, so that a tool's child, git for one, would be ended by what is
+meant for the program: such a child is started apart.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -58,3 +63,26 @@ def run_to_its_end(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 def _said(error: BaseException) -> tuple[str, ...]:
     """What went wrong while an interrupted run was ended; being cancelled is what it was to be."""
     return () if isinstance(error, asyncio.CancelledError) else (str(error),)
+
+
+def run_apart(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], input: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """As ``subprocess.run`` with the output captured, of a child that no interrupt of the terminal reaches.
+
+    It has a session of its own; and as it begins in this one, interrupts are held back from it until then."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pipe = subprocess.PIPE
+        child = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    with child:
+        try:
+            said, complained = child.communicate(input)
+        except BaseException:
+            child.kill()
+            raise
+    return subprocess.CompletedProcess(command, child.returncode, said, complained)

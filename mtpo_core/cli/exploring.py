@@ -17,6 +17,9 @@ SMALL: Final = 20_000
 WIDE: Final = 200
 """States a level, of those SMALL ones, from which on columns are faster."""
 
+DEPTH_FIRST: Final = 10_000_000
+"""A limit up to which, when it was hit in the first parts, all are looked at once more, breadth first."""
+
 _PARTED: Final = ("auto", "python", "numpy")
 """The engines that explore in parts."""
 
@@ -82,10 +85,13 @@ class Way:
         return self._parts(instance, initial, tell, engine, saved)
 
     def _parted(self, instance: Any) -> bool:
-        """Whether it is explored in parts: where states have constants of their own, which can't meet."""
-        return bool(instance.open) and (
-            self.engine in ("auto", "numpy") or (self.engine == "python" and self.jobs is not None)
-        )
+        """Whether it is explored in parts: where states have constants of their own, which can't meet, and it is asked
+        for, or the spec is mtpo, whose parts are many and have an end."""
+        from mtpo.proofs.instances import is_mtpo
+
+        if not instance.open or self.engine not in _PARTED:
+            return False
+        return self.jobs is not None or (is_mtpo(instance.spec) and self.engine != "python")
 
     def _by_size(self, instance: Any, initial: Any, tell: Tell) -> Any:
         """By python where there are few states, or many that lie one after another; else in columns."""
@@ -99,7 +105,11 @@ class Way:
             if found.transitions and found.states < WIDE * (found.depth + 1):
                 return self._whole(instance, initial, tell, "python")
         try:
-            return (self._parts if instance.open else self._whole)(instance, initial, tell, "numpy")
+            if self._parted(instance):
+                found = self._parts(instance, initial, tell, "numpy")
+                if found.complete or self.limit > DEPTH_FIRST or any(v.trace for v in found.verdicts):
+                    return found
+            return self._whole(instance, initial, tell, "numpy")  # where some parts were not begun all look a little
         except InstanceError:
             if found is None:
                 raise

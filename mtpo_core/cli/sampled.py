@@ -40,6 +40,7 @@ def _show(result: Any) -> None:
     sizes = ", ".join(f"{n} {sort.__name__}" for sort, n in result.instance.sizes.items())
     of = f"{plural(result.drawn, 'footprint')} of {result.total:,}, seed {result.seed}"
     states, mean = result.found.states, round(result.found.states / result.drawn)
+    most = max(result.states, default=0)
     how = ", each exhaustively" if result.explored == result.drawn else ""
     sample = f"{plural(result.drawn, 'footprint')} of {result.total:,}{how}, seed {result.seed}"
     extent = f"{sample}, {plural(states, 'state')} to depth {result.found.depth}, symmetry off"
@@ -49,7 +50,7 @@ def _show(result: Any) -> None:
     out.print(f"{result.instance.spec.name}: {sizes}; {of}{whole}")
     out.print(
         f"{plural(states, 'state')}, {plural(result.found.transitions, 'step')}, depth {result.found.depth}, "
-        f"{result.seconds:.1f} s (numpy{by}); a footprint has {mean:,} on average, {max(result.states):,} at most"
+        f"{result.seconds:.1f} s (numpy{by}); a footprint has {mean:,} on average, {most:,} at most"
         + ("" if result.explored < result.drawn else f": about {mean * result.total:,} in all")
     )
     for v in result.verdicts:

@@ -17,13 +17,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 import attrs
 
+from mtpo_core.interrupts import run_apart
 from mtpo_core.resources.base import Fingerprint, ResourceError, ResourceGone
 from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.names import GIT
@@ -90,15 +90,7 @@ class Git:
         if index is not None:
             environment["GIT_INDEX_FILE"] = str(index)
         try:
-            done = subprocess.run(
-                [*self._command, *args],
-                cwd=self.root,
-                env=environment,
-                input=input,
-                capture_output=True,
-                check=False,
-                start_new_session=True,  # a Ctrl-C in the terminal is for the program: git ends what it has begun
-            )
+            done = run_apart([*self._command, *args], cwd=self.root, env=environment, input=input)
         except (FileNotFoundError, NotADirectoryError):
             if not self.root.is_dir():
                 raise ResourceGone(f"{self.root}: the directory is gone") from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
 
+from mtpo_core.interrupts import run_apart
 from mtpo_core.minds.base import Mind
 from mtpo_core.resources.filetools import file_tools
 from mtpo_core.resources.git import GitRepository
@@ -67,20 +67,12 @@ def _git(directory: Path, *args: str) -> str:
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(directory), "GIT_CONFIG_NOSYSTEM": "1"}
     env |= {"GIT_AUTHOR_DATE": "946684800 +0000", "GIT_COMMITTER_DATE": "946684800 +0000"}
     try:
-        done = subprocess.run(
-            ["git", *identity, *args],
-            cwd=directory,
-            env=env,
-            check=True,
-            capture_output=True,
-            text=True,
-            start_new_session=True,  # as in resources.git: a Ctrl-C in the terminal is for the program
-        )
+        done = run_apart(["git", *identity, *args], cwd=directory, env=env)
     except FileNotFoundError:
         raise ScenarioError("git is not installed: scenarios run on a real repository") from None
-    except subprocess.CalledProcessError as error:
-        raise ScenarioError(f"git {args[0]}: {error.stderr.strip()}") from None
-    return done.stdout
+    if done.returncode:
+        raise ScenarioError(f"git {args[0]}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout.decode()
 
 
 def final_files(directory: Path) -> dict[str, str]:

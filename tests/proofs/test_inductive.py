@@ -187,7 +187,7 @@ class Number(OrderedSort):
 
 def test_an_obligation_out_of_time_is_unknown() -> None:
     prover = Prover(mtpo, timeout_ms=1)
-    outcomes = [prover.discharge(o) for o in obligations(mtpo, lambda p, action: p == "mtpo.notes-consumed")]
+    outcomes = [prover.discharge(o) for o in obligations(mtpo, lambda p, action: p == "mtpo.repair-ends")]
     unknown = [o for o in outcomes if o.status is Status.UNKNOWN]
     assert unknown
     assert all(o.trace is None for o in unknown)

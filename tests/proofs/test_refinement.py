@@ -24,8 +24,8 @@ from mtpo_core.machine import Event, Machine, Policy
 def test_every_interleaving_of_two_calls_on_one_object() -> None:
     plans, found = total(small_plans(agents=2, calls=1, objects=1))
     assert plans == 30
-    assert found.states == 2490
-    assert found.ends == 466
+    assert found.states == 2554
+    assert found.ends == 482
 
 
 def with_faults(plans: Iterable[Plan]) -> Iterator[Plan]:
@@ -35,7 +35,7 @@ def with_faults(plans: Iterable[Plan]) -> Iterator[Plan]:
 def test_every_interleaving_of_two_calls_on_one_object_with_aborts_and_retractions() -> None:
     plans, found = total(with_faults(small_plans(agents=2, calls=1, objects=1)))
     assert plans == 30
-    assert found.states == 9_984
+    assert found.states == 11_288
 
 
 @pytest.mark.slow
@@ -53,8 +53,8 @@ def test_every_interleaving_of_two_calls_on_two_objects() -> None:
     """Every third of the plans; all of them in the slow set."""
     plans, found = total(itertools.islice(small_plans(agents=2, calls=1, objects=2), 0, None, 3))
     assert plans == 140
-    assert found.states == 18_059
-    assert found.ends == 3_406
+    assert found.states == 18_427
+    assert found.ends == 3_498
 
 
 @pytest.mark.slow
@@ -69,14 +69,14 @@ def test_every_interleaving_of_four_calls_on_one_object() -> None:
     """Every fifteenth of the plans; all of them in the slow set."""
     plans, found = total(itertools.islice(small_plans(agents=2, calls=2, objects=1), 4, None, 15))
     assert plans == 30
-    assert found.states == 28_705
+    assert found.states == 30_083
 
 
 def test_every_interleaving_of_three_agents_on_one_object() -> None:
     """Every twenty-fifth of the plans; all of them in the slow set."""
     plans, found = total(itertools.islice(small_plans(agents=3, calls=1, objects=1), 0, None, 25))
     assert plans == 6
-    assert found.states == 25_838
+    assert found.states == 27_198
 
 
 @pytest.mark.slow
