@@ -1,0 +1,47 @@
+"""How an instance is explored: in parts where that is asked for, or has an end; and all where parts left some out."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtpo.proofs.explore import explore
+from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
+from mtpo.proofs.mutate import mutants
+from mtpo.spec.locks import locks
+from mtpo.spec.mtpo import mtpo
+from mtpo_core.cli import exploring
+from mtpo_core.cli.exploring import Way
+
+
+@pytest.fixture(autouse=True)
+def soon_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few states are many."""
+    monkeypatch.setattr(exploring, "SMALL", 5)
+    monkeypatch.setattr(exploring, "WIDE", 0)
+
+
+def way(limit: int = 10**6, jobs: int | None = None) -> Way:
+    return Way("auto", limit, False, jobs, None, 10.0, False)
+
+
+def test_mtpo_is_explored_in_parts_and_another_spec_if_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, parts = list[str](), Way._parts
+    monkeypatch.setattr(Way, "_parts", lambda self, at, *rest: asked.append(at.spec.name) or parts(self, at, *rest))
+    assert way().explore(*mtpo_instance(2, 1, 1), None, lambda told: None).complete
+    whole = way().explore(*small_instance(locks, sizes_for(locks)), None, lambda told: None)
+    assert (asked, whole.engine, whole.complete) == (["mtpo"], "numpy", True)
+    inside = way(jobs=2).explore(*small_instance(locks, sizes_for(locks)), None, lambda told: None)
+    assert (asked, inside.states) == (["mtpo", "locks"], whole.states)
+
+
+def test_where_the_limit_left_parts_out_all_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A violation of few steps in the last part is found, though the first ones use up what may be looked at."""
+    spec = next(m.spec for m in mutants(mtpo) if m.id == "mtpo.call.gate")
+    instance, roots = mtpo_instance(2, 1, 1, spec=spec)
+    first = explore(*mtpo_instance(2, 1, 1), limit=50, engine="numpy")
+    assert not first.complete and not any(v.trace for v in first.verdicts)
+    monkeypatch.setattr(Way, "_parts", lambda *ignored: first)
+    found = way(3_000).explore(instance, roots, None, lambda told: None)
+    assert {v.property for v in found.verdicts if v.trace} == {"mtpo.lemma-acting"}
+    monkeypatch.setattr(exploring, "DEPTH_FIRST", 2_000)
+    assert way(3_000).explore(instance, roots, None, lambda told: None) is first, "all of them would be too much"
