@@ -15,9 +15,8 @@ one state for all that differ only by a renaming of elements of unordered sorts.
 
 With auto or numpy states of mtpo, and with --jobs those of any spec with constants, are explored in parts, since
 different constants never meet: by so many processes, by default one for each core. That finds what one exploration
-would, a shortest run to a violation too, in the memory of the parts under way. --limit counts over all parts; how large
-they are to be is seen by exploring some first, so leave out --jobs where states have no end. Specs
-without constants are one part.
+would, a shortest run to a violation too, in the memory of the parts under way. --limit counts over all parts; where it
+left some out, all are looked at once more, breadth first. Specs without constants are one part.
 
 --checkpoint DIR saves now and then, at the end of a level, what was found so far, in a folder of the spec's name; the
 same command with --resume goes on from there, with any engine but python, and with a higher --limit too. Of parts it

@@ -20,6 +20,9 @@ WIDE: Final = 200
 DEPTH_FIRST: Final = 10_000_000
 """A limit up to which, when it was hit in the first parts, all are looked at once more, breadth first."""
 
+AT_ONCE: Final = 64
+"""Choices of constants in a part of another spec than mtpo: how many is not tried, as states may have no end."""
+
 _PARTED: Final = ("auto", "python", "numpy")
 """The engines that explore in parts."""
 
@@ -82,7 +85,9 @@ class Way:
                     f"{instance.spec.name}: all states have the same constants, so that there is one part: one process"
                 )
             return self._whole(instance, initial, tell, engine, saved)
-        return self._parts(instance, initial, tell, engine, saved)
+        if saved is not None:
+            return self._parts(instance, initial, tell, engine, saved)
+        return self._parts_first(instance, initial, tell, engine)
 
     def _parted(self, instance: Any) -> bool:
         """Whether it is explored in parts: where states have constants of their own, which can't meet, and it is asked
@@ -105,15 +110,23 @@ class Way:
             if found.transitions and found.states < WIDE * (found.depth + 1):
                 return self._whole(instance, initial, tell, "python")
         try:
-            if self._parted(instance):
-                found = self._parts(instance, initial, tell, "numpy")
-                if found.complete or self.limit > DEPTH_FIRST or any(v.trace for v in found.verdicts):
-                    return found
-            return self._whole(instance, initial, tell, "numpy")  # where some parts were not begun all look a little
+            how = self._parts_first if self._parted(instance) else self._whole
+            return how(instance, initial, tell, "numpy")
         except InstanceError:
             if found is None:
                 raise
             return self._whole(instance, initial, tell, "python")
+
+    def _parts_first(self, instance: Any, initial: Any, tell: Tell, engine: str) -> Any:
+        """In parts; and where the limit, or an integer that has no room, left some of them out, breadth first over all:
+        a violation of few steps is then found wherever it is."""
+        from mtpo.spec.concrete import InstanceError
+
+        with contextlib.suppress(InstanceError):
+            found = self._parts(instance, initial, tell, engine)
+            if found.complete or self.limit > DEPTH_FIRST or any(v.trace for v in found.verdicts):
+                return found
+        return self._whole(instance, initial, tell, engine)
 
     def _parts(self, instance: Any, initial: Any, tell: Tell, engine: str, saved: Any = None) -> Any:
         from mtpo.proofs.instances import is_mtpo
@@ -128,6 +141,7 @@ class Way:
             engine=engine,  # type: ignore[arg-type]
             symmetry=self.symmetry,
             jobs=self.jobs,
+            size=None if is_mtpo(instance.spec) else AT_ONCE,
             checkpoint=saved,
             progress=lambda told: tell(told.text(total)),
         )

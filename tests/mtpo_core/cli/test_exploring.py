@@ -7,6 +7,7 @@ import pytest
 from mtpo.proofs.explore import explore
 from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import mutants
+from mtpo.spec.language import Bool, Int, Sort, Spec, forall, require
 from mtpo.spec.locks import locks
 from mtpo.spec.mtpo import mtpo
 from mtpo_core.cli import exploring
@@ -45,3 +46,43 @@ def test_where_the_limit_left_parts_out_all_are_looked_at(monkeypatch: pytest.Mo
     assert {v.property for v in found.verdicts if v.trace} == {"mtpo.lemma-acting"}
     monkeypatch.setattr(exploring, "DEPTH_FIRST", 2_000)
     assert way(3_000).explore(instance, roots, None, lambda told: None) is first, "all of them would be too much"
+
+
+class Lamp(Sort):
+    """may be lit, for good"""
+
+
+def endless(doubles: bool) -> Spec:
+    """Numbers that grow for ever; where every lamp is lit something is wrong after a few steps."""
+    spec = Spec("endless", "Counters.")
+    lit = spec.const("lit", Lamp, doc="is lit")
+    a = spec.var("a", to=Int, init=lambda: 1, doc="a number")
+    b = spec.var("b", to=Int, init=lambda: 1, doc="another")
+
+    @spec.action
+    def grow() -> None:
+        a.becomes(a() * 2 if doubles else a() + 1)
+
+    @spec.action
+    def also() -> None:
+        require("slowly", b() < a())
+        b.becomes(b() + 1)
+
+    @spec.invariant("endless.few")
+    def few() -> Bool:
+        "Not both are four where every lamp is lit."
+        return ~(forall(Lamp, lambda x: lit(x)) & (a() == 4) & (b() == 4))
+
+    return spec
+
+
+@pytest.mark.parametrize("doubles", [False, True], ids=["parts that use up the limit", "integers that have no room"])
+@pytest.mark.parametrize("size", [1, 64])
+def test_a_violation_is_found_beside_parts_without_end(
+    monkeypatch: pytest.MonkeyPatch, doubles: bool, size: int
+) -> None:
+    monkeypatch.setattr(exploring, "AT_ONCE", size)
+    spec = endless(doubles)
+    found = way(2_000, jobs=1).explore(*small_instance(spec, {Lamp: 2}), None, lambda told: None)
+    (violated,) = (v for v in found.verdicts if v.trace)
+    assert (violated.property, len(violated.trace.steps)) == ("endless.few", 5 if doubles else 6)
