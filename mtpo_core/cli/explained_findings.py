@@ -79,6 +79,8 @@ def draw_all(every: list[Finding], folder: Path, json: bool) -> None:
 
 def _can_be_filled(folder: Path) -> None:
     """That pages can be put into the folder, which need not be there yet: to make them takes a while."""
+    if folder.is_symlink() and not folder.exists():
+        raise usage(f"{folder}: is a link to a place that is not there; give another folder")
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not nearest.is_dir():
         raise usage(f"{nearest}: is a file; --pictures wants a folder")

@@ -210,6 +210,7 @@ def test_what_can_not_be_drawn_is_said_in_one_line(mtpo: Mtpo, tmp_path: Path, l
     (tmp_path / "taken" / "f7.html").mkdir(parents=True)
     (log := tmp_path / "run.mtpo").write_bytes((logs / "run.mtpo").read_bytes())
     last = list(findings())[-1]
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     for command, why in (
         (
             ["F99", "--picture", "p.html"],
@@ -229,12 +230,14 @@ def test_what_can_not_be_drawn_is_said_in_one_line(mtpo: Mtpo, tmp_path: Path, l
         (["--findings", "--pictures", file], f"{file}: is a file; --pictures wants a folder"),
         (["--findings", "--pictures", file / "new"], f"{file}: is a file; --pictures wants a folder"),
         (["--findings", "--pictures", tmp_path / "taken"], f"{tmp_path}/taken/f7.html: is a folder"),
+        (["--findings", "--pictures", tmp_path / "dangling"], f"{tmp_path}/dangling: is a link to a place that is not"),
         (["--findings", "--pictures", "/proc/pages/all"], "/proc: nothing can be written there ("),
     ):
         said = mtpo("explain", *command)
         assert (said.code, said.out, said.err.count("\n")) == (2, "", 1), command
         assert said.err.startswith(f"mtpo: {why}"), said.err
-    assert {path.name for path in tmp_path.iterdir()} == {"file", "run.mtpo", "taken"} and file.read_text() == "text"
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "run.mtpo", "taken", "dangling"}
+    assert file.read_text() == "text"
 
 
 def test_a_rule_is_explained_by_its_id_or_its_name_alone(mtpo: Mtpo) -> None:
