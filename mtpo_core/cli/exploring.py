@@ -119,21 +119,22 @@ class Way:
 
     def _parts_first(self, instance: Any, initial: Any, tell: Tell, engine: str) -> Any:
         """In parts; and where the limit, or an integer that has no room, left some of them out, breadth first over all:
-        a violation of few steps is then found wherever it is."""
+        a violation of few steps is then found wherever it is, unless there are so many first states that they are all
+        that would be looked at."""
         from mtpo.spec.concrete import InstanceError
 
         with contextlib.suppress(InstanceError):
             found = self._parts(instance, initial, tell, engine)
-            if found.complete or self.limit > DEPTH_FIRST or any(v.trace for v in found.verdicts):
+            too_many = self.limit > DEPTH_FIRST or (self._total(instance) or 0) > self.limit // 10
+            if found.complete or too_many or any(v.trace for v in found.verdicts):
                 return found
         return self._whole(instance, initial, tell, engine)
 
     def _parts(self, instance: Any, initial: Any, tell: Tell, engine: str, saved: Any = None) -> Any:
         from mtpo.proofs.instances import is_mtpo
         from mtpo.proofs.parts import explore_in_parts
-        from mtpo.proofs.starts import footprints
 
-        total = footprints(instance, renamed=True) if is_mtpo(instance.spec) and not self.symmetry else None
+        total = None if self.symmetry else self._total(instance)
         return explore_in_parts(
             instance,
             initial,
@@ -145,6 +146,13 @@ class Way:
             checkpoint=saved,
             progress=lambda told: tell(told.text(total)),
         )
+
+    def _total(self, instance: Any) -> int | None:
+        """How many first states there are, of mtpo; of other specs they are made to be counted."""
+        from mtpo.proofs.instances import is_mtpo
+        from mtpo.proofs.starts import footprints
+
+        return footprints(instance, renamed=True) if is_mtpo(instance.spec) else None
 
     def _whole(self, instance: Any, initial: Any, tell: Tell, engine: str, saved: Any = None) -> Any:
         from mtpo.proofs.explore import explore
