@@ -17,7 +17,7 @@ SMALL: Final = 20_000
 WIDE: Final = 200
 """States a level, of those SMALL ones, from which on columns are faster."""
 
-DEPTH_FIRST: Final = 10_000_000
+LOOKED_AT_TWICE: Final = 10_000_000
 """A limit up to which, when it was hit in the first parts, all are looked at once more, breadth first."""
 
 AT_ONCE: Final = 64
@@ -125,7 +125,7 @@ class Way:
 
         with contextlib.suppress(InstanceError):
             found = self._parts(instance, initial, tell, engine)
-            too_many = self.limit > DEPTH_FIRST or (self._total(instance) or 0) > self.limit // 10
+            too_many = self.limit > LOOKED_AT_TWICE or (self._total(instance) or 0) > self.limit // 10
             if found.complete or too_many or any(v.trace for v in found.verdicts):
                 return found
         return self._whole(instance, initial, tell, engine)

@@ -44,7 +44,7 @@ def test_where_the_limit_left_parts_out_all_are_looked_at(monkeypatch: pytest.Mo
     monkeypatch.setattr(Way, "_parts", lambda *ignored: first)
     found = way(3_000).explore(instance, roots, None, lambda told: None)
     assert {v.property for v in found.verdicts if v.trace} == {"mtpo.lemma-acting"}
-    monkeypatch.setattr(exploring, "DEPTH_FIRST", 2_000)
+    monkeypatch.setattr(exploring, "LOOKED_AT_TWICE", 2_000)
     assert way(3_000).explore(instance, roots, None, lambda told: None) is first, "all of them would be too much"
 
 
