@@ -181,6 +181,8 @@ class Search:
         for atom in atoms:
             if atom.symbol.startswith("p_") and atom.positive and atom.value is None and len(atom.args) == 1:
                 return _Way(1, [f"for {subject} in {atom.symbol}:"], (atom,), (subject,))
+        if (moved := next((a for a in atoms if self._has_moved(a, todo)), None)) is not None:
+            return _Way(1, [f"for {subject} in {{{self._changed(moved, subject)}}}:"], (), (subject,))
         atoms = [a for a in atoms if not a.symbol.startswith("p_")]
         chosen = [a for a in atoms if a.positive or (a.rigid and len(a.args) == 1)]
         if self.static:
@@ -281,6 +283,11 @@ class Search:
         """The list of elements in an index as code, and its key."""
         index, keys = self.catalogue.index(subject, atoms)
         return index.get([code(k) for k in keys]), keys
+
+    def _has_moved(self, atom: Atom, todo: Sequence[Literal]) -> bool:
+        """Whether it is said that what held before the step does no more, or now does and did not."""
+        after = attrs.evolve(atom, primed=True, positive=not atom.positive)
+        return atom.value is None and self._old(atom) and after in todo
 
     def _changed(self, atom: Atom, subject: str) -> str:
         inner = self.catalogue.unplace(atom.symbol, "k")[atom.args.index(subject)]

@@ -27,10 +27,6 @@ STEPS: Final = OF_AGENTS | {
 }
 """The kinds of records that are steps of the spec."""
 
-REPLAYED: Final = mtpo.without(properties={id: p for id, p in mtpo.properties.items() if id != "mtpo.trajectory-steps"})
-"""What a log is replayed against. A formula with a case for each call that may have moved is no search by what changed;
-that it holds of every step is proven."""
-
 SLICED: Final = {"source": "reads", "saw": "reads"}
 """Of what a call saw, and where it comes from, only the objects that it reads matter."""
 
@@ -168,14 +164,12 @@ class Numbering:
         if width * self.sizes[Call] >= _APART:
             width = max(width, _APART + 4)
         constants = {**self._constants(), **_known(self.authors, self.reads, self.writes)}
-        return Incremental(
-            REPLAYED, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked
-        )
+        return Incremental(mtpo, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked)
 
     def compile(self) -> None:
         """Make the programs that any log of the policy needs, for processes that are forked from this one."""
         for checked in (True, False):
-            prepare(REPLAYED, {**self._fixed(), **_known((), (), ())}, SLICED, NARROW, FIXED, checked=checked)
+            prepare(mtpo, {**self._fixed(), **_known((), (), ())}, SLICED, NARROW, FIXED, checked=checked)
         _compiled.add(self.policy)
 
     @property

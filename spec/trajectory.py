@@ -8,10 +8,9 @@ what order, and who waits, is for ``mtpo`` alone to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from mtpo.spec.language import Bool, Function, Sort, Variable, conj, disj, exists, forall, iff, implies
+from mtpo.spec.language import Bool, Function, Sort, Variable, conj, forall, iff, implies
 
 
 def one_step(
@@ -28,33 +27,42 @@ def one_step(
     that is on top of all of these off, so that what it had replaced is on top again.
 
     ``live(c)``: c is in the trajectories; ``top(o)``: the last on o; ``base(c, o)``: what c replaced; ``value(c, o)``:
-    what it left.
+    what it left. Said by what has changed, so that a step is judged by looking at nothing else.
     """
 
-    def others_stay(c: Any | None) -> Bool:
-        """Nothing is changed of any call, but perhaps c."""
-
-        def of_calls(other: Callable[..., Bool]) -> Bool:
-            return forall(call, other) if c is None else forall(call, lambda d: implies(d != c, other(d)))
-
-        return of_calls(
-            lambda d: (
-                iff(live(d), live.next(d))
-                & forall(object, lambda o: (base.next(d, o) == base(d, o)) & (value.next(d, o) == value(d, o)))
-            )
-        )
-
-    def untouched(c: Any) -> Bool:
-        """What c does not write keeps its top."""
-        return forall(object, lambda o: implies(~writes(c, o), top.next(o) == top(o)))
-
     def put_on(c: Any) -> Bool:
-        over = forall(object, lambda o: implies(writes(c, o), (top.next(o) == c) & (base.next(c, o) == top(o))))
-        return conj(~live(c), live.next(c), over, untouched(c), others_stay(c))
+        return ~live(c) & live.next(c)
 
     def taken_off(c: Any) -> Bool:
-        back = forall(object, lambda o: implies(writes(c, o), (top(o) == c) & (top.next(o) == base(c, o))))
-        return conj(live(c), ~live.next(c), back, untouched(c), others_stay(c))
+        return live(c) & ~live.next(c)
 
-    still = others_stay(None) & forall(object, lambda o: top.next(o) == top(o))
-    return disj(still, exists(call, put_on), exists(call, taken_off))
+    at_most_one = forall(
+        call,
+        call,
+        lambda c, d: implies(~iff(live(c), live.next(c)) & ~iff(live(d), live.next(d)), c == d),
+    )
+    on_top = forall(
+        call,
+        object,
+        lambda c, o: implies(put_on(c) & writes(c, o), (top.next(o) == c) & (base.next(c, o) == top(o))),
+    )
+    from_the_top = forall(
+        call,
+        object,
+        lambda c, o: implies(taken_off(c) & writes(c, o), (top(o) == c) & (top.next(o) == base(c, o))),
+    )
+    no_other_top = forall(
+        object,
+        lambda o: implies(
+            top.next(o) != top(o),
+            (put_on(top.next(o)) & writes(top.next(o), o)) | (taken_off(top(o)) & writes(top(o), o)),
+        ),
+    )
+    nothing_else = forall(
+        call,
+        object,
+        lambda c, o: implies(
+            (base.next(c, o) != base(c, o)) | (value.next(c, o) != value(c, o)), ~iff(live(c), live.next(c))
+        ),
+    )
+    return conj(at_most_one, on_top, from_the_top, no_other_top, nothing_else)

@@ -20,7 +20,7 @@ from mtpo.proofs.instances import mtpo_instance
 from mtpo.proofs.numbering import FIXED, NARROW, SLICED
 from mtpo.proofs.relations import Rising, Rows, row
 from mtpo.spec.concrete import Instance, InstanceError, Step
-from mtpo.spec.language import Bool, Int, OrderedSort, Spec, exists, forall, implies, ite
+from mtpo.spec.language import Bool, Int, OrderedSort, Spec, conj, exists, forall, implies, ite
 from mtpo.spec.mtpo import mtpo
 
 _described = importlib.util.spec_from_file_location(
@@ -256,6 +256,27 @@ def few() -> Bool:
 def on() -> Bool:
     "What was seen was on before."
     return forall(Item, Item, lambda i, j: implies(seen.next(i, j) & ~seen(i, j), lit(i) & lit(j) & ~lit.next(j)))
+
+
+@turning.step_property("turning.alone")
+def alone_in_going_off() -> Bool:
+    "One goes off at a time."
+    return forall(Item, Item, lambda i, j: implies(lit(i) & ~lit.next(i) & lit(j) & ~lit.next(j), i == j))
+
+
+@turning.step_property("turning.together")
+def off_before_on() -> Bool:
+    "What goes off is before what goes on."
+    return forall(Item, Item, lambda i, j: implies(lit(i) & ~lit.next(i) & ~lit(j) & lit.next(j), i < j))
+
+
+@turning.step_property("turning.once")
+def seen_once() -> Bool:
+    "With one other at a time an item was seen."
+    return forall(
+        *(Item, Item, Item),
+        lambda i, j, k: implies(conj(seen.next(i, j), ~seen(i, j), seen.next(i, k), ~seen(i, k)), j == k),
+    )
 
 
 @settings(max_examples=40, deadline=None)
