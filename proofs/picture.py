@@ -370,11 +370,12 @@ def states_of(trace: Trace, reasons: Sequence[Reason] = (), false_in: tuple[int,
         rows.append(StateRow(_cell(symbol, args), texts, symbol.doc, changed, tuple(sorted(read.get(place, ())))))
         listed.add(place)
     columns = tuple([_column(trace, step) for step in trace.steps])
+    labels = tuple([_label(spec.actions[step.action], step) for step in trace.steps])
     first = "allowed by every property" if trace.inductive else "first state"
     marks = tuple(f"step:{n + 1}" for n in range(len(columns)))
     constants = tuple(_rest(trace, spec.constants.values(), set()))
     still = tuple(_rest(trace, spec.variables.values(), listed))
-    return StateTable((first, *columns), (None, *marks), tuple(rows), constants, still, false_in)
+    return StateTable((first, *columns), (None, *marks), tuple(rows), constants, still, false_in, (first, *labels))
 
 
 def _rest(trace: Trace, symbols: Iterable[Function[Any]], listed: set[int]) -> Iterable[StateRow]:

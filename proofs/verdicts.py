@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -101,10 +105,25 @@ class Picture:
         return Trace(instance, self.states, self.steps, self.inductive)
 
 
+_NAMES: ContextVar[Mapping[str, Sequence[str]]] = ContextVar("names of elements", default=MappingProxyType({}))
+
+
+@contextlib.contextmanager
+def naming(names: Mapping[str, Sequence[str]]) -> Iterator[None]:
+    """Within it elements have the names that are given for their sort, by its name, as far as these go."""
+    token = _NAMES.set(names)
+    try:
+        yield
+    finally:
+        _NAMES.reset(token)
+
+
 def element(sort: type[Any], value: int) -> str:
-    """A readable name for an element of a sort: Call 2 is ``call2``."""
+    """A readable name for an element of a sort: Call 2 is ``call2``, or what :func:`naming` calls it."""
     if sort is Bool:
         return "true" if value else "false"
+    if 0 <= value < len(given := _NAMES.get().get(sort.__name__, ())):
+        return given[value]
     return f"{sort.__name__.lower()}{value}" if issubclass(sort, Sort) else str(value)
 
 

@@ -137,11 +137,11 @@ class _Search:
 def _at(term: Term, env: Mapping[Any, Any]) -> Term:
     """The term with elements in place of the variables that stand for them, to be shown."""
     if term.op == "bound":
-        return _element(term.sort, env[term]) if term in env else term  # type: ignore[arg-type]
+        return _element(term.sort, element(term.sort, env[term])) if term in env else term  # type: ignore[arg-type]
     return term.sort(term.op, tuple(_at(arg, env) for arg in term.args), term.data) if term.args else term
 
 
 @functools.cache
-def _element(sort: type[Term], value: int) -> Term:
+def _element(sort: type[Term], name: str) -> Term:
     """An element as a term, to be shown: one term, or it would be two of one name."""
-    return sort("bound", (), (element(sort, value), -1))
+    return sort("bound", (), (name, -1))

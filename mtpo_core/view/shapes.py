@@ -181,6 +181,7 @@ class StateRow:
 @attrs.frozen
 class StateTable:
     """The states of a counterexample, one a column; ``constants``, and ``still``, the variables that no step changes.
+    ``labels`` are short heads of the columns, where there is room for no more.
 
     ``marks`` are the marks of the steps that led to the states, None for the first; ``false_in`` the states (two for a
     step) of which the property is false.
@@ -192,6 +193,7 @@ class StateTable:
     constants: tuple[StateRow, ...] = ()
     still: tuple[StateRow, ...] = ()
     false_in: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @attrs.frozen

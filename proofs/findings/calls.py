@@ -43,8 +43,8 @@ def script(
     breaks: Sequence[str] = (),
     accepts: Set[tuple[int, int, int]] = frozenset(),
 ) -> Script:
-    """A run of the protocol, all agents launched first; ``lacks`` are the rules that it is without, ``accepts`` the
-    calls, objects and values of which an author's predicate is true."""
+    """A run of the protocol, all agents launched first; ``objects`` are their names, a letter each, ``lacks`` the rules
+    that it is without, ``accepts`` the calls, objects and values of which an author's predicate is true."""
     agents = 1 + max(rank for rank, _, _ in calls)
     return Script(
         says,
@@ -55,6 +55,7 @@ def script(
         tuple(breaks),
         f"without {', '.join(f'mtpo.{rule}' for rule in lacks)}" if lacks else "",
         (lambda: without(mtpo, lacks)) if lacks else None,
+        objects,
     )
 
 

@@ -19,9 +19,10 @@ from mtpo.proofs.findings.catalogue import TRACES, Charted, Shown
 from mtpo.proofs.findings.chart import Chart, chart_svg
 from mtpo.proofs.findings.core import CoreRun
 from mtpo.proofs.findings.standing import Row
-from mtpo.proofs.findings.traces import NotShown, Reached, Run
+from mtpo.proofs.findings.traces import NotShown, Reached, Run, names
 from mtpo.proofs.judge import judge
 from mtpo.proofs.picture import Case, attempt, reasons_of, timeline_of
+from mtpo.proofs.verdicts import naming
 from mtpo_core.view.page import render
 from mtpo_core.view.shapes import Timeline, Tone, Verdict
 from mtpo_core.view.timeline import timeline_of as timeline_of_log
@@ -35,12 +36,9 @@ _MAIN: Final = '<main id="main"></main>'
 
 _STYLE: Final = """<style>
 table.standing td:first-child { width: 20% } table.standing td:nth-child(2) { width: 34% }
-table.standing td:last-child { width: 46% } a { color: var(--write) } li, section p { max-width: 110ch }
+table.standing td:last-child { width: 46% } a { color: var(--write) } .part li, .part p { max-width: 110ch }
 </style>"""
 """What the pages of findings have beside the style of the pages of runs."""
-
-_BREAKS_NOTHING: Final = "<style>.legend span:has(.breaks), .legend span:has(.key-read) { display: none }</style>"
-"""The legend speaks of a false formula wherever there are states; where no run breaks anything there is none."""
 
 _TOLD: Final = re.compile(r"\b(?:Trace|a0|a1|c0)\b")
 """What a text has that tells of a run, step by step; others say what was found in general."""
@@ -86,7 +84,8 @@ def draw(shown: Shown, tab: str) -> Drawn:
         line = timeline_of_log(run.records, run.values, case=tab, verdict=verdict)
         # Its clock counts records: what is told in seconds of other runs is left out.
         return attrs.evolve(line, mode=shown.kind, unit="step", serial_end=None, facts=())
-    return _run(shown.run(), shown.says, shown.kind, tab)
+    with naming(names(shown.objects)):
+        return _run(shown.run(), shown.says, shown.kind, tab)
 
 
 def _run(run: Run, says: str, kind: str, tab: str) -> Timeline:
@@ -135,8 +134,7 @@ def page_of(finding: Finding, rows: Sequence[Row], traces: Mapping[str, Shown] |
         lines = [attrs.evolve(lines[0], case=title)]
     head, main, tail = render(lines, title=title).partition(_MAIN)
     assert main, "the template of the page has another main part"
-    style = _BREAKS_NOTHING if all(line.states is None or not line.states.false_in for line in lines) else ""
-    return f'{head}{main}{style}<div class="top">{beneath}</div>{tail}'
+    return f'{head}{main}<div class="top">{beneath}</div>{tail}'
 
 
 def index_of(findings: Sequence[Finding]) -> str:

@@ -32,11 +32,13 @@ REDO_THAT_READS: Final = script(
     lacks=["call.closed"],
     breaks=["mtpo.in-place"],
 )
-LATE_BY_A_READ: Final = Mutated(
-    "Late by what it reads: unless that is undone, a call acts above a write of a higher rank that it has read.",
-    mtpo,
-    "call.seeds",
-    "mtpo.in-place",
+LATE_BY_A_READ: Final = script(
+    "a0's call is late by what it reads: unless a1's write of q is undone, it reads q as a1 left it, from above.",
+    [(0, "q", "p"), (1, "", "q")],
+    [*act(2, Y, (0, 1)), ("call", 1, NONE, XY), ("applied", 1, (1, 0))],
+    objects="pq",
+    lacks=["call.seeds"],
+    breaks=["mtpo.filtered-read", "mtpo.in-place"],
 )
 RESULT_NOT_TOLD: Final = Mutated(
     "A redo leaves another value than before, and its author is not told.", mtpo, "redone.note:=", "mtpo.redo-told"

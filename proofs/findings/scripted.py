@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from mtpo.proofs.findings.traces import NotShown, Run, Told
+from mtpo.proofs.findings.traces import OBJECTS, NotShown, Run, Told
 from mtpo.proofs.verdicts import Trace, element
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.language import Function, Sort, Spec
@@ -50,6 +50,7 @@ class Script:
     breaks: tuple[str, ...] = ()
     without: str = ""
     weaken: Callable[[], Spec] | None = None
+    objects: str = OBJECTS
     kind: ClassVar[str] = "scripted run"
 
     def instance(self) -> Instance:

@@ -6,7 +6,7 @@ by exploring, or one that is written out, a :class:`~mtpo.proofs.findings.script
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
 import attrs
@@ -21,6 +21,9 @@ from mtpo.spec.language import Spec
 
 LIMIT: Final = 400_000
 """States after which a search for a run gives up."""
+
+OBJECTS: Final = "xyz"
+"""What the texts call objects, where a trace does not say otherwise; agents are ``a0``, ``a1``, ... by rank."""
 
 Roots = Iterable[State]
 
@@ -59,6 +62,7 @@ class Mutated:
     rule: str
     breaks: str
     ends_with: str = ""
+    objects: ClassVar[str] = OBJECTS
     kind: ClassVar[str] = "mutant"
 
     @property
@@ -95,6 +99,7 @@ class Weakened:
     breaks: str
     instance: Callable[[Spec], tuple[Instance, Roots | None]]
     ends_with: str = ""
+    objects: ClassVar[str] = OBJECTS
     kind: ClassVar[str] = "weakened spec"
 
     def run(self) -> Run:
@@ -113,6 +118,7 @@ class Reached:
     spec: Spec
     goal: str
     instance: Callable[[], tuple[Instance, Roots]]
+    objects: ClassVar[str] = OBJECTS
     kind: ClassVar[str] = "reachable state"
 
     def run(self) -> Run:
@@ -121,6 +127,11 @@ class Reached:
         if trace is None:
             raise NotShown(f"{self.goal} was not reached")
         return Run(trace, told=(Told(len(trace.steps), f"reached: {self.goal}"),))
+
+
+def names(objects: str = OBJECTS) -> Mapping[str, Sequence[str]]:
+    """What the elements of a finding's trace are called (:func:`~mtpo.proofs.verdicts.naming`): as its text does."""
+    return {"Agent": [f"a{rank}" for rank in range(10)], "Object": objects}
 
 
 def ended(run: Run, action: str) -> Run:

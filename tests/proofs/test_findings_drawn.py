@@ -17,14 +17,15 @@ from mtpo.proofs.findings.catalogue import TRACES, Charted, Shown
 from mtpo.proofs.findings.chart import Bar, Chart, Line, Row, chart_svg, ticks_of
 from mtpo.proofs.findings.core import CoreRun, Player
 from mtpo.proofs.findings.page import draw, heading, index_of, kinds, name_of, page_of
-from mtpo.proofs.findings.protocol import LATE_BY_A_READ, WRITES_OVER_WRITES
+from mtpo.proofs.findings.protocol import LATE_BY_A_READ, REDO_THAT_READS, RESULT_NOT_TOLD, WRITES_OVER_WRITES
 from mtpo.proofs.findings.repairs import HALF_A_REPAIR, SUCCESSOR_WAITED_FOR
 from mtpo.proofs.findings.scripted import Holds, Refused, Script
 from mtpo.proofs.findings.standing import Row as Standing
 from mtpo.proofs.findings.standing import standing_of
 from mtpo.proofs.findings.traces import Mutated, NotShown
 from mtpo.proofs.ledger import Entry
-from mtpo.spec.mtpo import mtpo
+from mtpo.proofs.verdicts import element
+from mtpo.spec.mtpo import Agent, mtpo
 from mtpo_core.cli.specs import find_specs
 from mtpo_core.view.shapes import Timeline
 
@@ -95,9 +96,9 @@ def test_what_is_to_be_false_must_be_so_at_the_end_and_not_before():
 
 def test_a_search_that_finds_nothing_or_something_else_is_refused():
     with pytest.raises(NotShown, match=r"no mutant mtpo\.call\.seed"):
-        attrs.evolve(LATE_BY_A_READ, rule="call.seed").run()
-    with pytest.raises(NotShown, match="fails at applied, not at settle"):
-        attrs.evolve(LATE_BY_A_READ, ends_with="settle").run()
+        attrs.evolve(RESULT_NOT_TOLD, rule="call.seed").run()
+    with pytest.raises(NotShown, match="fails at redone, not at settle"):
+        attrs.evolve(RESULT_NOT_TOLD, ends_with="settle").run()
     harmless = Mutated("Nothing.", mtpo, "read.not-the-origin", "mtpo.top-only-undo")
     with pytest.raises(NotShown, match=r"nothing was found that breaks mtpo\.top-only-undo without "):
         harmless.run()
@@ -117,11 +118,11 @@ def test_a_step_that_is_refused_stands_between_those_that_are_taken():
     line = draw(SUCCESSOR_WAITED_FOR, "t")
     assert isinstance(line, Timeline)
     (mark,) = (mark for mark in line.marks if mark.id.startswith("refused:"))
-    assert (mark.kind, mark.lane, mark.at, mark.label) == ("bounce", 1, 12.5, "refused: deliver agent1")
+    assert (mark.kind, mark.lane, mark.at, mark.label) == ("bounce", 1, 12.5, "refused: deliver a1")
     assert line.marks[-1] is mark and line.end == 12.5
-    assert "after step 12: refused: deliver(a=agent1), by mtpo.deliver.settled" in line.verdict.reasons
+    assert "after step 12: refused: deliver(a=a1), by mtpo.deliver.settled" in line.verdict.reasons
     middle = draw(HALF_A_REPAIR, "t")
-    assert isinstance(middle, Timeline) and middle.marks[-1].label == "deliver agent1"
+    assert isinstance(middle, Timeline) and middle.marks[-1].label == "deliver a1"
 
 
 def test_a_run_of_the_core_counts_records_and_no_seconds():
@@ -180,15 +181,23 @@ def test_a_change_from_outside_is_in_a_lane_of_no_agent():
     for shown in TRACES["F29"].values():
         line = draw(shown, "")
         assert isinstance(line, Timeline) and line.lanes_are == "Agents by rank"
-        assert [lane.name for lane in line.lanes] == ["agent0", "agent1", "agent2", "no agent"]
-        assert [mark.label for mark in line.marks if mark.lane == 3] == ["external object0"]
+        assert [lane.name for lane in line.lanes] == ["a0", "a1", "a2", "no agent"]
+        assert [mark.label for mark in line.marks if mark.lane == 3] == ["external x"]
 
 
-def test_the_legend_speaks_of_a_false_formula_only_where_there_is_one():
-    finding = findings()["F29"]
-    one = TRACES["F29"]
-    assert ".legend span:has(.breaks)" in page_of(finding, (), one)
-    assert ".legend span:has(.breaks)" not in page_of(finding, (), {**one, "late": LATE_BY_A_READ})
+def test_a_picture_calls_things_by_the_names_of_the_text():
+    """And no other: neither a lane, nor a step, nor what is false of which elements, nor what a state holds."""
+    for shown in (WRITES_OVER_WRITES, REDO_THAT_READS, LATE_BY_A_READ, RESULT_NOT_TOLD):
+        page = page_of(findings()["F1"], (), {"": shown})
+        assert not re.findall(r"\b(?:agent|object)\d", page)
+        line = draw(shown, "")
+        assert isinstance(line, Timeline) and line.states is not None
+        assert [lane.name for lane in line.lanes] == [f"a{rank}" for rank in range(len(line.lanes))]
+        named = {row.name for row in line.states.rows}
+        assert {f"top({one})" for one in shown.objects[:2]} & named
+    late = draw(LATE_BY_A_READ, "")
+    assert isinstance(late, Timeline) and any("source(call1, q) is call2" in reason for reason in late.verdict.reasons)
+    assert element(Agent, 1) == "agent1", "elsewhere elements are called by their sort"
 
 
 def test_hostile_text_is_text():
@@ -215,7 +224,7 @@ def test_the_index_names_every_finding_and_its_page():
     page = index_of(every)
     assert self_contained(page)
     assert re.findall(r'href="([^"]+)">(\w+)</a>', page) == [(name_of(one), one.id) for one in every]
-    assert kinds(findings()["F1"]) == "scripted run, mutant"
+    assert kinds(findings()["F2"]) == "mutant, run of the core"
 
 
 def test_the_text_is_cut_at_its_mend():

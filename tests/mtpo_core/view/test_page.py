@@ -154,7 +154,7 @@ PROBE = """<script>
 window.addEventListener("error", (event) => document.documentElement.setAttribute("data-error", event.message));
 </script>"""
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--virtual-time-budget=3000", "--window-size=1400,1000",
+         "--disable-component-update", "--disable-sync", "--virtual-time-budget=3000",
          "--enable-logging=stderr"]  # fmt: skip
 
 
@@ -164,7 +164,7 @@ class Shown:
     console: list[str]
 
 
-def browse(page: str, folder: Path, *, script: str = "") -> Shown:
+def browse(page: str, folder: Path, *, script: str = "", width: int = 1400) -> Shown:
     """The page's elements after it ran. ``script`` is run in it too, with the policy opened for that only."""
     names = ("chromium", "chromium-browser", "google-chrome")
     browser = next((found for name in names if (found := shutil.which(name))), None)
@@ -175,7 +175,8 @@ def browse(page: str, folder: Path, *, script: str = "") -> Shown:
         page = page.replace("</body>", f"<script>{script}</script></body>").replace("<title>", f"{PROBE}<title>", 1)
     file = folder / "page.html"
     file.write_text(page, "utf-8")
-    command = [browser, *QUIET, f"--user-data-dir={folder / 'profile'}", "--dump-dom", file.as_uri()]
+    own = [f"--window-size={width},1000", f"--user-data-dir={folder / 'profile'}"]
+    command = [browser, *QUIET, *own, "--dump-dom", file.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if "<body" not in done.stdout:
         pytest.skip(f"the browser does not run here: {done.stderr.strip().splitlines()[-1:]}")
@@ -254,6 +255,83 @@ def test_the_states_of_a_counterexample_are_a_table(tmp_path: Path) -> None:
     assert re.search(r'<td class="changed read[^"]*" title="was false; read by the false formula"', shown.dom)
     assert 'class="breaks"' in shown.dom
     assert text_of(shown.dom).count(HOSTILE[0]) >= 8
+
+
+WIDTHS = (1280, 500)
+"""Pixels; no window of this browser is narrower."""
+MEASURED = """
+  const region = document.querySelector(".steps"), box = region.getBoundingClientRect();
+  const within = (cell) => { const at = cell.getBoundingClientRect();
+    return at.left >= box.left - 1 && at.right <= box.right + 1; };
+  const heads = [...region.querySelectorAll("thead th")], last = heads[heads.length - 1], log = [];
+  const name = region.querySelector("thead td").getBoundingClientRect();
+  log.push("scrolls=" + (region.scrollWidth > region.clientWidth), "ends=" + within(last));
+  region.scrollLeft = 0;
+  log.push("stays=" + within(last));
+  const chosen = heads[20];
+  chosen.querySelector("button").click();
+  const at = chosen.getBoundingClientRect();
+  log.push("chosen=" + (at.left >= name.right - 1 && at.right <= last.getBoundingClientRect().left + 1));
+  const middle = document.createRange(), text = heads[1].querySelector("bdi").firstChild;
+  const lines = (from, to) => { middle.setStart(text, from); middle.setEnd(text, to);
+    return new Set([...middle.getClientRects()].map((line) => line.top)).size; };
+  const word = text.data.indexOf(" ");
+  log.push("whole=" + (lines(0, word) === 1 && lines(word + 1, text.data.length) === 1));
+  document.body.setAttribute("data-log", log.join("|"));
+"""
+
+
+def long_counterexample(steps: int, false_in: tuple[int, ...]) -> Timeline:
+    """So many steps that their states do not fit side by side."""
+    heads = [f"strand call{n}" for n in range(1, steps + 1)]
+    columns = ("first state", *(f"{head}; members call1, call2; locks object0, object1" for head in heads))
+    marks = tuple(Mark(f"step:{n + 1}", 0, "step", n + 1.0, head, head) for n, head in enumerate(heads))
+    row = StateRow(
+        "value(call1, object0)", tuple(f"value{n}" for n in range(steps + 1)), "", tuple(range(1, steps + 1))
+    )
+    table = StateTable(
+        columns,
+        (None, *(mark.id for mark in marks)),
+        (row,),
+        false_in=false_in,
+        labels=("first state", *heads),
+    )
+    verdict = Verdict("bad", "It is violated.")
+    return Timeline(
+        "long", "run", (Lane(0, "a0"),), (), marks, (), (), verdict, unit="step", end=float(steps), states=table
+    )
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_deciding_state_and_the_chosen_one_are_in_view_however_many_there_are(width: int, tmp_path: Path) -> None:
+    shown = browse(render(long_counterexample(40, (40,))), tmp_path, script=MEASURED, width=width)
+    found = re.search(r'data-log="([^"]*)"', shown.dom)
+    assert found and not re.search("<html[^>]*data-error", shown.dom), shown.console
+    told = dict(step.split("=") for step in found[1].split("|"))
+    assert told == dict.fromkeys(("scrolls", "ends", "stays", "chosen", "whole"), "true")
+    assert 'title="strand call1; members call1, call2; locks object0, object1"' in shown.dom
+
+
+def legend(dom: str) -> set[str]:
+    found = re.search(r'<div class="legend".*?</div>', dom, re.S)
+    assert found
+    return {line for line in text_of(found[0]).split("\n") if line.strip()}
+
+
+def test_the_legend_has_what_occurs_and_nothing_else(tmp_path: Path, canary_logs: Any) -> None:
+    broken = long_counterexample(3, (3,))
+    assert legend(browse(render(broken), tmp_path).dom) == {"changed by the step", "after it the property is false"}
+    assert broken.states is not None
+    (row,) = broken.states.rows
+    told = attrs.evolve(broken.states, rows=(attrs.evolve(row, changed=(), read=(3,)),), false_in=())
+    kept = attrs.evolve(broken, states=told)
+    assert legend(browse(render(kept), tmp_path).dom) == {"read by the false formula"}
+    bare = attrs.evolve(broken, states=attrs.evolve(told, rows=()))
+    shown = browse(render(bare), tmp_path)
+    assert legend(shown.dom) == set() and 'class="breaks"' not in shown.dom
+    log = canary_logs["serial"]
+    whole = legend(browse(render(timeline_of(log.records, log.values, right=True)), tmp_path).dom)
+    assert "write" in whole and not whole & {"changed by the step", "after it the property is false", "undo", "bounced"}
 
 
 def test_tabs_order_keys_and_details_work(sample_page: str, tmp_path: Path) -> None:
