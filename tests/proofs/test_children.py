@@ -93,7 +93,7 @@ def test_a_child_that_dies_with_nothing_to_do_is_replaced() -> None:
         pids = {a[1] for _, a in some.map([1, 2, 3, 4]) if not isinstance(a, Lost)}
         for pid in pids:
             os.kill(pid, 9)
-        time.sleep(0.1)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it is dead; its parent has yet to find out
         again = dict(some.map([5, 6, 7]))
     assert [again[n][0] for n in range(3) if not isinstance(again[n], Lost)] == [25, 36, 49]
 
