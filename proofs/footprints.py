@@ -20,8 +20,8 @@ from mtpo.proofs.children import Lost, processes
 from mtpo.proofs.explore import DEFAULT_LIMIT, Found, verdicts_of
 from mtpo.proofs.part import Explorer, Shared
 from mtpo.proofs.partition import Part
-from mtpo.proofs.parts import Progress, Total
-from mtpo.proofs.partwork import outcomes, telling
+from mtpo.proofs.parts import Total
+from mtpo.proofs.partwork import Progress, cells, outcomes, telling
 from mtpo.proofs.starts import drawing, footprints
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.concrete import Instance, State
@@ -88,11 +88,11 @@ def explore_footprints(
     begun = time.perf_counter()
     roots = distinct(instance, count, seed)
     cores = 1 if count == 1 else jobs or max(1, processes())
-    explorer = Explorer(instance, "numpy", None, Shared(), each=limit)
+    explorer = Explorer(instance, "numpy", None, Shared(cells(cores)), each=limit)
     total, left, states = Total(), iter(range(count)), dict[int, int]()
 
     def take() -> Part | None:
-        number = None if total.lost else next(left, None)
+        number = None if total.stopped else next(left, None)
         return None if number is None else Part(number, ((roots[number],),))
 
     def now() -> None:
@@ -100,10 +100,8 @@ def explore_footprints(
 
     with contextlib.closing(outcomes(explorer, take, cores)) as found, telling(now):
         for part, answer in found:
-            if isinstance(answer, Lost):
-                total.lose(answer)
-            else:
-                total.add(part, answer)
+            total.add(part, answer)
+            if not isinstance(answer, Lost):
                 states[part.start] = answer.found.states
     over, cut = len(states) == count, sum(n > limit for n in states.values())
     result = total.found(instance, over)

@@ -2,7 +2,7 @@
 
 Processes that explore parts at the same time share two numbers: how many states all of them have found, so that a limit
 counts over all parts, and how long the shortest violating run is, so that no part is explored further than a run of
-that length may hide.
+that length may hide. Each process writes into cells of its own: there is no lock that a process could be killed with.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import attrs
 
@@ -33,45 +33,50 @@ NONE: Final = sys.maxsize
 
 
 class Shared:
-    """What processes share: ``states`` found by all, and the steps of the shortest violating run, or NONE."""
+    """What processes share: ``states`` found by all, and the steps of the ``shortest`` violating run, or NONE.
 
-    def __init__(self) -> None:
-        methods = multiprocessing.get_all_start_methods()
-        context: Any = multiprocessing.get_context("fork" if "fork" in methods else None)
-        self._states = context.Value("q", 0)
-        self._shortest = context.Value("q", NONE)
+    There are cells for so many ``processes``, and for this one: only one process at a time writes into each.
+    """
+
+    def __init__(self, processes: int = 0) -> None:
+        self._states = multiprocessing.RawArray("q", 1 + processes)
+        self._shortest = multiprocessing.RawArray("q", [NONE] * (1 + processes))
+        self._own = 0
+
+    def write_into(self, cell: int) -> None:
+        """From now on this process has that cell."""
+        self._own = cell
 
     @property
     def states(self) -> int:
         """States found so far, in all parts."""
-        return int(self._states.value)
+        return int(sum(self._states))
 
     def count(self, more: int) -> None:
         """So many more states were found."""
-        with self._states.get_lock():
-            self._states.value += more
+        self._states[self._own] += more
 
     @property
     def shortest(self) -> int:
         """Steps of the shortest violating run so far."""
-        return int(self._shortest.value)
+        return int(min(self._shortest))
 
     def violated(self, steps: int) -> None:
         """There is a violating run of so many steps."""
-        with self._shortest.get_lock():
-            self._shortest.value = min(steps, self._shortest.value)
+        self._shortest[self._own] = min(steps, self._shortest[self._own])
 
 
 @attrs.frozen
 class Outcome:
     """What came of a part. ``run`` is a shortest one that violates something; its trace is not in ``found``, since a
     process can't send a spec. ``looked``: all runs of at most so many steps were looked at. ``heavy``: the part was
-    given up, since it has more states than a part may have."""
+    given up, since it has more states than a part may have. ``error``: why the engine can't go on from there."""
 
     found: Found
     looked: int
     run: Picture | None = None
     heavy: bool = False
+    error: str = ""
 
 
 @attrs.define(eq=False)
@@ -94,10 +99,11 @@ class Explorer:
     _told: int = attrs.field(default=0, init=False)
     """States of this part that the others know of."""
     _looked: int = attrs.field(default=0, init=False)
+    _error: str = attrs.field(default="", init=False)
 
     def explore(self, part: Part) -> Outcome:
         """Every state of a part, up to a limit or a violation; no further than the shortest violating run."""
-        self._told = self._looked = 0
+        self._told, self._looked, self._error = 0, 0, ""
         divisible = len(part.groups) > 1
         found = self._plain(part.roots, divisible) if self.engine == "python" else self._columns(part.roots, divisible)
         self._tell(found.states)
@@ -105,6 +111,8 @@ class Explorer:
             steps = len(found.violated.steps)
             self.shared.violated(steps)
             return Outcome(attrs.evolve(found, violated=None), steps, Picture.of(found.violated))
+        if self._error:
+            return Outcome(attrs.evolve(found, complete=False), self._looked, error=self._error)
         heavy = divisible and found.states > self.ceiling and not found.complete
         if heavy:
             self.shared.count(-found.states)
@@ -150,8 +158,13 @@ class Explorer:
             try:
                 self._run(search, divisible)
             except Wide as wide:
-                self._widen(search, wide)
-                continue
+                try:
+                    self._widen(search, wide)
+                except InstanceError as error:
+                    self._error = str(error)
+                    run(search, 0, lambda states, left: None)  # what was found is looked at
+                else:
+                    continue
             return _found(self.instance, search, self.symmetry, initial)
 
     def _run(self, search: Batches, divisible: bool) -> None:
@@ -169,12 +182,17 @@ class Explorer:
         self._seen = [min(seen), max(seen)] if seen else []
 
     def _widen(self, search: Batches, wide: Wide) -> None:
-        """Take note of the integers that had no room."""
-        before = layout(self.instance, self._seen)
+        """Take note of the integers that had no room; not of those for which there is none."""
+        known, before = self._seen, layout(self.instance, self._seen)
         (cells,) = search.columns.packing.unpack(search.kept([wide.position]))
         row = self.instance.freeze([int(v) for v in cells])
         self._note(integers(self.instance, [after for _, after in successors(self.instance, row)]))
-        if layout(self.instance, self._seen) == before:
+        try:
+            after = layout(self.instance, self._seen)
+        except InstanceError:
+            self._seen = known
+            raise
+        if after == before:
             raise InstanceError(
                 f"{self.instance.spec.name}: the generated program finds an integer of more than {before[0]} bits that "
                 "the spec does not have; that is a mistake in mtpo, please report it; explore with --engine python"

@@ -9,7 +9,8 @@ makes the parts closed under renaming.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -74,6 +75,13 @@ class Partition:
             self._next = next(self._groups, None)
         self.taken += len(found)
         return Part(start, tuple(found)) if found else None
+
+
+def shares(groups: Sequence[Group], count: int) -> list[Part]:
+    """Groups cut into so many parts, or into one for each group, that are as large as each other."""
+    count = min(count, len(groups))
+    ends = [len(groups) * number // count for number in range(count + 1)]
+    return [Part(start, tuple(groups[start:stop])) for start, stop in itertools.pairwise(ends)]
 
 
 def rigid(instance: Instance) -> int:

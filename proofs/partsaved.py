@@ -6,38 +6,24 @@ part the SHA-256 of its first states, and that of itself: what does not fit, or 
 
 from __future__ import annotations
 
-import json
-import time
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import numpy as np
 
-from mtpo.proofs.checkpoint import EVERY, CheckpointError, _of, _write
-from mtpo.proofs.digests import instance_digest, spec_digest
+from mtpo.proofs.checkpoint import ANEW, CheckpointError, Saved
 from mtpo.proofs.explore import Found
 from mtpo.proofs.partition import Part, Partition
 from mtpo.spec.concrete import Instance
 
-FORMAT: Final = 1
 FILE: Final = "parts.json"
-
-_ANEW: Final = "remove the folder, or name another one, and begin anew"
 
 
 @attrs.define(eq=False)
-class PartsSaved:
+class PartsSaved(Saved):
     """A folder for one exploration in parts, as :class:`mtpo.proofs.checkpoint.Checkpoint` is for one in one piece."""
 
-    folder: Path
-    resume: bool = False
-    every: float = EVERY
-    spent: float = 0.0
-    _identity: dict[str, Any] = attrs.field(factory=dict, init=False)
     _parts: dict[int, dict[str, Any]] = attrs.field(factory=dict, init=False)
-    _began: float = attrs.field(factory=time.monotonic, init=False)
-    _last: float = attrs.field(factory=time.monotonic, init=False)
     _kept: int = attrs.field(default=0, init=False)
     """Parts that are in the file."""
 
@@ -48,23 +34,9 @@ class PartsSaved:
 
     def begin(self, instance: Instance, symmetry: bool) -> None:
         """Read what to go on from. Raises :class:`CheckpointError`; nothing in the folder is lost then."""
-        self._identity = {
-            "spec": instance.spec.name,
-            "spec_digest": spec_digest(instance.spec),
-            "sizes": {sort.__name__: n for sort, n in instance.sizes.items()},
-            "instance_digest": instance_digest(instance, np.zeros((0, 0))),
-            "symmetry": symmetry,
-        }
-        path = self.folder / FILE
-        if path.exists() and not self.resume:
-            raise CheckpointError(
-                f"{self.folder}: holds a checkpoint; go on from it with --resume, or name another folder"
-            )
-        if self.resume and not path.exists():
-            raise CheckpointError(f"{self.folder}: holds no checkpoint of parts to resume; leave out --resume to begin")
-        if path.exists():
-            self._read(path, instance)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        body = self._open(FILE, "checkpoint of parts", instance, np.zeros((0, 0)), symmetry)
+        self._parts = {part["start"]: part for part in body["parts"]} if body is not None else {}
+        self._kept = len(self._parts)
 
     def take(self, partition: Partition) -> tuple[Part, Found] | None:
         """The next part, if it is done, and what was found in it. Raises :class:`CheckpointError` if it is another."""
@@ -74,7 +46,7 @@ class PartsSaved:
             return None
         if part is None or part.digest() != held["digest"]:
             raise CheckpointError(
-                f"{self.folder}: can't go on from this checkpoint: it is of other constants or initial states; {_ANEW}"
+                f"{self.folder}: can't go on from this checkpoint: it is of other constants or initial states; {ANEW}"
             )
         found = {**held["found"], "reached": frozenset(held["found"]["reached"]), "violated": None}
         return part, Found(**found)
@@ -95,37 +67,10 @@ class PartsSaved:
             "digest": part.digest(),
             "found": body,
         }
-        if time.monotonic() - self._last >= self.every:
+        if self.due():
             self.save()
 
     def save(self) -> None:
         """Save the parts that are done, if there are more than the file has."""
-        if len(self._parts) == self._kept:
-            return
-        spent = self.spent + time.monotonic() - self._began
-        body = {"format": FORMAT, **self._identity, "seconds": round(spent, 3), "parts": [*self._parts.values()]}
-        _write(self.folder / FILE, json.dumps({**body, "sha256": _of(body)}, indent=1).encode())
-        self._last, self._kept = time.monotonic(), len(self._parts)
-
-    def _read(self, path: Path, instance: Instance) -> None:
-        try:
-            body = json.loads(path.read_bytes())
-            stated = body.pop("sha256")
-        except (ValueError, AttributeError, KeyError, TypeError):
-            raise CheckpointError(f"{path}: is damaged; {_ANEW}") from None
-        if not isinstance(body, dict) or stated != _of(body):
-            raise CheckpointError(f"{path}: is damaged, its checksum is another; {_ANEW}")
-        if body["format"] != FORMAT:
-            raise CheckpointError(f"{path}: format {body['format']}, this version reads {FORMAT}; {_ANEW}")
-        what = {
-            "spec": f"it is of {body['spec']}, not of {instance.spec.name}",
-            "spec_digest": f"{instance.spec.name} has changed since",
-            "sizes": f"it is of other sizes, {', '.join(f'{n} {name}' for name, n in body['sizes'].items())}",
-            "instance_digest": "it is of other constants",
-            "symmetry": f"it was begun {'with' if body['symmetry'] else 'without'} --symmetry",
-        }
-        for key, text in what.items():
-            if body[key] != self._identity[key]:
-                raise CheckpointError(f"{self.folder}: can't go on from this checkpoint: {text}; {_ANEW}")
-        self._parts = {part["start"]: part for part in body["parts"]}
-        self.spent, self._kept = body["seconds"], len(self._parts)
+        if len(self._parts) > self._kept and self._store(FILE, {"parts": [*self._parts.values()]}):
+            self._kept = len(self._parts)

@@ -15,12 +15,15 @@ one state for all that differ only by a renaming of elements of unordered sorts.
 
 With auto or numpy states of mtpo, and with --jobs those of any spec with constants, are explored in parts, since
 different constants never meet: by so many processes, by default one for each core. That finds what one exploration
-would, a shortest run to a violation too, in the memory of the parts under way. --limit counts over all parts; where it
-left some out, all are looked at once more, breadth first. Specs without constants are one part.
+would, a shortest run to a violation too, in the memory of the parts under way. --limit counts over all parts; what it
+left out is looked at once more, breadth first, each choice of constants to its share of as many states again, if there
+are fewer choices than one for 50 states. Specs without constants are one part.
 
 --checkpoint DIR saves now and then, at the end of a level, what was found so far, in a folder of the spec's name; the
 same command with --resume goes on from there, with any engine but python, and with a higher --limit too. Of parts it
-saves what those that are done came to; the others are begun anew.
+saves what those that are done came to; the others are begun anew. A saving that fails, as where the disk is full, ends
+nothing: it is tried again later, and if the last one failed a line on standard error says so, beside the verdict and
+its exit code.
 
 --picture draws a shortest run to each violation: who took which step, what each state holds, and for which elements the
 property is false. --coverage tells what was exercised: each action taken, each conjunct of a guard true and false, each
@@ -153,7 +156,7 @@ def explore_command(
     if walks:
         drawn_from = [sizes.drawn(one) for one in source.specs]
         raise typer.Exit(random_walks(drawn_from, walks, seed or 0, depth, ending))
-    made = [(one, *sizes.instance(one)) for one in source.specs]
+    made = [(one, *sizes.instance(one, limit)) for one in source.specs]
     if footprints:
         if way.engine not in ("auto", "numpy") or symmetry:
             raise usage("--footprints are explored by numpy, state by state: leave out --engine and --symmetry")
@@ -165,7 +168,7 @@ def explore_command(
     for one, instance, initial in made:
         if not one.role("invariant", "lemma", "step", "reachable"):
             raise usage(f"{one.name}: no invariant, step property or reachable formula to check")
-        saved = way.saved(instance)
+        saved = way.saved(instance, sizes.options())
         with saying_what_is_saved(saved), progress(f"exploring {one.name}", json) as tell:
             found.append(way.explore(instance, initial, saved, tell))
         if coverage:

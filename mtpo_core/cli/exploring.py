@@ -17,12 +17,6 @@ SMALL: Final = 20_000
 WIDE: Final = 200
 """States a level, of those SMALL ones, from which on columns are faster."""
 
-LOOKED_AT_TWICE: Final = 10_000_000
-"""A limit up to which, when it was hit in the first parts, all are looked at once more, breadth first."""
-
-AT_ONCE: Final = 64
-"""Choices of constants in a part of another spec than mtpo: how many is not tried, as states may have no end."""
-
 _PARTED: Final = ("auto", "python", "numpy")
 """The engines that explore in parts."""
 
@@ -54,9 +48,11 @@ class Way:
             if said := arrays_of(self.engine).note:
                 err.print(said)
 
-    def saved(self, instance: Any) -> Any:
-        """The checkpoint to save to and go on from: of parts, or of one piece, as it was begun; None without."""
+    def saved(self, instance: Any, options: dict[str, Any]) -> Any:
+        """The checkpoint to save to and go on from: of parts, or of one piece, as it was begun; None without.
+        ``options``: those that say which instance of mtpo it is."""
         from mtpo.proofs.checkpoint import MANIFEST, Checkpoint
+        from mtpo.proofs.instances import is_mtpo
         from mtpo.proofs.partsaved import FILE, PartsSaved
 
         if self.checkpoint is None:
@@ -70,7 +66,7 @@ class Way:
         if parts and not self._parted(instance):
             raise usage(f"{folder}: holds a checkpoint of parts: give --engine numpy, or name another folder")
         make = PartsSaved if self._parted(instance) and not whole else Checkpoint
-        return make(folder, self.resume, self.every)
+        return make(folder, self.resume, self.every, options=options if is_mtpo(instance.spec) else {})
 
     def explore(self, instance: Any, initial: Any, saved: Any, tell: Tell) -> Any:
         """The exploration. Raises what engines do."""
@@ -85,9 +81,7 @@ class Way:
                     f"{instance.spec.name}: all states have the same constants, so that there is one part: one process"
                 )
             return self._whole(instance, initial, tell, engine, saved)
-        if saved is not None:
-            return self._parts(instance, initial, tell, engine, saved)
-        return self._parts_first(instance, initial, tell, engine)
+        return self._parts(instance, initial, tell, engine, saved)
 
     def _parted(self, instance: Any) -> bool:
         """Whether it is explored in parts: where states have constants of their own, which can't meet, and it is asked
@@ -110,28 +104,14 @@ class Way:
             if found.transitions and found.states < WIDE * (found.depth + 1):
                 return self._whole(instance, initial, tell, "python")
         try:
-            how = self._parts_first if self._parted(instance) else self._whole
+            how = self._parts if self._parted(instance) else self._whole
             return how(instance, initial, tell, "numpy")
         except InstanceError:
             if found is None:
                 raise
             return self._whole(instance, initial, tell, "python")
 
-    def _parts_first(self, instance: Any, initial: Any, tell: Tell, engine: str) -> Any:
-        """In parts; and where the limit, or an integer that has no room, left some of them out, breadth first over all:
-        a violation of few steps is then found wherever it is, unless there are so many first states that they are all
-        that would be looked at."""
-        from mtpo.spec.concrete import InstanceError
-
-        with contextlib.suppress(InstanceError):
-            found = self._parts(instance, initial, tell, engine)
-            too_many = self.limit > LOOKED_AT_TWICE or (self._total(instance) or 0) > self.limit // 10
-            if found.complete or too_many or any(v.trace for v in found.verdicts):
-                return found
-        return self._whole(instance, initial, tell, engine)
-
     def _parts(self, instance: Any, initial: Any, tell: Tell, engine: str, saved: Any = None) -> Any:
-        from mtpo.proofs.instances import is_mtpo
         from mtpo.proofs.parts import explore_in_parts
 
         total = None if self.symmetry else self._total(instance)
@@ -142,7 +122,6 @@ class Way:
             engine=engine,  # type: ignore[arg-type]
             symmetry=self.symmetry,
             jobs=self.jobs,
-            size=None if is_mtpo(instance.spec) else AT_ONCE,
             checkpoint=saved,
             progress=lambda told: tell(told.text(total)),
         )
@@ -170,14 +149,18 @@ class Way:
 
 @contextlib.contextmanager
 def saying_what_is_saved(checkpoint: Any) -> Iterator[None]:
-    """An interrupt says what a checkpoint holds."""
+    """An interrupt says what a checkpoint holds; and a saving that failed is told in any case."""
     try:
         yield
     except KeyboardInterrupt as stop:
         if checkpoint is None:
             raise
         saved = f"{plural(checkpoint.saved, 'state')} saved in {checkpoint.folder}, go on with --resume"
-        raise KeyboardInterrupt(f"{stop} ({saved if checkpoint.saved else 'nothing saved yet'})") from None
+        saved = saved if checkpoint.saved else "nothing saved yet"
+        saved += f"; {checkpoint.failed}" if checkpoint.failed else ""
+        raise KeyboardInterrupt(f"{stop} ({saved})") from None
+    if checkpoint is not None and checkpoint.failed:
+        note(f"mtpo: not saved, the verdict stands: {checkpoint.failed}")
 
 
 def engine_of(name: str | None, compiled: bool, symmetry: bool) -> str:

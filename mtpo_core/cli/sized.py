@@ -37,22 +37,33 @@ class Sizes:
                 other = ", ".join(of_mtpo) if spec == "mtpo" else "--size, the number of elements of each sort"
                 raise usage(f"{option} means nothing for {spec}: give {other}")
 
-    def instance(self, one: Any) -> tuple[Any, Any]:
-        """The instance of a spec, and its initial states."""
-        from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
+    def instance(self, one: Any, limit: int) -> tuple[Any, Any]:
+        """The instance of a spec, and its initial states; serial begins where mtpo rests, of so many states of it."""
+        from mtpo.proofs.instances import is_mtpo, is_serial, sizes_for, small_instance
+        from mtpo.proofs.resting import serial_instance
 
-        if not is_mtpo(one):
-            instance, roots = small_instance(one, sizes_of(self.size, sizes_for(one)))
-            self._check_taken(instance)
-            return instance, roots
-        return mtpo_instance(
-            self.agents or 2,
-            self.calls or 1,
-            self.objects or 2,
-            spec=one,
-            faults=self.faults,
-            predicates=self.predicates,
-        )
+        if is_mtpo(one):
+            return self._of_mtpo(one)
+        given = sizes_of(self.size, sizes_for(one))
+        instance, roots = serial_instance(given, one, limit) if is_serial(one) else small_instance(one, given)
+        self._check_taken(instance)
+        return instance, roots
+
+    def options(self) -> dict[str, Any]:
+        """The options that a checkpoint of mtpo is of; another spec's sizes say what they were."""
+        return {
+            "--agents": self.agents or 2,
+            "--calls": self.calls or 1,
+            "--objects": self.objects or 2,
+            "--faults": self.faults,
+            "--predicates": self.predicates,
+        }
+
+    def _of_mtpo(self, one: Any) -> tuple[Any, Any]:
+        from mtpo.proofs.instances import mtpo_instance
+
+        agents, calls, objects, faults, predicates = self.options().values()
+        return mtpo_instance(agents, calls, objects, spec=one, faults=faults, predicates=predicates)
 
     def _check_taken(self, instance: Any) -> None:
         """Refuse a size that an instance can't have: as in serial, where every agent has as many calls."""
@@ -68,7 +79,7 @@ class Sizes:
         from mtpo.proofs.starts import drawing, large_instance
 
         if is_mtpo(one):
-            instance, roots = self.instance(one)
+            instance, roots = self._of_mtpo(one)
         else:
             instance, roots = large_instance(one, sizes_of(self.size, sizes_for(one), MOST))
         return instance, drawing(instance, roots)

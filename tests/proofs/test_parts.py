@@ -24,8 +24,9 @@ from mtpo.proofs.instances import Roots, every_instance, fair_instance, gap_inst
 from mtpo.proofs.ledger import METHODS
 from mtpo.proofs.part import Explorer
 from mtpo.proofs.partition import Apart, Partition, rigid
-from mtpo.proofs.parts import Progress, explore_in_parts
+from mtpo.proofs.parts import explore_in_parts
 from mtpo.proofs.partsaved import FILE, PartsSaved
+from mtpo.proofs.partwork import Progress
 from mtpo.proofs.symmetry import symmetry_of
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance

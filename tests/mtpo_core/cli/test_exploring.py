@@ -1,11 +1,12 @@
-"""How an instance is explored: in parts where that is asked for, or has an end; and all where parts left some out."""
+"""How an instance is explored: in parts where that is asked for, or they are many; all where parts left some out."""
 
 from __future__ import annotations
 
 import pytest
 
+import mtpo.proofs.parts as parts
 from mtpo.proofs.explore import explore
-from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
+from mtpo.proofs.instances import Roots, mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.mutate import mutants
 from mtpo.spec.language import Bool, Int, Sort, Spec, forall, require
 from mtpo.spec.locks import locks
@@ -26,26 +27,32 @@ def way(limit: int = 10**6, jobs: int | None = None) -> Way:
 
 
 def test_mtpo_is_explored_in_parts_and_another_spec_if_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, parts = list[str](), Way._parts
-    monkeypatch.setattr(Way, "_parts", lambda self, at, *rest: asked.append(at.spec.name) or parts(self, at, *rest))
+    asked, inside = list[str](), Way._parts
+    monkeypatch.setattr(Way, "_parts", lambda self, at, *rest: asked.append(at.spec.name) or inside(self, at, *rest))
     assert way().explore(*mtpo_instance(2, 1, 1), None, lambda told: None).complete
     whole = way().explore(*small_instance(locks, sizes_for(locks)), None, lambda told: None)
     assert (asked, whole.engine, whole.complete) == (["mtpo"], "numpy", True)
-    inside = way(jobs=2).explore(*small_instance(locks, sizes_for(locks)), None, lambda told: None)
-    assert (asked, inside.states) == (["mtpo", "locks"], whole.states)
+    found = way(jobs=2).explore(*small_instance(locks, sizes_for(locks)), None, lambda told: None)
+    assert (asked, found.states) == (["mtpo", "locks"], whole.states)
 
 
-def test_where_the_limit_left_parts_out_all_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A violation of few steps in the last part is found, though the first ones use up what may be looked at."""
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_where_the_limit_left_parts_out_all_are_looked_at(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+    """A violation of few steps in the last parts is found, though the first ones use up what may be looked at; where
+    the limit has room for too few of them, all that is known is that it is not known."""
     spec = next(m.spec for m in mutants(mtpo) if m.id == "mtpo.call.gate")
     instance, roots = mtpo_instance(2, 1, 1, spec=spec)
-    first = explore(*mtpo_instance(2, 1, 1), limit=50, engine="numpy")
-    assert not first.complete and not any(v.trace for v in first.verdicts)
-    monkeypatch.setattr(Way, "_parts", lambda *ignored: first)
-    found = way(3_000).explore(instance, roots, None, lambda told: None)
-    assert {v.property for v in found.verdicts if v.trace} == {"mtpo.lemma-acting"}
-    monkeypatch.setattr(exploring, "LOOKED_AT_TWICE", 2_000)
-    assert way(3_000).explore(instance, roots, None, lambda told: None) is first, "all of them would be too much"
+    shortest = next(len(v.trace.steps) for v in explore(instance, roots).verdicts if v.trace)
+    late = [root for root in roots if not any(v.trace for v in explore(instance, [root], engine="python").verdicts)]
+    assert 0 < len(late) < 50
+    ordered = Roots(lambda: iter([*late, *(root for root in roots if root not in late)]))
+    monkeypatch.setattr(parts, "part_size", lambda *ignored: 1)
+    found = way(2_500, jobs).explore(instance, ordered, None, lambda told: None)
+    (violated,) = (v for v in found.verdicts if v.trace)
+    assert (violated.property, len(violated.trace.steps)) == ("mtpo.lemma-acting", shortest)
+    assert "why" not in violated.detail, "no run is shorter"
+    found = way(2_000, jobs).explore(instance, ordered, None, lambda told: None)
+    assert not any(v.trace for v in found.verdicts) and not found.complete
 
 
 class Lamp(Sort):
@@ -81,7 +88,7 @@ def endless(doubles: bool) -> Spec:
 def test_a_violation_is_found_beside_parts_without_end(
     monkeypatch: pytest.MonkeyPatch, doubles: bool, size: int
 ) -> None:
-    monkeypatch.setattr(exploring, "AT_ONCE", size)
+    monkeypatch.setattr(parts, "part_size", lambda *ignored: size)
     spec = endless(doubles)
     found = way(2_000, jobs=1).explore(*small_instance(spec, {Lamp: 2}), None, lambda told: None)
     (violated,) = (v for v in found.verdicts if v.trace)
