@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -177,6 +177,22 @@ def extent(instance: Mapping[str, Any]) -> str:
     chosen = f"; {instance['constants']}" if instance.get("constants") else ""
     states = f"{instance['states']:,} state{'' if instance['states'] == 1 else 's'}"
     return f"{states} to depth {instance['depth']}, {symmetry} ({sizes}{chosen})"
+
+
+_EXTENT: Final = re.compile(r"(?P<reached>.+), (?P<symmetry>symmetry \w+) \((?P<sizes>[^;]+)(?:; (?P<chosen>.+))?\)")
+
+
+def by_scope(instances: Iterable[str]) -> dict[str, list[str]]:
+    """Instances, as :func:`extent` writes them, by what several have in common, symmetry and constants; of each its
+    sizes, and what was looked at. What is written otherwise is as it is, in common with none."""
+    found: dict[str, list[str]] = {}
+    for text in instances:
+        if (parts := _EXTENT.fullmatch(text)) is None:
+            found.setdefault("", []).append(text)
+            continue
+        scope = ", ".join(filter(None, parts.group("symmetry", "chosen")))
+        found.setdefault(scope, []).append(f"{parts['sizes']}: {parts['reached']}")
+    return found
 
 
 def _instances(entry: Entry) -> tuple[str, ...]:

@@ -10,6 +10,9 @@ it is for. --picture draws the traces of a finding, what mends it and the eviden
 that a Python file of yours declares. With --log it is a call of a run (1.4): what it went through, who was told, and
 which clauses allowed each step; what is damaged in the log, or was altered, is named on standard error, with exit code
 1.
+
+A long formula is laid out over lines, an operand each; --json has it on one. Of a finding --json has the traces that
+--picture draws: runs of a spec in ITF, runs of the core as the lines of their logs, charts as their rows.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ def explain_command(
 ) -> None:
     """See the module's docstring."""
     others = {"ID": id, "--rules": rules, "--spec": spec, "--log": log}
+    if id is not None and not id.strip():
+        raise usage("an empty ID: explain wants one such as mtpo.one-way or F29, or --rules or --findings alone")
     if findings or picture is not None or pictures is not None:
         _findings(others, findings, picture, pictures, json)
         raise typer.Exit(0)
@@ -86,9 +91,13 @@ def _findings(others: dict[str, Any], every: bool, picture: Path | None, picture
 
 
 def _built_in(id: str, json: bool) -> None:
+    from mtpo_core.cli.explained_findings import told_as_data
+
     specs = find_specs(None)
     if other := explained(id, specs):
-        if json:
+        if json and other.data["kind"] == "finding":
+            told_as_data(other.data["id"])
+        elif json:
             print_json(other.data)
         else:
             out.print("\n".join(other.lines))
@@ -139,7 +148,9 @@ def _unrecorded(kind: str, id: str, name: str) -> str:
 
 
 def _tell(found: Any, json: bool, unrecorded: str = "") -> None:
+    from mtpo.proofs.layout import laid_out
     from mtpo.spec.rules import carried
+    from mtpo_core.cli.explained_evidence import brief, evidence_lines
 
     carries = () if unrecorded or found.kind == "mutant" else carried(found.id)
     if json:
@@ -148,11 +159,11 @@ def _tell(found: Any, json: bool, unrecorded: str = "") -> None:
     out.print(f"{found.id}   {found.kind}   {_short(found.at)}")
     if found.english:
         out.print(f"  {found.english}")
-    out.print("\n".join(f"    {line}" for line in found.formula.splitlines()))
+    out.print("\n".join(f"    {line}" for line in laid_out(found.formula).splitlines()))
     for rule in carries:
         out.print(f"  for {rule.id} ({rule.source}): {rule.says}")
-    for e in found.evidence:
-        out.print(f"  {e.status:<8} {e.sentence}{'' if e.fresh else '   (the sources have changed since)'}")
+    for line in evidence_lines(found.evidence):
+        out.print(line)
     if unrecorded:
         out.print(f"  {unrecorded}")
         return
@@ -160,9 +171,10 @@ def _tell(found: Any, json: bool, unrecorded: str = "") -> None:
         out.print(f"  {found.mutants[0][2]}")
         return
     if found.mutants:
-        out.print("  without it:" if found.kind in ("guard clause", "action") else "  mutants that it catches:")
+        catches = "  mutants that it catches (`mtpo explain ID` shows one in full):"
+        out.print("  without it:" if found.kind in ("guard clause", "action") else catches)
     for mutant, what, fate in found.mutants:
-        out.print(f"    {mutant:<38} {what if fate == 'caught by this' else fate}")
+        out.print(f"    {mutant:<38} {brief(what) if fate == 'caught by this' else fate}")
 
 
 def _story(path: Path, call: str, json: bool) -> int:

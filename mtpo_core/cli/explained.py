@@ -86,9 +86,10 @@ def _problem(id: str) -> Explained | None:
         except ModuleNotFoundError as error:
             lacks = f"what is recorded of it needs {lacking(error)}"
             return Explained((*lines, f"  {lacks}"), data | {"evidence": None})
+        from mtpo_core.cli.explained_evidence import evidence_lines
+
         found = evidence_of(REFINES, read_ledger())
-        old = "   (the sources have changed since)"
-        lines += [f"  {e.status:<8} {e.sentence}{'' if e.fresh else old}" for e in found]
+        lines += evidence_lines(found)
         data["evidence"] = [attrs.asdict(e) for e in found]
     return Explained(tuple(lines), data)
 

@@ -30,10 +30,30 @@ def draw_finding(id: str, picture: Path, json: bool) -> None:
         page = page_of(finding, _standing(finding))
     picture.write_text(page, encoding="utf-8")
     if json:
-        print_json(_data(finding) | {"picture": str(picture)})
+        print_json(finding_data(finding) | {"picture": str(picture)})
     else:
         out.print("\n".join(finding.lines()))
         out.print(f"\npicture: {picture}")
+
+
+def finding_data(finding: Finding) -> dict[str, Any]:
+    """One finding as plain data, with its traces, which are made for it; without, where the extra that makes them is
+    not installed."""
+    try:
+        from mtpo.proofs.findings.catalogue import TRACES
+        from mtpo.proofs.findings.written import written
+    except ModuleNotFoundError as error:
+        note(f"the finding alone, without its traces: these need {lacking(error)}")
+        return finding.as_json() | {"traces": None, "names": None}
+    traces = [written(name, one) for name, one in TRACES.get(finding.id, {}).items()]
+    return finding.as_json() | {"traces": traces, "names": [row.as_json() for row in _standing(finding)]}
+
+
+def told_as_data(id: str) -> None:
+    """One finding for ``--json``."""
+    from mtpo.proofs.findings import findings
+
+    print_json(finding_data(findings()[id]))
 
 
 def list_findings(folder: Path | None, json: bool) -> None:
@@ -99,7 +119,7 @@ def _standing(finding: Finding) -> Any:
 
 
 def _data(finding: Finding) -> dict[str, Any]:
-    """The finding with what its traces show, and how what it names stands."""
+    """The finding with what its traces show, without these themselves, and how what it names stands."""
     from mtpo.proofs.findings.catalogue import TRACES
 
     shown = TRACES.get(finding.id, {})

@@ -62,6 +62,8 @@ def find_source(name: str | None) -> Source:
         found = [_load(target) for one, target in BUILT_IN.items() if name in (None, one)]
         equivalent, unreachable = ({id: why for _, each in found for id, why in each[k].items()} for k in (0, 1))
         return Source([spec for spec, _ in found], equivalent, unreachable)
+    if not name.strip():
+        raise NoSuchSpec(f"an empty name of a spec; known: {', '.join(BUILT_IN)}; or give a .py file")
     path = Path(name)
     head = name.partition(".")[0]
     if head in BUILT_IN and path.suffix != ".py":

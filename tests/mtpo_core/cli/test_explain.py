@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
+import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,16 @@ import pytest
 
 import mtpo.proofs.evidence as evidence
 import mtpo.proofs.refined as refined
+from mtpo.proofs.evidence import Evidence
 from mtpo.proofs.findings import findings
 from mtpo.proofs.findings.beside import RESERVED_BEFORE_FILLED
+from mtpo.proofs.findings.catalogue import TRACES
+from mtpo.proofs.layout import laid_out
 from mtpo.proofs.ledger import read_ledger, stale
 from mtpo.proofs.planted import BUGS, FAULTY, NoGate
 from mtpo.spec.mtpo import mtpo as mtpo_spec
 from mtpo_core.cli.explained import explained
+from mtpo_core.cli.explained_evidence import brief, evidence_lines
 from mtpo_core.cli.specs import BUILT_IN, find_specs
 from mtpo_core.problems import MEANINGS
 
@@ -371,7 +378,7 @@ def test_the_id_of_a_problem_comes_with_what_to_do(mtpo: Mtpo) -> None:
     assert (said["id"], said["kind"]) == ("core.refines.note", "check of the core against the spec")
     assert said["english"].startswith("Every event of the core is steps of the spec") and said["do"]
     said = mtpo("explain", "core.refines")
-    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 30 plans, 2,554 states, " in said.out
+    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 5 instances; " in said.out
     said = mtpo("explain", "core.inverse-restored")
     assert said.code == 2 and "close ones: core.inverse-restores" in said.err
 
@@ -423,3 +430,104 @@ def test_an_outcome_that_can_not_be_recorded_is_refused_before_the_work(mtpo: Mt
         said = mtpo("certificate", *args)
         assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
         assert why in said.err
+
+
+def test_a_long_formula_is_laid_out_and_what_instances_have_in_common_is_said_once(mtpo: Mtpo) -> None:
+    said, data = mtpo("explain", "mtpo.live-materialized"), mtpo("explain", "mtpo.live-materialized", "--json").json
+    lines = said.out.splitlines()
+    formula = [line for line in lines if line.startswith("    ")][: len(laid_out(data["formula"]).splitlines())]
+    assert len(formula) > 4 and re.sub(r"\s", "", "".join(formula)) == re.sub(r"\s", "", data["formula"])
+    assert max(map(len, formula)) <= 104
+    (explored,) = [one["instances"] for one in data["evidence"] if one["method"] == "exhaustive"]
+    assert f"every state and step of {len(explored)} instances" in said.out
+    scopes = [line for line in lines if line.startswith(" " * 11 + "symmetry ")]
+    assert len(scopes) == len(set(scopes)) < len(explored) and all(line.endswith(":") for line in scopes)
+    below = [line.split("  ") for line in lines if line.startswith(" " * 13)]
+    assert sum(" states to depth " in row[-1] for row in below) == len(explored)
+    assert "mutants that it catches (`mtpo explain ID` shows one in full):" in said.out
+
+
+def test_instances_are_told_by_what_they_have_in_common() -> None:
+    instances = (
+        "1,204 states to depth 7, symmetry off (2 Agent, 3 Call; with aborts)",
+        "8 states to depth 2, symmetry off (1 Agent, 2 Call)",
+        "9 states to depth 3, symmetry off (12 Agent, 3 Call; with aborts)",
+    )
+    told = Evidence("exhaustive", "CHECKED", f"every state and step of {'; '.join(instances)}", False, instances)
+    assert list(evidence_lines([told])) == [
+        "  CHECKED  every state and step of 3 instances   (the sources have changed since)",
+        "           symmetry off, with aborts:",
+        "             2 Agent, 3 Call   1,204 states to depth 7",
+        "             12 Agent, 3 Call  9 states to depth 3",
+        "           symmetry off:",
+        "             1 Agent, 2 Call  8 states to depth 2",
+    ]
+    alone = attrs.evolve(told, sentence=f"every state and step of {instances[1]}", fresh=True, instances=instances[1:2])
+    assert list(evidence_lines([alone])) == [f"  CHECKED  every state and step of {instances[1]}"]
+    other = attrs.evolve(alone, sentence="all of 3 plans; 4 plans", instances=("3 plans", "4 plans"))
+    assert list(evidence_lines([other])) == [
+        "  CHECKED  all of 2 instances",
+        " " * 11 + "3 plans",
+        " " * 11 + "4 plans",
+    ]
+
+
+def test_of_a_mutant_among_many_the_change_alone_is_told() -> None:
+    assert brief("update: without a, in top[x0] := a & b") == "update: without a, in top[x0]"
+    assert brief("guard: a & b") == "guard: a & b"
+    assert len(brief(f"guard: {'a & ' * 100}b")) == 100
+
+
+def test_a_finding_as_json_has_the_traces_that_its_picture_draws(mtpo: Mtpo, tmp_path: Path) -> None:
+    """Runs of a spec with every state, by the names of the text; runs of the core as a log that is read as one."""
+    data = mtpo("explain", "f29", "--json").json
+    assert data["kind"] == "finding" and [row["id"] for row in data["names"]][:1] == ["mtpo.moved-from-below"]
+    locked, mended = data["traces"]
+    assert [locked["name"], mended["name"]] == list(TRACES["F29"]) and locked["says"].startswith("a2's repair")
+    assert locked["seen"] == [{"after": 12, "text": "refused: deliver(a=a1), by mtpo.deliver.settled"}]
+    assert (locked["breaks"], mended["weakened"]) == ([], None)
+    assert [len(one["itf"]["states"]) for one in (locked, mended)] == [13, 18]
+    assert locked["itf"]["states"][12]["mbt::nondetPicks"] == {"o": {"tag": "Some", "value": "x"}}
+    drawn = mtpo("explain", "F29", "--picture", str(tmp_path / "f29.html"), "--json").json
+    assert drawn["traces"] == data["traces"]
+    told = {one["name"]: one for one in mtpo("explain", "F2", "--json").json["traces"]}
+    assert told["not told"]["breaks"] == ["mtpo.redo-told"] and told["not told"]["weakened"].startswith("update")
+    log = tmp_path / "f2.jsonl"
+    log.write_text("".join(f"{line}\n" for line in told["told"]["log"]), "utf-8")
+    assert mtpo("verify", str(log)).code == 0
+    (chart,) = [one["chart"] for one in mtpo("explain", "F34", "--json").json["traces"]]
+    assert chart["rows"] and chart["axis"] and all({"name", "bars", "ticks"} <= set(row) for row in chart["rows"])
+
+
+def test_without_the_extra_a_finding_as_json_has_no_traces(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mtpo.proofs.findings.written", None)
+
+    def lacks(name: str, *rest: Any, **more: Any) -> Any:
+        if name == "mtpo.proofs.findings.catalogue":
+            raise ModuleNotFoundError("No module named 'z3'", name="z3")
+        return plain(name, *rest, **more)
+
+    plain = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", lacks)
+    said = mtpo("explain", "F29", "--json")
+    assert said.code == 0 and json.loads(said.out)["traces"] is None
+    assert said.err == "the finding alone, without its traces: these need z3: pip install '.[verify]' in a clone\n"
+
+
+@pytest.mark.parametrize("more", [[], ["--picture", "x.html"], ["--rules"], ["--json"], ["--log", "x.log"]])
+@pytest.mark.parametrize("id", ["", "  "])
+def test_an_empty_id_is_refused_in_one_line(mtpo: Mtpo, id: str, more: list[str]) -> None:
+    said = mtpo("explain", id, *more)
+    assert (said.code, said.out) == (2, "")
+    assert (
+        said.err.startswith("mtpo: an empty ID: explain wants one such as mtpo.one-way") and said.err.count("\n") == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "command", [["prove", ""], ["mutate", " "], ["ablate", ""], ["explain", "mtpo.gate", "--spec", ""]]
+)
+def test_an_empty_name_of_a_spec_is_refused_in_one_line(mtpo: Mtpo, command: list[str]) -> None:
+    said = mtpo(*command)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("mtpo: an empty name of a spec; known: mtpo, kv, ") and said.err.count("\n") == 1
