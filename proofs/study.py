@@ -227,14 +227,20 @@ def proved(spec: Spec, *, properties: Sequence[str], timeout: float, cvc5: bool)
 
 def mutated(spec: Spec, *, only: str, size: int | None, equivalent: Mapping[str, str]) -> Mutated:
     """See ``Spec.mutate``."""
+    from mtpo.proofs.chosen import held_before, mutate_chosen
     from mtpo.proofs.listed import check_listed
     from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
     from mtpo_core.cli.specs import find_source
 
     check_listed(equivalent, mutants(spec), f"{spec.name}: equivalent")
     built_in = find_source(None)
-    listed = built_in.equivalent if any(one is spec for one in built_in.specs) else {}
-    fates = mutate(spec, only=only, size=size, equivalent={**EQUIVALENT, **listed, **equivalent})
+    ours = any(one is spec for one in built_in.specs)
+    listed = {**EQUIVALENT, **(built_in.equivalent if ours else {}), **equivalent}
+    if only:
+        held = ours and size is None and held_before(spec.name)
+        fates = mutate_chosen(spec, only, held=held, equivalent=listed, size=size)
+    else:
+        fates = mutate(spec, size=size, equivalent=listed)
     if not fates:
         raise StudyError(f"{spec.name}: no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE")
     killed = sum(bool(f.killed_by) for f in fates)

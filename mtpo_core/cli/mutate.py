@@ -8,10 +8,15 @@ lists them as EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}. An id with a number
 survivor shows it. One that is listed and killed is a failure too, and one whose rule has changed since. An id is
 SPEC.ACTION.CLAUSE, with /0, /1 ... for the conjuncts of a clause that has several, or SPEC.ACTION.VARIABLE:= for an
 update; ~0, ~1 ... is what is weakened within. Ctrl-C ends with what was decided up to there (exit code 3).
+
+First it is asked whether the spec itself holds where mutants are tried, since any mutant of one that fails is killed
+for that: with --only in small instances and in steps of the actions that are weakened, and not at all where the ledger
+has it that all mutants of a built-in spec were tried with its sources as they are.
 """
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +25,7 @@ import typer
 
 from mtpo_core.cli.common import counted, drawn, out, plural, print_json, progress, usage, verb, writable
 from mtpo_core.cli.equivalents import equivalents
-from mtpo_core.cli.specs import SPEC_HELP, check_finite, check_ledger, find_source
+from mtpo_core.cli.specs import BUILT_IN, SPEC_HELP, check_finite, check_ledger, find_source
 
 _HOW = {
     "action never taken": "the action can't be taken any more",
@@ -48,6 +53,7 @@ def mutate_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.children import Interrupted
+    from mtpo.proofs.chosen import held_before, mutate_chosen
     from mtpo.proofs.listed import key_of
     from mtpo.proofs.mutate import mutate
     from mtpo.proofs.picture import Case, violations_of, write_picture
@@ -67,6 +73,8 @@ def mutate_command(
     check_ledger(record, spec)
     fates: list[Any] = []
     stopped = ""
+    held = bool(only) and spec in BUILT_IN and size is None and held_before(spec)
+    tried = functools.partial(mutate_chosen, held=held) if only else mutate
 
     def line(f: Any) -> None:
         word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
@@ -83,7 +91,7 @@ def mutate_command(
     for one in specs:
         with progress(f"trying mutants of {one.name}", json) as tell:
             try:
-                fates += mutate(
+                fates += tried(
                     one,
                     only=only,
                     equivalent=listed,
@@ -106,7 +114,13 @@ def mutate_command(
     if picture is not None:
         write_picture(cases, picture, f"{spec}: what its rules are for")
     if json:
-        print_json({"mutants": [f.as_json() for f in fates], "survived": [f.mutant.id for f in survived]})
+        print_json(
+            {
+                "mutants": [f.as_json() for f in fates],
+                "survived": [f.mutant.id for f in survived],
+                "spec_holds": "by the ledger" if held else "asked of what these mutants need" if only else "asked",
+            }
+        )
         raise typer.Exit(1 if survived or mislisted else 3 if not_known else 0)
     unknown = (n for n, f in enumerate(fates) if stopped and f.why == stopped)
     told = next(unknown, len(fates)) if at_once else 0
@@ -121,6 +135,8 @@ def mutate_command(
     if picture is not None:
         out.print(drawn(cases, picture))
     out.print(f"\n{head}{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived{tail}")
+    if held:
+        out.print(f"that {spec} itself holds is in the ledger, for the sources as they are, and was not asked again")
     if mislisted:
         out.print(f"listed as equivalent, and killed: {', '.join(mislisted)}")
     if record is not None and not_known:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import mtpo.proofs.chosen as chosen
 import mtpo.proofs.mutate as mutating
 from mtpo_core.cli import common
 
@@ -245,3 +246,20 @@ def test_a_spec_that_needs_more_elements_is_given_them(mtpo: Mtpo, tmp_path: Pat
     assert "(what must be reachable is not, or an action is never taken)" in said.out
     assert "--size means nothing for mtpo" in mtpo("mutate", "mtpo", "--size", 3).err
     assert "leave out --size" in mtpo("mutate", "kv", "--size", 3, "--record", tmp_path / "l.json").err
+
+
+def test_of_a_few_mutants_the_ledger_says_that_the_spec_holds(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as its sources are the same; else it is asked, as it is of a spec of one's own and of another size."""
+    asked: list[str] = []
+    monkeypatch.setattr(chosen, "_check", lambda spec, actions, *rest: asked.extend(actions))
+    said = "that kv itself holds is in the ledger, for the sources as they are, and was not asked again"
+    for held, more in ((True, []), (False, []), (True, ["--size", "2"])):
+        monkeypatch.setattr(chosen, "held_before", lambda name, held=held: held and name == "kv")
+        asked.clear()
+        told = mtpo("mutate", "kv", "--only", "kv.fill.own", *more)
+        assert told.code == 0 and told.out.splitlines()[0].startswith("killed     kv.fill.own ")
+        assert (said in told.out.splitlines()) == (held and not more) and asked == (
+            [] if held and not more else ["fill"]
+        )
+        data = mtpo("mutate", "kv", "--only", "kv.fill.own", "--json", *more).json
+        assert data["spec_holds"] == ("by the ledger" if held and not more else "asked of what these mutants need")
