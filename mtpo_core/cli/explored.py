@@ -79,7 +79,7 @@ def _show(result: Any, limit: int) -> None:
     from mtpo.proofs.evidence import extent
 
     rate = f"{result.states / max(result.seconds, 1e-9):,.0f} states/s"
-    by = result.engine if result.parts == 1 else f"{result.engine}, {plural(result.parts, 'part')}"
+    by = result.engine if result.parts < 2 else f"{result.engine}, {plural(result.parts, 'part')}"
     by += f", {result.jobs} processes" if result.jobs > 1 else ""
     out.print(extent_line(result.instance, result.initial))
     out.print(

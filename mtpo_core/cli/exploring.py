@@ -72,6 +72,8 @@ class Way:
         """The exploration. Raises what engines do."""
         from mtpo.proofs.checkpoint import Checkpoint
 
+        if saved is not None:
+            tell = _with_what_failed(tell, saved)
         if self.engine == "auto" and not self.symmetry and self.jobs is None and saved is None:
             return self._by_size(instance, initial, tell)
         engine = "numpy" if self.engine == "auto" else self.engine
@@ -157,10 +159,15 @@ def saying_what_is_saved(checkpoint: Any) -> Iterator[None]:
             raise
         saved = f"{plural(checkpoint.saved, 'state')} saved in {checkpoint.folder}, go on with --resume"
         saved = saved if checkpoint.saved else "nothing saved yet"
-        saved += f"; {checkpoint.failed}" if checkpoint.failed else ""
+        saved += f"; {checkpoint.failed}" if checkpoint.failed not in str(stop) else ""
         raise KeyboardInterrupt(f"{stop} ({saved})") from None
     if checkpoint is not None and checkpoint.failed:
         note(f"mtpo: not saved, the verdict stands: {checkpoint.failed}")
+
+
+def _with_what_failed(tell: Tell, saved: Any) -> Tell:
+    """What tells how far it is tells that the last saving failed, too."""
+    return lambda text: tell(f"{text}; not saved: {saved.failed}" if saved.failed else text)
 
 
 def engine_of(name: str | None, compiled: bool, symmetry: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -242,6 +243,7 @@ def test_a_spec_is_told_by_what_it_means() -> None:
     [
         (MANIFEST, lambda data: b""),
         (MANIFEST, lambda data: b"[]"),
+        (MANIFEST, lambda data: b"[" * 100_000),
         (MANIFEST, lambda data: b"\xff\x00"),
         (MANIFEST, lambda data: data[: len(data) // 2]),
         (MANIFEST, lambda data: data.replace(b'"transitions": ', b'"transitions": 1')),
@@ -269,6 +271,54 @@ def test_what_a_dead_process_left_beside_is_no_harm(tmp_path: Path) -> None:
     found = columns(instance, limit=10**6, checkpoint=Checkpoint(tmp_path, resume=True))
     assert (found.complete, found.states) == (True, 8)
     assert not list(tmp_path.glob("*.new"))
+
+
+@pytest.mark.parametrize("engine", [columns, compiled])
+@pytest.mark.parametrize("fails", [1, 2, 3, 5, 10**9])
+def test_a_full_disk_hides_no_verdict(
+    engine: Engine, fails: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever writing fails, the exploration ends, and the folder holds a whole checkpoint or none."""
+    own, left = os.fsync, [fails if fails > 10 else 1, fails]
+
+    def fsync(file: int) -> None:
+        left[1] -= 1
+        if left[1] < left[0] and left[0] > 0:
+            left[0] -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        own(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    instance = Instance(climbing(99), {Process: 4})
+    checkpoint = Checkpoint(tmp_path, every=0)
+    found = engine(instance, limit=10**6, checkpoint=checkpoint)
+    assert plainly(found) == plainly(engine(instance, limit=10**6))
+    assert checkpoint.failed.endswith(": No space left on device") == (fails > 10)
+    monkeypatch.setattr(os, "fsync", own)
+    if fails > 10:
+        assert (checkpoint.saved, list(tmp_path.iterdir())) == (0, [])
+        return
+    again = Checkpoint(tmp_path, resume=True)
+    assert plainly(engine(instance, limit=10**6, checkpoint=again)) == plainly(found)
+    assert again.saved == found.states
+
+
+def test_a_last_saving_that_fails_leaves_what_was_saved_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = Instance(climbing(99), {Process: 4})
+    columns(instance, limit=3, checkpoint=Checkpoint(tmp_path))
+    before = {file.name for file in tmp_path.iterdir()}
+
+    def fsync(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        checkpoint = Checkpoint(tmp_path, resume=True)
+        assert columns(instance, limit=10**6, checkpoint=checkpoint).complete
+    assert checkpoint.failed.endswith(": No space left on device")
+    assert before == {file.name for file in tmp_path.iterdir()}
+    again = Checkpoint(tmp_path, resume=True)
+    assert again.failed == "" and columns(instance, limit=10**6, checkpoint=again).states == 16
 
 
 def test_the_python_engine_has_none(tmp_path: Path) -> None:

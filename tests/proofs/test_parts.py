@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib.util
 import json
+import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -22,11 +25,11 @@ from mtpo.proofs.children import processes
 from mtpo.proofs.explore import Exploration, explore
 from mtpo.proofs.instances import Roots, every_instance, fair_instance, gap_instance, mtpo_instance
 from mtpo.proofs.ledger import METHODS
-from mtpo.proofs.part import Explorer
-from mtpo.proofs.partition import Apart, Partition, rigid
+from mtpo.proofs.part import Explorer, Shared
+from mtpo.proofs.partition import Apart, Part, Partition, rigid
 from mtpo.proofs.parts import explore_in_parts
 from mtpo.proofs.partsaved import FILE, PartsSaved
-from mtpo.proofs.partwork import Progress
+from mtpo.proofs.partwork import Progress, _Queue, cells
 from mtpo.proofs.symmetry import symmetry_of
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance
@@ -308,6 +311,84 @@ def test_a_run_that_may_not_be_shortest_says_so() -> None:
     assert verdict.detail["why"] == "a shorter run may be where the limit left states out"
 
 
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=forks)])
+@pytest.mark.parametrize("engine", ["python", "numpy"])
+@pytest.mark.parametrize("most", [4, 10, 16, 10**6])
+def test_what_a_limit_left_out_is_looked_at_and_no_more_is_claimed_than_is_so(
+    monkeypatch: pytest.MonkeyPatch, most: int, engine: Any, jobs: int
+) -> None:
+    """Under any limit: a run that is called shortest is, and a depth to which all was looked at has no violation."""
+    monkeypatch.setattr(parts, "LEAST", 1)
+    instance, roots = climbers(4, most)
+    shortest = next((len(v.trace.steps) for v in explore(instance, roots).verdicts if v.trace), 99)
+    depths, certain = set[int](), 0
+    for limit in (*range(1, 200, 40 if jobs > 1 else 9), 255, 256):
+        found = explore_in_parts(instance, roots, engine=engine, limit=limit, jobs=jobs, size=1)
+        verdict = next(v for v in found.verdicts if v.property == "climb.small")
+        assert found.states <= 256 and found.initial <= 16, "nothing is counted twice"
+        if verdict.trace is not None:
+            assert len(verdict.trace.steps) >= shortest
+            assert len(verdict.trace.steps) == shortest or "why" in verdict.detail
+            certain += "why" not in verdict.detail
+        elif verdict.status is Status.UNKNOWN and "all others to depth " in verdict.detail["why"]:
+            depths.add(int(verdict.detail["why"].rpartition(" ")[2]))
+        assert (verdict.status is Status.CHECKED) == (found.complete and most == 10**6)
+        assert not found.complete or (found.states, found.initial) == (256, 16)
+    assert all(depth < shortest for depth in depths)
+    assert certain or most == 10**6 or jobs > 1
+    assert max(depths, default=0) > 0 or most < 16
+
+
+def test_goals_that_were_reached_before_all_was_looked_at_again_stay_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance, roots = climbers(4)
+    monkeypatch.setattr(parts, "LEAST", 1)
+    found = explore_in_parts(instance, roots, limit=31, jobs=1, size=1, engine="python")
+    assert not found.complete
+    assert next(v.status for v in found.verdicts if v.property == "climb.all") is Status.CHECKED
+
+
+def endless() -> Spec:
+    """A number that doubles for ever, with a constant that changes nothing."""
+    spec = Spec("endless")
+    spec.const("odd", Item)
+    total = spec.var("total", to=Int, init=lambda: 1)
+
+    @spec.action
+    def double() -> None:
+        total.becomes(total() * 2)
+
+    spec.invariant("endless.positive")(lambda: total() > 0)
+    return spec
+
+
+@pytest.mark.parametrize("engine", ["python", "numpy"])
+def test_the_sample_that_sizes_parts_keeps_to_the_limit(monkeypatch: pytest.MonkeyPatch, engine: Any) -> None:
+    """Also where states have no end, or integers no room: there is nothing to raise before anything is explored."""
+    instance, roots = every_instance(endless(), {Item: 3})
+    looked, own = list[int](), Explorer.explore
+
+    def explore_(self: Explorer, part: Any) -> Any:
+        outcome = own(self, part)
+        looked.append(outcome.found.states)
+        return outcome
+
+    monkeypatch.setattr(Explorer, "explore", explore_)
+    for limit, most in ((10, 2 * 11), (500, 2 * 501), (10**6, 12 * 64)):
+        if limit == 10**6 and engine == "python":
+            continue  # whose integers have room
+        looked.clear()
+        size = parts.part_size(Explorer(instance, engine, None, Shared(), limit), roots)
+        assert 0 < sum(looked) <= most
+        assert size == parts.TARGET * len(looked) // sum(looked)
+
+
+def test_an_integer_without_room_is_said_when_nothing_is_violated_elsewhere() -> None:
+    instance, roots = every_instance(endless(), {Item: 2})
+    for jobs in (1, 2 if processes() else 1):
+        with pytest.raises(ValueError, match="needs more than the 62 bits"):
+            explore_in_parts(instance, roots, jobs=jobs, size=1)
+
+
 def test_a_part_that_is_too_large_is_cut_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
     instance, roots = mtpo_instance(2, 1, 1)
     whole = explore(instance, roots)
@@ -336,6 +417,46 @@ def test_a_process_that_is_lost_leaves_the_rest_unknown(monkeypatch: pytest.Monk
     verdict = next(v for v in found.verdicts if v.property == "climb.small")
     assert verdict.status is Status.UNKNOWN
     assert "stopped at the loss of a process: it died (SIGKILL), with " in verdict.detail["why"]
+
+
+@forks
+def test_a_process_that_is_killed_while_it_counts_holds_up_nobody() -> None:
+    """It writes into a cell of its own, without a lock."""
+    shared = Shared(1)
+
+    def count() -> None:
+        shared.write_into(1)
+        while True:
+            shared.count(1)
+            shared.violated(7)
+
+    for number in range(30):
+        child = multiprocessing.get_context("fork").Process(target=count, daemon=True)
+        before = shared.states
+        child.start()
+        while shared.states == before:
+            time.sleep(0)
+        child.kill()
+        child.join()
+        shared.count(1000)
+        assert (shared.states >= 1000 * (number + 1), shared.shortest) == (True, 7)
+    shared.violated(3)
+    assert shared.shortest == 3
+
+
+def test_no_two_processes_write_into_a_cell() -> None:
+    """Each asks for its next part before its last answer is noted."""
+    jobs = 3
+    numbers = iter(range(100))
+    queue = _Queue(lambda: Part(next(numbers), ()), cells(jobs))
+    asked = [queue[number] for number in range(jobs)]
+    for number in range(jobs, 40):
+        asked.append(queue[number])
+        assert asked[-1] == queue[number], "another process is asked the same in its place"
+        held = [one[1] for one in asked[number - jobs :] if one is not None]
+        assert len(set(held)) == len(held) == jobs + 1 and {*held} <= {*range(1, jobs + 2)}
+        assert queue.answered(number - jobs) == Part(number - jobs, ())
+    assert queue.busy and queue.answered(99) is None
 
 
 @forks
@@ -435,11 +556,71 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     refused("it was begun without --symmetry", symmetry=True)
     refused("it is of climb, not of mtpo", mtpo_instance(1, 1, 1))
     refused("it is of other constants or initial states", (instance, Roots(lambda: reversed(list(roots)))))
-    for change in (b"", b"[]", before[: len(before) // 2], before.replace(b'"initial": 3', b'"initial": 4')):
+    for change in (
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        before[: len(before) // 2],
+        before.replace(b'"initial": 3', b'"initial": 4'),
+    ):
         assert change != before
         (tmp_path / FILE).write_bytes(change)
         with pytest.raises(CheckpointError, match=f"{FILE}: is damaged.*; remove the folder"):
             explore_in_parts(instance, roots, checkpoint=PartsSaved(tmp_path, resume=True))
+
+
+def test_an_option_that_is_another_is_named(tmp_path: Path) -> None:
+    instance, roots = climbers(3)
+    begun = {"--agents": 2, "--faults": False}
+    explore_in_parts(instance, roots, jobs=1, checkpoint=PartsSaved(tmp_path, options=begun))
+
+    def resumed(**now: Any) -> Exploration:
+        saved = PartsSaved(tmp_path, resume=True, options=now)
+        return explore_in_parts(*climbers(3 if now["--agents"] == 2 else 4), jobs=1, checkpoint=saved)
+
+    assert resumed(**begun).complete
+    with pytest.raises(CheckpointError, match="it was begun with --agents 2 and without --faults; remove the folder"):
+        resumed(**{"--agents": 3, "--faults": True})
+
+
+def test_what_a_killed_process_left_is_removed_when_it_goes_on(tmp_path: Path) -> None:
+    instance, roots = climbers(3)
+    (tmp_path / f"{FILE}.77.new").write_bytes(b"{")
+    (tmp_path / "mine.new").write_bytes(b"kept")
+    explore_in_parts(instance, roots, jobs=1, checkpoint=PartsSaved(tmp_path))
+    assert {file.name for file in tmp_path.iterdir()} == {FILE, "mine.new"}
+    (tmp_path / f"{FILE}.78.new").write_bytes(b"{")
+    with pytest.raises(CheckpointError):
+        explore_in_parts(instance, roots, jobs=1, checkpoint=PartsSaved(tmp_path))
+    assert (tmp_path / f"{FILE}.78.new").exists(), "what is refused is left as it is"
+    explore_in_parts(instance, roots, jobs=1, checkpoint=PartsSaved(tmp_path, resume=True))
+    assert {file.name for file in tmp_path.iterdir()} == {FILE, "mine.new"}
+
+
+def full(monkeypatch: pytest.MonkeyPatch, often: int) -> None:
+    """So many writings fail."""
+    left = [often]
+
+    def fsync(file: int) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_a_full_disk_hides_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance, roots = climbers(4)
+    saved = PartsSaved(tmp_path)
+    full(monkeypatch, 10**9)
+    found = explore_in_parts(instance, roots, jobs=1, size=3, checkpoint=saved)
+    same(found, explore(instance, roots))
+    assert saved.failed == f"{tmp_path / FILE}: No space left on device"
+    assert (saved.saved, list(tmp_path.iterdir())) == (0, [])
+    saved = PartsSaved(tmp_path, every=0.0)
+    full(monkeypatch, 2)
+    explore_in_parts(instance, roots, jobs=1, size=3, checkpoint=saved)
+    assert (saved.saved, saved.failed) == (found.states, ""), "it was tried again"
 
 
 def test_an_interrupt_saves_the_parts_that_are_done(tmp_path: Path) -> None:
