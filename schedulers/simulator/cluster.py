@@ -36,7 +36,7 @@ from mtpo.schedulers.simulator.worker import (
     Worker,
     policy_failed,
 )
-from mtpo.schedulers.traces.workload import Workload, counted
+from mtpo.schedulers.traces.workload import Workload, counted, moment
 from mtpo.schedulers.types import (
     AdmissionDecision,
     AdmissionObservation,
@@ -293,7 +293,7 @@ class Simulation:
             )
         if self.gate.waiting:
             why.append(f"{counted(self.gate.waiting, 'agent')} waiting for admission by {admission}")
-        return StuckError(f"nothing can go on at {self.now:.3f} s: {'; '.join(why)}")
+        return StuckError(f"nothing can go on at {moment(self.now)}: {'; '.join(why)}")
 
     # -- admission ---------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import attrs
 from mtpo.schedulers.simulator.kv import Runs, runs_of
 from mtpo.schedulers.simulator.request import Request
 from mtpo.schedulers.simulator.worker import SimulationError, Worker, policy_failed
-from mtpo.schedulers.traces.workload import Conversation
+from mtpo.schedulers.traces.workload import Conversation, moment
 from mtpo.schedulers.types import (
     PlacementDecision,
     PlacementObservation,
@@ -149,7 +149,7 @@ class Router:
         if len(lost) == len(self.sites):
             name = type(self.policy).__name__
             return SimulationError(
-                f"no worker is left at {now:g} s (lost: {gone}), which the placement {name} can't go on without; "
+                f"no worker is left at {moment(now)} (lost: {gone}), which the placement {name} can't go on without; "
                 "the placement failover could"
             )
         return SimulationError(f"{policy_failed(self.policy, error)} (lost: {gone})")

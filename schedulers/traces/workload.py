@@ -24,6 +24,19 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
+def moment(seconds: float) -> str:
+    """A time of a run as one says it, to the tenth of a second: ``12.5 s``, ``33 min 21.2 s``, ``1 h 0 min 3 s``; below
+    a second to the millisecond."""
+    if seconds < 1.0:
+        return f"{round(seconds, 3):g} s"
+    tenths = round(10 * seconds)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours:,} h"] if hours else []
+    parts += [f"{minutes} min"] if hours or minutes else []
+    return " ".join([*parts, f"{rest / 10:g} s"])
+
+
 def plain(text: str) -> str:
     """The text of a number. ValueError for one that Python takes and other readers don't: ``1_0``, digits not 0-9."""
     if not text.isascii() or "_" in text:

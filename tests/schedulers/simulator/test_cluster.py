@@ -270,7 +270,7 @@ class Says:
     [
         (
             PlacementDecision(None, None),
-            "nothing can go on at 0.000 s: 1 conversation left; placement Says holds 1 turn, first turn 1 of "
+            "nothing can go on at 0 s: 1 conversation left; placement Says holds 1 turn, first turn 1 of "
             "conversation c0, which needs 23 tokens of KV cache (free: ",
         ),
         (PlacementDecision(7, 7), "placed the prefill of turn 1 of conversation c0 on worker 7: there is none"),
