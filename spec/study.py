@@ -72,5 +72,6 @@ def _ask(what: str, spec: Studied, **given: Any) -> object:
         return getattr(study, what)(spec, **given)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("z3", "cvc5", "numba", "numpy"):
-            raise ModuleNotFoundError(f"this needs {error.name}: pip install 'mtpo[verify]'", name=error.name) from None
+            how = "pip install '.[verify]' in a clone"
+            raise ModuleNotFoundError(f"this needs {error.name}: {how}", name=error.name) from None
         raise

@@ -73,4 +73,4 @@ def test_a_spec_needs_no_prover_until_it_is_asked() -> None:
         "try:\n    kv.prove()\nexcept ModuleNotFoundError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "this needs z3: pip install 'mtpo[verify]'\n"
+    assert done.stdout == "this needs z3: pip install '.[verify]' in a clone\n"
