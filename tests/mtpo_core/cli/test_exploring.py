@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 import mtpo.proofs.parts as parts
@@ -13,6 +19,8 @@ from mtpo.spec.locks import locks
 from mtpo.spec.mtpo import mtpo
 from mtpo_core.cli import exploring
 from mtpo_core.cli.exploring import Way
+
+Mtpo = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +61,67 @@ def test_where_the_limit_left_parts_out_all_are_looked_at(monkeypatch: pytest.Mo
     assert "why" not in violated.detail, "no run is shorter"
     found = way(2_000, jobs).explore(instance, ordered, None, lambda told: None)
     assert not any(v.trace for v in found.verdicts) and not found.complete
+
+
+@pytest.mark.parametrize("parted", [True, False])
+def test_a_saving_that_fails_is_told_beside_the_verdict(
+    mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parted: bool
+) -> None:
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    options = ("explore", "mtpo", "--objects", 1, "--checkpoint", tmp_path, *(() if parted else ("--symmetry",)))
+    options += () if parted else ("--engine", "torch")
+    monkeypatch.setattr(os, "fsync", full)
+    said = mtpo(*options)
+    assert said.code == 0 and "CHECKED  mtpo.gate" in said.out
+    assert "mtpo: not saved, the verdict stands: " in said.err and said.err.endswith(": No space left on device\n")
+    assert mtpo(*options, "--limit", 3_000).code == 3, "the exit code is that of the verdict"
+    monkeypatch.undo()
+    said = mtpo(*options)
+    assert said.code == 0 and "not saved" not in said.err
+
+
+def test_an_interrupt_tells_of_a_saving_that_failed_once(tmp_path: Path) -> None:
+    from mtpo.proofs.checkpoint import Checkpoint
+
+    saved, told = Checkpoint(tmp_path), list[str]()
+    tell = exploring._with_what_failed(told.append, saved)
+    tell("3 states")
+    saved.failed = "x: No space left on device"
+    tell("4 states")
+    assert told == ["3 states", "4 states; not saved: x: No space left on device"]
+    for how_far, end in ((told[1], "(nothing saved yet)"), ("", "(nothing saved yet; x: No space left on device)")):
+        with pytest.raises(KeyboardInterrupt) as stop, exploring.saying_what_is_saved(saved):
+            raise KeyboardInterrupt(how_far)
+        assert str(stop.value) == f"{how_far} {end}"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--agents", 1), "it was begun with --agents 2"),
+        (("--calls", 2), "it was begun with --calls 1"),
+        (("--faults",), "it was begun without --faults"),
+        (("--predicates", "--symmetry"), "it was begun without --predicates"),
+        (("--symmetry",), "it was begun without --symmetry"),
+    ],
+)
+def test_it_is_said_which_option_is_another(mtpo: Mtpo, tmp_path: Path, options: Any, said: str) -> None:
+    begun = ("explore", "mtpo", "--objects", 1, "--checkpoint", tmp_path)
+    assert mtpo(*begun).code == 0
+    other = mtpo(*begun, "--resume", *options)
+    assert (other.code, other.out, other.err.count("\n")) == (2, "", 1)
+    assert f"can't go on from this checkpoint: {said}; remove the folder" in other.err
+    assert mtpo(*begun, "--resume", "--limit", 10**6, "--jobs", 1, "--engine", "numpy").code == 0
+
+
+def test_serial_begins_in_as_many_states_of_mtpo_as_the_limit_has_room_for(mtpo: Mtpo) -> None:
+    said = mtpo("explore", "serial", "--size", "Value=2", "--limit", 1_000)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert "mtpo rests, which has more than 1,000 states of these sizes: give explore a higher --limit" in said.err
+    said = mtpo("explore", "serial", "--size", "Object=2", "--limit", 1_000)
+    assert said.err.endswith("or smaller sizes: fewer of Object\n")
 
 
 class Lamp(Sort):
