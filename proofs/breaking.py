@@ -5,7 +5,7 @@ Exploration does not stop at a violation here: it goes on until every state was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 import attrs
@@ -19,15 +19,20 @@ T = TypeVar("T", bound=Term)
 
 
 def all_broken(
-    instance: Instance, roots: Iterable[State], limit: int, supporting: bool = False
+    instance: Instance,
+    roots: Iterable[State],
+    limit: int,
+    supporting: bool = False,
+    enough: Callable[[Collection[str]], bool] = lambda broken: False,
 ) -> tuple[dict[str, Trace], int, bool]:
     """A shortest run to a violation of each property that can be violated, how many states were looked at, and whether
     these are all.
 
     With ``supporting`` also of each lemma and variant. Without, they are left out: a lemma serves the proof, and what
-    it loses shows in the properties.
+    it loses shows in the properties. ``enough`` is asked after all runs of so many steps whether what is broken by then
+    will do.
     """
-    search = _Search(instance, supporting)
+    search = _Search(instance, supporting, enough)
     complete = search.run(roots, limit)
     return dict(sorted(search.broken.items())), len(search.parent), complete
 
@@ -40,12 +45,22 @@ def why_broken(trace: Trace, id: str) -> list[str]:
     return ["and so on: nothing ends it, as is proven", *(f"{p.id}: {p.doc}" for p in spec.role("invariant"))]
 
 
-def decreasing(variant: Variant) -> Bool:
-    """That a step decreases a variant: some set becomes strictly smaller, and those before it do not grow."""
+def bounded(variant: Variant, action: str) -> Bool:
+    """What a variant asks of a step of an action. Lexicographically: some set becomes strictly smaller, and those
+    before it do not grow; or, of an action that need not decrease it, none grows."""
     now, then = list(variant.sets), [_primed(inside) for inside in variant.sets]
     shrinks = [_quantified("forall", ~t | n, variant) for n, t in zip(now, then, strict=True)]
     smaller = [_quantified("exists", n & ~t, variant) for n, t in zip(now, then, strict=True)]
-    return disj(*(conj(*shrinks[: k + 1], less) for k, less in enumerate(smaller)))
+    falls = [conj(*shrinks[: k + 1], less) for k, less in enumerate(smaller)]
+    return disj(*falls, *(() if action in variant.decreases else (conj(*shrinks),)))
+
+
+def bounded(variant: Variant, action: str) -> Bool:
+    """What a variant asks of the steps of an action: that they decrease it, or at least let no set of it grow."""
+    if action in variant.decreases:
+        return decreasing(variant)
+    grows = [_quantified("forall", ~_primed(inside) | inside, variant) for inside in variant.sets]
+    return disj(decreasing(variant), conj(*grows))
 
 
 def _quantified(op: str, body: Bool, variant: Variant) -> Bool:
@@ -63,8 +78,8 @@ def _primed(term: T) -> T:
 def _of_steps(spec: Spec, supporting: bool) -> Mapping[str, Mapping[str, Bool]]:
     """What must be true of the steps of each action."""
     moves = {p.id: p.formula for p in spec.role("step")}
-    sinks = {v.id: (v.decreases, decreasing(v)) for v in spec.variants.values()} if supporting else {}
-    return {name: moves | {id: f for id, (by, f) in sinks.items() if name in by} for name in spec.actions}
+    variants = list(spec.variants.values()) if supporting else []
+    return {name: moves | {v.id: bounded(v, name) for v in variants if v.bounds(name)} for name in spec.actions}
 
 
 @attrs.define
@@ -73,6 +88,7 @@ class _Search:
 
     instance: Instance
     supporting: bool
+    enough: Callable[[Collection[str]], bool]
     parent: dict[State, tuple[State, int] | None] = attrs.Factory(dict)
     broken: dict[str, Trace] = attrs.Factory(dict)
     steps: list[Step] = attrs.Factory(list)
@@ -83,9 +99,7 @@ class _Search:
         states = {p.id: p.formula for p in self.instance.spec.role(*roles)}
         of_action = _of_steps(self.instance.spec, self.supporting)
         self.steps, successors = self.instance.ground()
-        holds = self._all(states)
-        allowed = {name: self._all(formulas) for name, formulas in of_action.items()}
-        allows = [allowed[step.action] for step in self.steps]
+        holds, allows = self._unbroken(states, of_action)
         parent, frontier = self.parent, list[State]()
         for state in roots:
             if len(parent) > limit:
@@ -95,25 +109,36 @@ class _Search:
                 frontier.append(state)
                 if not holds(state):
                     self._broken_at(states, state)
-        while frontier and len(parent) <= limit:
+                    holds, allows = self._unbroken(states, of_action)
+        while frontier and len(parent) <= limit and not self.enough(self.broken):
             following: list[State] = []
             for state in frontier:
                 for number, after in successors(state):
                     if not allows[number](state, after):
                         self._broken_by(of_action[self.steps[number].action], state, number, after)
+                        holds, allows = self._unbroken(states, of_action)
                     if after in parent:
                         continue
                     parent[after] = (state, number)
                     following.append(after)
                     if not holds(after):
                         self._broken_at(states, after)
+                        holds, allows = self._unbroken(states, of_action)
                 if len(parent) > limit:
                     break
             frontier = following
-        return len(parent) <= limit
+        return len(parent) <= limit and not frontier
+
+    def _unbroken(
+        self, states: Mapping[str, Bool], of_action: Mapping[str, Mapping[str, Bool]]
+    ) -> tuple[Callable[..., bool], list[Callable[..., bool]]]:
+        """What is not broken yet, of a state; and of each step, by its number."""
+        allowed = {name: self._all(formulas) for name, formulas in of_action.items()}
+        return self._all(states), [allowed[step.action] for step in self.steps]
 
     def _all(self, formulas: Mapping[str, Bool]) -> Callable[..., bool]:
-        return self.instance.formula(conj(*formulas.values()), f"all of {', '.join(formulas)}", grounded=True)
+        left = {id: formula for id, formula in formulas.items() if id not in self.broken}
+        return self.instance.formula(conj(*left.values()), f"all of {', '.join(left)}", grounded=True)
 
     def _broken_at(self, formulas: Mapping[str, Bool], state: State) -> None:
         for id in formulas.keys() - self.broken.keys():

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import attrs
 
+from mtpo.proofs.endings import rests_on
 from mtpo.proofs.goals import Goal, goals_of
 from mtpo.proofs.ledger import REFINES, Entry, read_ledger, stale
 from mtpo.proofs.listed import key_of, reason_for
 from mtpo.proofs.mutate import EQUIVALENT, Mutant, mutants
-from mtpo.spec.language import Action, Clause, Property, Spec, Variant, formals_of, show
+from mtpo.spec.language import Action, Clause, Ending, Property, Spec, Variant, formals_of, show
 from mtpo.spec.terms import names_for
 
 
@@ -79,8 +80,13 @@ def explain(
             return Explanation(id, item.role, item.doc, show(item.formula), item.at, shown, caught)
         case Variant():
             formula = f"decreases with {', '.join(item.decreases)}: ({'; '.join(map(show, item.sets))})"
+            formula += f"\nmay be raised by: {', '.join(item.raised_by) or 'nothing'}"
             caught = tuple((m.id, m.what, "caught by this") for m in mutants(spec) if id in killed.get(m.id, ()))
             return Explanation(id, "variant", item.doc, formula, item.at, shown, caught)
+        case Ending():
+            order = ", ".join(v.id for v in rests_on(spec, item))
+            formula = f"every action but {', '.join(item.but) or 'none'} is taken finitely often, by: {order}"
+            return Explanation(id, "ending", item.doc, formula, item.at, shown, ())
         case Goal():
             needless = ", ".join(name for name in spec.actions if name in item.may)
             formula = f"{show(item.formula)}\nneed never be taken: {needless or 'nothing'}"
@@ -131,10 +137,9 @@ def nearest(id: str, known: Iterable[str], most: int = 6) -> list[str]:
     return list(dict.fromkeys(found))[:most]
 
 
-def _items(spec: Spec) -> Iterable[tuple[str, Property | Variant | Goal | Clause | Action]]:
-    yield from spec.properties.items()
+def _items(spec: Spec) -> Iterable[tuple[str, Property | Variant | Ending | Goal | Clause | Action]]:
+    yield from spec.claims.items()
     yield from ((goal.id, goal) for goal in goals_of(spec))
-    yield from spec.variants.items()
     for action in spec.actions.values():
         yield f"{spec.name}.{action.name}", action
         yield from ((clause.id, clause) for clause in action.guard)
@@ -265,7 +270,7 @@ def standing(specs: Sequence[Spec], entries: Iterable[Entry] | None = None) -> S
     rows = []
     for spec in specs:
         ids = [p.id for p in spec.properties.values() if p.role != "assumption"]
-        ids += [*spec.variants, *(goal.id for goal in goals_of(spec)), f"{spec.name}.mutants"]
+        ids += [*spec.variants, *spec.endings, *(goal.id for goal in goals_of(spec)), f"{spec.name}.mutants"]
         rows += [(id, evidence_of(id, ledger)) for id in ids]
     rows.append((REFINES, evidence_of(REFINES, ledger)))
     missing = tuple(id for id, found in rows if not found)

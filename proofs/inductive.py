@@ -13,12 +13,13 @@ import attrs
 import z3
 
 from mtpo.proofs.children import Children, Interrupted, Lost, processes
+from mtpo.proofs.endings import open_ends, rests_on
 from mtpo.proofs.prover import TIMEOUT_MS, Obligation, Prover, obligations
 from mtpo.proofs.remembered import Hint, Memory, memory
 from mtpo.proofs.second import Answer, SecondSolver, cvc5_name
 from mtpo.proofs.vacuity import never_taken, no_model
 from mtpo.proofs.verdicts import Picture, Status, Verdict
-from mtpo.spec.language import Spec
+from mtpo.spec.language import Ending, Spec
 
 WHOLE = 30
 """An obligation is several questions to z3, and has formulas to build: so many times the limit of one, and seconds."""
@@ -88,7 +89,7 @@ def prove(
     hints: Memory | None = None,
     jobs: int | None = None,
 ) -> list[Verdict]:
-    """Prove the invariants, lemmas, step properties and variants of a spec; one verdict each.
+    """Prove the invariants, lemmas, step properties and variants of a spec, and that its runs end; one verdict each.
 
     A verdict PROVED rests on all invariants together being inductive: if any of them fails, those that are preserved
     only under its assumption are UNKNOWN, and say so. ``properties`` are those to report; the invariants, on which any
@@ -102,7 +103,9 @@ def prove(
     Raises :class:`~mtpo.proofs.children.Interrupted` on Ctrl-C, with the verdicts so far: what is open is UNKNOWN.
     """
     basis = {p.id for p in spec.role("invariant", "lemma")}  # an inductive proof rests on all of them together
-    wanted = list(obligations(spec, lambda p, a: properties is None or p in properties or p in basis))
+    endings = [ending for id, ending in spec.endings.items() if properties is None or id in properties]
+    needed = basis | {variant.id for ending in endings for variant in rests_on(spec, ending)}
+    wanted = list(obligations(spec, lambda p, a: properties is None or p in properties or p in needed))
     known = memory() if hints is None else hints
     answered: dict[int, Answered] = {}
     rest: list[Verdict] = []
@@ -150,7 +153,8 @@ def prove(
         results.setdefault(obligation.property, []).append((obligation, answer))
     broken_ids = sorted(id for id in basis & set(results) if any(a.status is not Status.PROVED for _, a in results[id]))
     shown = {id: found for id, found in results.items() if properties is None or id in properties}
-    verdicts = [*(_verdict(spec, id, found, broken_ids) for id, found in shown.items()), *rest]
+    ends = [_ends(spec, ending, results, broken_ids) for ending in endings]
+    verdicts = [*(_verdict(spec, id, found, broken_ids) for id, found in shown.items()), *ends, *rest]
     if stopped:
         raise Interrupted(stopped, verdicts)
     return verdicts
@@ -211,3 +215,16 @@ def _verdict(spec: Spec, id: str, results: list[tuple[Obligation, Answered]], br
         why = f"preserved only if {', '.join(broken)} holds, which is not shown"
         return Verdict(id, Status.UNKNOWN, "inductive", {**detail, "why": why}, assumptions)
     return Verdict(id, Status.PROVED, "inductive", detail, assumptions)
+
+
+def _ends(
+    spec: Spec, ending: Ending, results: dict[str, list[tuple[Obligation, Answered]]], broken: list[str]
+) -> Verdict:
+    """Whether runs end, of what was shown of the variants."""
+    shown = {id: found for id, found in results.items() if all(a.status is Status.PROVED for _, a in found)}
+    variants = [v for id, v in spec.variants.items() if id in shown]
+    found = _verdict(spec, ending.id, [one for v in rests_on(spec, ending) for one in shown.get(v.id, [])], broken)
+    if found.status is not Status.PROVED or not (left := open_ends(spec, ending, variants)):
+        return found
+    why = f"nothing shown bounds how often these are taken: {'; '.join(left)}"
+    return attrs.evolve(found, status=Status.UNKNOWN, detail={**found.detail, "why": why})

@@ -75,10 +75,15 @@ def without_faults(spec: Spec) -> Spec:
         actions={name: action for name, action in spec.actions.items() if name not in FAULTS},
         properties={id: p for id, p in spec.properties.items() if id not in _OF_FAULTS},
         variants={
-            id: attrs.evolve(v, decreases=tuple(d for d in v.decreases if d not in FAULTS))
+            id: attrs.evolve(v, decreases=_without_faults(v.decreases), raised_by=_without_faults(v.raised_by))
             for id, v in spec.variants.items()
         },
+        endings={id: attrs.evolve(e, but=_without_faults(e.but)) for id, e in spec.endings.items()},
     )
+
+
+def _without_faults(actions: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in actions if name not in FAULTS)
 
 
 def mtpo_instance(

@@ -113,7 +113,9 @@ def violations_of(trace: Trace, ids: Iterable[str]) -> list[str]:
         lines: list[str] = []
         role = spec.properties[id].role if id in spec.properties else ""
         if id in spec.variants:
-            lines = [f"false: {trace.steps[-1].action} decreases ({'; '.join(map(show, spec.variants[id].sets))})"]
+            name, variant = trace.steps[-1].action, spec.variants[id]
+            does = "decreases" if name in variant.decreases else "does not raise"
+            lines = [f"false: {name} {does} ({'; '.join(map(show, variant.sets))})"]
         elif role in ("invariant", "lemma") or (role == "step" and trace.steps):
             lines = [line for reason in reasons_of(trace, id) for line in reason.lines()]
         if lines:

@@ -73,8 +73,9 @@ def obligations(spec: Spec, only: Callable[[str, str], bool] = lambda property, 
                 for part in conjuncts(p.formula):
                     yield Obligation(p.id, show(part), action, Goal(part, step=False))
         for variant in spec.variants.values():
-            if action.name in variant.decreases and only(variant.id, action.name):
-                yield Obligation(variant.id, f"{action.name} decreases it", action, variant)
+            if variant.bounds(action.name) and only(variant.id, action.name):
+                does = "decreases it" if action.name in variant.decreases else "does not raise it"
+                yield Obligation(variant.id, f"{action.name} {does}", action, variant)
 
 
 class Prover:
@@ -99,7 +100,7 @@ class Prover:
             assert isinstance(goal, Goal)
             return Argument(self._initial, symbolic.formula(goal.part, symbolic.before))
         place = self.relevance.place(action)
-        aim = symbolic.decreases(goal, place.after) if isinstance(goal, Variant) else place.goal(goal)
+        aim = symbolic.bounded(goal, obligation.place, place.after) if isinstance(goal, Variant) else place.goal(goal)
         return Argument([*self.induction, *symbolic.guard(action, symbolic.before, place.env)], aim)
 
     def discharge(self, obligation: Obligation) -> Outcome:

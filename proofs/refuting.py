@@ -44,7 +44,7 @@ def step_breaking(
     goals = []
     for p in properties:
         if isinstance(p, Variant):
-            goals.append(symbolic.decreases(p, after))
+            goals.append(symbolic.bounded(p, action, after))
         elif p.role == "step":
             goals.append(symbolic.formula(p.formula, symbolic.before, after))
         else:
@@ -70,7 +70,7 @@ def broken_by(
     groups: list[tuple[Property | Variant, ...]] = [
         spec.role("invariant", "step"),
         spec.role("lemma"),
-        *((v,) for v in spec.variants.values() if action in v.decreases),
+        *((v,) for v in spec.variants.values() if v.bounds(action)),
     ]
     for group in filter(None, groups):
         answer = step_breaking(spec, action, group, sizes, timeout_ms)

@@ -196,8 +196,9 @@ class Symbolic:
 
         return changed
 
-    def decreases(self, variant: Variant, after: State) -> z3.BoolRef:
-        """Lexicographically: some set becomes strictly smaller and those before it do not grow."""
+    def bounded(self, variant: Variant, action: str, after: State) -> z3.BoolRef:
+        """What a variant asks of a step of an action. Lexicographically: some set becomes strictly smaller and those
+        before it do not grow; or, of an action that need not decrease it, none grows."""
         x = variant.over[0]
         shrinks, smaller = [], []
         for inside in variant.sets:
@@ -214,7 +215,8 @@ class Symbolic:
             ]
             shrinks.append(z3.And([z3.Implies(then, now) for now, then in pairs]))
             smaller.append(z3.Or([z3.And(now, z3.Not(then)) for now, then in pairs]))
-        return z3.Or([z3.And(*shrinks[: i + 1], smaller[i]) for i in range(len(shrinks))])
+        falls = [z3.And(*shrinks[: i + 1], smaller[i]) for i in range(len(shrinks))]
+        return z3.Or([*falls, *(() if action in variant.decreases else (z3.And(shrinks),))])
 
     def initial(self) -> list[z3.BoolRef]:
         """The variables have their initial values."""

@@ -365,7 +365,12 @@ def books() -> Bool:
     )
 
 
-@gap.variant("gap.round-ends", Request, decreases=("take", "turn_to_chunks", "admit", "complete"))
+@gap.variant(
+    "gap.round-ends",
+    Request,
+    decreases=("take", "turn_to_chunks", "admit", "complete"),
+    raised_by=("arrive", "begin", "run"),
+)
 def round_ends(r: Request) -> tuple[Bool, ...]:
     "A round ends: each request joins it once, each stage is left for good; a chunk grows to its prompt's end at most."
     return stage() <= 1, stage() <= 2, runs(r) & ~taken(r), waits(r)

@@ -331,7 +331,10 @@ def stages() -> Bool:
 
 
 @conserve.variant(
-    "conserve.every-stage-passes", Conversation, decreases=("arrive", "prefill", "bind", "transfer", "finish")
+    "conserve.every-stage-passes",
+    Conversation,
+    decreases=("arrive", "prefill", "bind", "transfer", "finish"),
+    raised_by=("crash",),
 )
 def every_stage_passes(c: Conversation) -> tuple[Bool, ...]:
     "L1, the part about runs: between crashes, a conversation takes at most five steps beside its turns, then is done."

@@ -327,7 +327,12 @@ def in_order() -> Bool:
     )
 
 
-@delivery.variant("delivery.gets-through", Note, decreases=("arrive", "deliver", "begin", "bounce", "stop"))
+@delivery.variant(
+    "delivery.gets-through",
+    Note,
+    decreases=("arrive", "deliver", "begin", "bounce", "stop"),
+    raised_by=("change", "accept"),
+)
 def gets_through(n: Note) -> tuple[Bool, ...]:
     "If changes stop, a call is accepted: stops, bounces and new beginnings use up what is on its way or unread."
     return (

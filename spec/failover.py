@@ -365,13 +365,14 @@ def stages() -> Bool:
     "failover.every-stage-passes",
     Conversation,
     decreases=("arrive", "prefill", "bind", "bind_local", "compute", "transfer", "finish"),
+    raised_by=("crash", "spoil"),
 )
 def every_stage_passes(c: Conversation) -> tuple[Bool, ...]:
     "Between losses a conversation takes at most five steps beside its turns, then is done."
     return ~arrived(c), ~prefilled(c), ~bound(c) & ~done(c), ~there(c), ~done(c)
 
 
-@failover.variant("failover.turns-end", Conversation, decreases=("end",))
+@failover.variant("failover.turns-end", Conversation, decreases=("end",), raised_by=("begin",))
 def turns_end(c: Conversation) -> tuple[Bool, ...]:
     "A turn ends once, and then runs no more."
     return (exists(Decoder, lambda d: runs(c, d)),)

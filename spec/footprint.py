@@ -393,7 +393,7 @@ def one_stage() -> Bool:
     return forall(Agent, lambda a: conj(*(~(f(a) & g(a)) for f, g in pairs)))
 
 
-@footprint.variant("footprint.decides", Seat, decreases=("grow", "cut", "stay"))
+@footprint.variant("footprint.decides", Seat, decreases=("grow", "cut", "stay"), raised_by=("measure",))
 def decides(s: Seat) -> tuple[Bool, ...]:
     "A measurement is followed by one decision."
     return (due(),)

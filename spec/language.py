@@ -51,6 +51,7 @@ from typing import Any, Final, Generic, TypeVar, cast, overload
 import attrs
 
 from mtpo.spec.study import Studied
+from mtpo.spec.substitution import refutation
 from mtpo.spec.terms import (
     FALSE,
     MAX_DEPTH,
@@ -174,13 +175,17 @@ class Action:
 
 @attrs.frozen(eq=False)
 class Property:
-    """A named formula. ``role``: assumption, invariant, lemma (an invariant that serves the proof), step, reachable."""
+    """A named formula. ``role``: assumption, invariant, lemma (an invariant that serves the proof), step, reachable.
+
+    ``refutes``: of an expected counterexample the claim that must fail; ``formula`` then says of a state that it does.
+    """
 
     id: str
     doc: str
     formula: Bool
     role: str
     at: str
+    refutes: Bool | None = None
 
 
 @attrs.frozen(eq=False)
@@ -188,7 +193,9 @@ class Variant:
     """A termination measure: a lexicographic tuple of sets, given by predicates over ``over``.
 
     Each action named in ``decreases`` leaves the sets before some position unchanged or smaller and makes the set at
-    that position strictly smaller; since the sets are finite in any run, these actions cannot go on for ever.
+    that position strictly smaller. So does every other action, or leaves all of them unchanged or smaller, but those
+    in ``raised_by``. Since the sets are finite in any run, the actions that decrease it are taken finitely often if
+    those that raise it are.
     """
 
     id: str
@@ -196,6 +203,21 @@ class Variant:
     over: tuple[Term, ...]
     sets: tuple[Bool, ...]
     decreases: tuple[str, ...]
+    raised_by: tuple[str, ...]
+    at: str
+
+    def bounds(self, action: str) -> bool:
+        """Whether something is to be shown of an action: it decreases the measure, or does not raise it."""
+        return action not in self.raised_by
+
+
+@attrs.frozen(eq=False)
+class Ending:
+    """That no run goes on for ever: every action but those of ``but`` is taken finitely often, by the variants."""
+
+    id: str
+    doc: str
+    but: tuple[str, ...]
     at: str
 
 
@@ -352,6 +374,7 @@ class Spec(Studied):
         self.actions: dict[str, Action] = {}
         self.properties: dict[str, Property] = {}
         self.variants: dict[str, Variant] = {}
+        self.endings: dict[str, Ending] = {}
         self._named: dict[str, type[Term]] = {"Bool": Bool, "Int": Int}
 
     def __repr__(self) -> str:
@@ -374,6 +397,11 @@ class Spec(Studied):
         formulas += (v.init for v in self.variables.values())
         mentioned += (v.sort for f in formulas for t in walk(f) if t.op in {"forall", "exists"} for v in t.data)
         return tuple(dict.fromkeys(sort for sort in mentioned if issubclass(sort, Sort)))
+
+    @property
+    def claims(self) -> dict[str, Property | Variant | Ending]:
+        """All that is claimed of the spec, by id: properties, variants, endings."""
+        return {**self.properties, **self.variants, **self.endings}
 
     def role(self, *roles: str) -> tuple[Property, ...]:
         """The properties with one of these roles."""
@@ -464,7 +492,7 @@ class Spec(Studied):
             params.append(bound(sort, parameter.name))
         with _record(self, f"{self.name}.{name}", tuple(params)) as recorder:
             body(*params)
-        self.actions[name] = Action(
+        action = Action(
             name,
             inspect.cleandoc(body.__doc__ or ""),
             tuple(params),
@@ -472,6 +500,8 @@ class Spec(Studied):
             tuple(recorder.updates),
             at,
         )
+        self.properties |= self._refuted_by({**self.actions, name: action})
+        self.actions[name] = action
         return body
 
     def _fresh_id(self, id: str, at: str) -> None:
@@ -479,10 +509,10 @@ class Spec(Studied):
             raise fail(f"property id {id!r} must begin with `{self.name}.`", at)
         if not all(_NAME.fullmatch(part) for part in id.split(".")):
             raise fail(f"property id {id!r}: an id is of names joined by dots, a name of {_NAME_IS}", at)
-        if id in self.properties or id in self.variants:
+        if id in self.claims:
             raise fail(f"property {id!r} is already declared", at)
 
-    def _property(self, role: str, id: str) -> Callable[[P], P]:
+    def _property(self, role: str, id: str, refuted: bool = False) -> Callable[[P], P]:
         def declare(body: P) -> P:
             at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
             self._fresh_id(id, at)
@@ -491,10 +521,13 @@ class Spec(Studied):
                 raise fail(f"property {id!r} is {formula.sort.__name__}, wanted Bool", at)
             if role == "assumption" and any(t.op == "apply" and t.data[0].kind == "var" for t in walk(formula)):
                 raise fail(f"assumption {id!r} speaks of state: only constants may be assumed about", at)
-            if role != "step":
+            if role != "step" and not refuted:
                 _only_now(formula, f"property {id!r}")
             _in_scope(self, formula, f"property {id!r}", (), at)
-            self.properties[id] = Property(id, inspect.cleandoc(body.__doc__ or ""), formula, role, at)
+            goal = refutation(formula, self.actions.values(), at) if refuted else formula
+            _in_scope(self, goal, f"property {id!r}", (), at)
+            claim = formula if refuted else None
+            self.properties[id] = Property(id, inspect.cleandoc(body.__doc__ or ""), goal, role, at, claim)
             return body
 
         return declare
@@ -519,19 +552,32 @@ class Spec(Studied):
         """A formula that must hold in some reachable state: no proof is vacuous."""
         return self._property("reachable", id)
 
+    def refuted(self, id: str) -> Callable[[P], P]:
+        """An expected counterexample: a formula that must be false in some reachable state or, if it reads the next
+        state (``f.next(x)``), of some step. It is a ``reachable`` formula: that of the states that refute it."""
+        return self._property("reachable", id, refuted=True)
+
+    def _refuted_by(self, actions: dict[str, Action]) -> dict[str, Property]:
+        """What must be refuted, by these actions: what is to be seen of a state before a step depends on them."""
+        return {
+            p.id: attrs.evolve(p, formula=refutation(p.refutes, actions.values(), p.at))
+            for p in self.properties.values()
+            if p.refutes is not None
+        }
+
     def variant(
-        self, id: str, over: type[Sort], *, decreases: tuple[str, ...]
+        self, id: str, over: type[Sort], *, decreases: tuple[str, ...], raised_by: tuple[str, ...] = ()
     ) -> Callable[[Callable[[Any], tuple[Bool, ...]]], None]:
-        """A termination measure: the body gives, for an element, its membership in each set of the tuple."""
+        """A termination measure: the body gives, for an element, its membership in each set of the tuple.
+
+        The actions of ``decreases`` make it smaller, no other but those of ``raised_by`` greater."""
 
         def declare(body: Callable[[Any], tuple[Bool, ...]]) -> None:
             at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
             self._fresh_id(id, at)
-            if isinstance(decreases, str):
-                raise fail(f"variant {id!r}: decreases wants a tuple of actions: write ({decreases!r},)", at)
-            for name in decreases:
-                if name not in self.actions:
-                    raise fail(f"variant {id!r} names an unknown action `{name}`", at)
+            self._of_actions(f"variant {id!r}", at, decreases=decreases, raised_by=raised_by)
+            if both := [name for name in decreases if name in raised_by]:
+                raise fail(f"variant {id!r}: `{both[0]}` can't decrease it and be among those that raise it", at)
             if not (isinstance(over, type) and issubclass(over, (Sort, Bool))):
                 found = "Int, of which there is no end" if over is Int else repr(over)
                 raise fail(f"variant {id!r} is over elements of a sort, so that its sets are finite, found {found}", at)
@@ -543,15 +589,38 @@ class Spec(Studied):
             for inside in sets:
                 _only_now(inside, f"variant {id!r}")
                 _in_scope(self, inside, f"variant {id!r}", (element,), at)
-            self.variants[id] = Variant(id, inspect.cleandoc(body.__doc__ or ""), (element,), sets, decreases, at)
+            doc = inspect.cleandoc(body.__doc__ or "")
+            self.variants[id] = Variant(id, doc, (element,), sets, decreases, raised_by, at)
 
         return declare
+
+    def ends(self, id: str, *, but: tuple[str, ...] = ()) -> Callable[[Callable[[], None]], None]:
+        """That no run goes on for ever, as the variants together show: each action but those of ``but`` is taken
+        finitely often. The body is its English."""
+
+        def declare(body: Callable[[], None]) -> None:
+            at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
+            self._fresh_id(id, at)
+            self._of_actions(f"ending {id!r}", at, but=but)
+            self.endings[id] = Ending(id, inspect.cleandoc(body.__doc__ or ""), but, at)
+
+        return declare
+
+    def _of_actions(self, what: str, at: str, **given: tuple[str, ...]) -> None:
+        """Names of actions."""
+        for option, names in given.items():
+            if isinstance(names, str):
+                raise fail(f"{what}: {option} wants a tuple of actions: write ({names!r},)", at)
+            for name in names:
+                if name not in self.actions:
+                    raise fail(f"{what} names an unknown action `{name}`", at)
 
     def without(self, **changes: Any) -> Spec:
         """A copy in which some attribute dictionaries are replaced (used to make mutants)."""
         copy = Spec(self.name, self.doc)
-        for field in ("constants", "variables", "actions", "properties", "variants"):
+        for field in ("constants", "variables", "actions", "properties", "variants", "endings"):
             setattr(copy, field, dict(changes.get(field, getattr(self, field))))
+        copy.properties |= copy._refuted_by(copy.actions) if "actions" in changes else {}
         copy._named = dict(self._named)
         return copy
 

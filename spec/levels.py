@@ -261,7 +261,12 @@ def made_of() -> Bool:
     )
 
 
-@levels.variant("levels.undo-ends", Position, decreases=("undo", "read_beneath", "redo", "give_back"))
+@levels.variant(
+    "levels.undo-ends",
+    Position,
+    decreases=("undo", "read_beneath", "redo", "give_back"),
+    raised_by=("write", "look_beneath"),
+)
 def undo_ends(x: Position) -> tuple[Bool, ...]:
     "A read that undoes comes to its end: what is above is undone, it reads, all is redone."
     return (
@@ -278,7 +283,7 @@ def served_once(x: Position) -> tuple[Bool, ...]:
     return (~served(x),)
 
 
-@levels.variant("levels.dropped-once", Position, decreases=("drop",))
+@levels.variant("levels.dropped-once", Position, decreases=("drop",), raised_by=("write",))
 def dropped_once(x: Position) -> tuple[Bool, ...]:
     "What is dropped is gone."
     return (kept(x),)

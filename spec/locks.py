@@ -234,13 +234,13 @@ def reach_beside() -> Bool:
     )
 
 
-@locks.variant("locks.line-moves", Call, decreases=("begin", "give_up", "settle"))
+@locks.variant("locks.line-moves", Call, decreases=("begin", "give_up", "settle"), raised_by=("ask",))
 def line_moves(x: Call) -> tuple[Bool, ...]:
     "Without new calls everyone in line begins or gives up, and every repair ends."
     return waits(x), opened(x)
 
 
-@locks.variant("locks.leaves", Call, decreases=("leave",))
+@locks.variant("locks.leaves", Call, decreases=("leave",), raised_by=("begin",))
 def leaves(x: Call) -> tuple[Bool, ...]:
     "A call leaves the trajectory once."
     return (placed(x),)

@@ -281,13 +281,13 @@ def let_go() -> Bool:
     )
 
 
-@names.variant("names.freed", Call, decreases=("unlock",))
+@names.variant("names.freed", Call, decreases=("unlock",), raised_by=("lock",))
 def freed(c: Call) -> tuple[Bool, ...]:
     "To let go sets names free."
     return (locks(c),)
 
 
-@names.variant("names.taken", Call, decreases=("lock",))
+@names.variant("names.taken", Call, decreases=("lock",), raised_by=("unlock",))
 def taken(c: Call) -> tuple[Bool, ...]:
     "Who takes its names was without."
     return (~locks(c),)
@@ -322,7 +322,7 @@ def looked_at() -> Bool:
     )
 
 
-@names.variant("names.notes-consumed", Call, decreases=("refresh",))
+@names.variant("names.notes-consumed", Call, decreases=("refresh",), raised_by=("create", "remove"))
 def notes_consumed(c: Call) -> tuple[Bool, ...]:
     "Without new changes notifications are used up."
     return (told(c),)

@@ -11,7 +11,7 @@ from mtpo_core.cli.common import plural
 def matrix(spec: Any, rows: Sequence[Any], width: int) -> list[str]:
     """Rules against the properties that break without some of them, a number the steps of a shortest run, and what each
     says. Nothing where it is wider than ``width``, or there are no two rules, or nothing breaks."""
-    docs = {p.id: p.doc for p in (*spec.properties.values(), *spec.variants.values())}
+    docs = {p.id: p.doc for p in spec.claims.values()}
     ids = [id for id in docs if any(id in row.broken for row in rows)]
     names = [id.removeprefix(f"{spec.name}.") for id in ids]
     longest = max((len(trace.steps) for row in rows for trace in row.broken.values()), default=0)

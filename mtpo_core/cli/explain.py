@@ -201,7 +201,7 @@ def _rules(wanted: str, json: bool) -> None:
     named = {rule.id.partition(":")[0] for rule in shown} if ":" not in wanted else set()
     back: dict[str, list[str]] = {}
     for spec in find_specs(None):
-        ids = [*(f"{spec.name}.{name}" for name in spec.actions), *spec.properties, *spec.variants]
+        ids = [*(f"{spec.name}.{name}" for name in spec.actions), *spec.claims]
         if spec.name in named:
             back |= {id: [rule.id for rule in carried(id)] for id in ids}
     if json:

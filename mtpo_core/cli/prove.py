@@ -57,7 +57,7 @@ def prove_command(
     check_ledger(record, spec)
     if remember is not None:
         check_place(remember)
-    known = {id for s in specs for id in (*s.properties, *s.variants)}
+    known = {id for s in specs for id in s.claims}
     for id in property or ():
         if id not in known:
             raise usage(f"unknown property {id!r}; known: {', '.join(sorted(known))}")
@@ -69,9 +69,9 @@ def prove_command(
     hints = memory()
     english: dict[str, str] = {}
     for one in specs:
-        english |= {p.id: p.doc for p in (*one.properties.values(), *one.variants.values())}
+        english |= {p.id: p.doc for p in one.claims.values()}
         second = SecondSolver(timeout) if cvc5 else None
-        wanted = frozenset(property or (*one.properties, *one.variants))
+        wanted = frozenset(property or one.claims)
         with progress(f"proving {one.name}", json) as tell, second or contextlib.nullcontext():
             how: dict[str, Any] = {"timeout_ms": int(timeout * 1000), "confirm": second, "hints": hints, "jobs": jobs}
             how["progress"] = counted(tell, "obligations")

@@ -94,7 +94,7 @@ def _run(run: Run, says: str, kind: str, tab: str) -> Timeline:
     reasons += [f"after step {told.after}: {told.text}" for told in run.told]
     for id in run.breaks:
         spec = run.trace.instance.spec
-        what = spec.properties.get(id) or spec.variants.get(id)
+        what = spec.claims.get(id)
         reasons.append(f"violated: {id}{f': {what.doc}' if what and what.doc else ''}")
         reasons += [f"  {line}" for reason in reasons_of(run.trace, id) for line in reason.lines()]
     verdict = Verdict(_tone(run, kind), says, tuple(reasons))

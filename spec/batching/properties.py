@@ -384,13 +384,20 @@ def one_begun() -> Bool:
     )
 
 
-@batching.variant("batching.slots-end", Slot, decreases=("decode", "prefill", "admit", "admit_whole"))
+@batching.variant(
+    "batching.slots-end", Slot, decreases=("decode", "prefill", "admit", "admit_whole"), raised_by=("run",)
+)
 def slots_end(s: Slot) -> tuple[Bool, ...]:
     "A step has so many slots, and each token takes one."
     return (~filled(s),)
 
 
-@batching.variant("batching.round-ends", Request, decreases=("squeeze", "preempt", "complete"))
+@batching.variant(
+    "batching.round-ends",
+    Request,
+    decreases=("squeeze", "preempt", "complete"),
+    raised_by=("admit", "admit_whole", "run"),
+)
 def round_ends(r: Request) -> tuple[Bool, ...]:
     "A batch is complete in the end: who has given way is admitted in none, and room is looked for once in between."
     return stage() <= 1, ~short(), runs(r), ~tight(r)

@@ -314,6 +314,7 @@ def books() -> Bool:
         "complete",
         "progress",
     ),
+    raised_by=("arrive", "begin", "begin_idle", "run"),
 )
 def round_ends(r: Request) -> tuple[Bool, ...]:
     "A round ends: each item is looked at once and each stage left for good; a chunk can only grow to the prompt's end."

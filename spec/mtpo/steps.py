@@ -457,10 +457,26 @@ def reach_kept() -> Bool:
     return exists(Agent, Call, lambda a, c: aborted(a) & committed(a) & by(c, a) & live(c))
 
 
+# -- every run ends: what is taken finitely often bounds the next, in this order --------------------------------------
+
+
+@mtpo.variant("mtpo.calls-run-out", Call, decreases=("read", "call"))
+def calls_run_out(x: Call) -> tuple[Bool, ...]:
+    "Every call is issued once."
+    return (~issued(x),)
+
+
+@mtpo.variant("mtpo.retractions-run-out", Call, decreases=("retract",))
+def retractions_run_out(x: Call) -> tuple[Bool, ...]:
+    "A call is taken out once."
+    return (~withdrawn(x) & ~retracting(x),)
+
+
 @mtpo.variant(
     "mtpo.repair-ends",
     Call,
     decreases=("undone", "applied", "failed", "retracted", "redone", "cancelled", "stranded", "settle"),
+    raised_by=("call", "retract"),
 )
 def repair_ends(x: Call) -> tuple[Bool, ...]:
     "A repair ends: first its members are undone, then its call lands, then the undone ones are resolved."
@@ -472,19 +488,29 @@ def repair_ends(x: Call) -> tuple[Bool, ...]:
     )
 
 
-@mtpo.variant("mtpo.notes-consumed", Call, decreases=("reopen", "deliver"))
-def notes_consumed(x: Call) -> tuple[Bool, ...]:
-    "Without new changes notifications are used up: a finished agent reopens, then consumes."
-    return note(x) & finished(author(x)), note(x)
-
-
 @mtpo.variant("mtpo.withdrawals-end", Call, decreases=("failed", "retracted", "cancelled", "stranded"))
 def withdrawals_end(x: Call) -> tuple[Bool, ...]:
     "What is withdrawn is withdrawn for good: there are no more withdrawals than calls."
     return (~withdrawn(x),)
 
 
-@mtpo.variant("mtpo.agents-advance", Agent, decreases=("launch", "abort", "finish", "commit"))
+@mtpo.variant(
+    "mtpo.notes-consumed",
+    Call,
+    decreases=("reopen", "deliver"),
+    raised_by=("redone", "cancelled", "stranded", "settle"),
+)
+def notes_consumed(x: Call) -> tuple[Bool, ...]:
+    "Notifications are used up: a finished agent reopens, then consumes. Only repairs make new ones."
+    return note(x) & finished(author(x)), note(x)
+
+
+@mtpo.variant("mtpo.agents-advance", Agent, decreases=("launch", "abort", "finish", "commit"), raised_by=("reopen",))
 def agents_advance(a: Agent) -> tuple[Bool, ...]:
-    "Without new changes agents launch, finish and commit, or abort and commit, each once."
+    "Agents launch, finish and commit, or abort and commit, each once unless it reopens."
     return ~launched(a), ~aborted(a), ~finished(a), ~committed(a)
+
+
+@mtpo.ends("mtpo.no-livelock", but=("external",))
+def no_livelock() -> None:
+    "No run goes on for ever, whoever is told of what and however often: so many calls allow so many steps."

@@ -252,7 +252,12 @@ def stacks() -> Bool:
     )
 
 
-@recovery.variant("recovery.ends", Object, decreases=("restart", "reverse", "undone", "ask", "resume"))
+@recovery.variant(
+    "recovery.ends",
+    Object,
+    decreases=("restart", "reverse", "undone", "ask", "resume"),
+    raised_by=("announce", "fail", "undo", "crash"),
+)
 def ends(o: Object) -> tuple[Bool, ...]:
     "Recovery ends if crashes stop: fewer objects in flight, fewer that are to be put back, then the runtime runs."
     return (

@@ -45,7 +45,7 @@ def clauses_of(spec: Spec) -> tuple[str, ...]:
     for action in spec.actions.values():
         id = f"{spec.name}.{action.name}"
         found += [id, *(c.id for c in action.guard), *(f"{id}.{u.variable.name}:=" for u in action.updates)]
-    return tuple(dict.fromkeys([*found, *spec.properties, *spec.variants]))
+    return tuple(dict.fromkeys([*found, *spec.claims]))
 
 
 def carried(id: str) -> tuple[Rule, ...]:
@@ -65,5 +65,5 @@ def unknown(specs: Iterable[Spec]) -> tuple[str, ...]:
 def unmapped(specs: Sequence[Spec]) -> tuple[str, ...]:
     """The actions and properties that no rule names."""
     wanted = [f"{spec.name}.{name}" for spec in specs for name in spec.actions]
-    wanted += [id for spec in specs for id in (*spec.properties, *spec.variants)]
+    wanted += [id for spec in specs for id in spec.claims]
     return tuple(id for id in wanted if not carried(id))

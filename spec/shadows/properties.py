@@ -294,7 +294,12 @@ def covers_above() -> Bool:
 # -- what must be possible, and what ends --------------------------------------------------------------------------
 
 
-@shadows.variant("shadows.repair-ends", Call, decreases=("undone", "applied", "taken", "redone", "stranded", "settle"))
+@shadows.variant(
+    "shadows.repair-ends",
+    Call,
+    decreases=("undone", "applied", "taken", "redone", "stranded", "settle"),
+    raised_by=("call", "retract", "surface"),
+)
 def repair_ends(x: Call) -> tuple[Bool, ...]:
     "A repair ends: its members are undone, its call lands, the undone ones are resolved, each once."
     return (

@@ -25,7 +25,7 @@ def test_every_id_of_the_specs_is_explained(ledger: list[Entry]) -> None:
     for spec in SPECS:
         clauses = [c.id for a in spec.actions.values() for c in a.guard]
         actions = [f"{spec.name}.{name}" for name in spec.actions]
-        for id in (*spec.properties, *spec.variants, *clauses, *actions):
+        for id in (*spec.claims, *clauses, *actions):
             found = explain(id, SPECS, ledger)
             assert found.formula
             assert ".py:" in found.at

@@ -69,7 +69,7 @@ def test_no_entry_is_stale(entries: list[Entry]) -> None:
 def test_every_property_of_a_spec_has_an_entry(entries: list[Entry], spec: Spec) -> None:
     found = {(e.property, e.method) for e in entries}
     proved = {(p.id, "inductive") for p in spec.role("invariant", "lemma", "step")}
-    proved |= {(id, "inductive") for id in spec.variants}
+    proved |= {(id, "inductive") for id in (*spec.variants, *spec.endings)}
     explored = {(p.id, "exhaustive") for p in spec.role("invariant", "lemma", "step")}
     reached = {(p.id, "reached") for p in spec.role("reachable")}
     live = {(goal.id, "live") for goal in goals_of(spec)}
@@ -77,7 +77,7 @@ def test_every_property_of_a_spec_has_an_entry(entries: list[Entry], spec: Spec)
 
 
 def test_every_entry_is_of_something_that_exists(entries: list[Entry]) -> None:
-    known = {id for spec in SPECS for id in (*spec.properties, *spec.variants, f"{spec.name}.mutants")} | GOALS.keys()
+    known = {id for spec in SPECS for id in (*spec.claims, f"{spec.name}.mutants")} | GOALS.keys()
     assert {e.property for e in entries} <= known | {REFINES}
     assert len({(e.property, e.method) for e in entries}) == len(entries)
     assert {e.method for e in entries} == set(METHODS)
@@ -85,7 +85,7 @@ def test_every_entry_is_of_something_that_exists(entries: list[Entry]) -> None:
 
 def test_what_the_entries_say(entries: list[Entry]) -> None:
     assumptions = {spec.name: sorted(p.id for p in spec.role("assumption")) for spec in SPECS}
-    english = {p.id: p.doc for spec in SPECS for p in (*spec.properties.values(), *spec.variants.values())}
+    english = {p.id: p.doc for spec in SPECS for p in spec.claims.values()}
     english |= {goal.id: goal.doc for goal in GOALS.values()}
     english[REFINES] = MEANINGS[REFINES].english
     for e in entries:
