@@ -9,12 +9,13 @@ there to everyone else of whom the step changes a relation: who is undone, who i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from mtpo.proofs.layout import laid_out
 from mtpo.proofs.verdicts import Status, Trace, Verdict, element
 from mtpo.proofs.why import Reason, why_false
 from mtpo.spec.concrete import Instance, State, Step
@@ -55,6 +56,9 @@ MARKS: dict[str, MarkKind] = {
 
 ARROWS: dict[str, ArrowKind] = {"mtpo.note": "notify", "mtpo.undoer": "undo"}
 """Changes of a relation of somebody else that have a colour of their own."""
+
+FORMULA = 130
+"""Characters of a line of a formula on a page."""
 
 MAX_ROWS = 400
 """Cells of a state that are listed one by one."""
@@ -152,7 +156,7 @@ def timeline_of(case: Case) -> Timeline:
         marks=tuple(marks),
         arrows=tuple(arrows),
         trajectories=(),
-        verdict=case.shows or Sentence("bad", _sentence(case), tuple(_indented(reasons))),
+        verdict=case.shows or Sentence("bad", _sentence(case), tuple(reason_lines(reasons))),
         facts=(Fact("Steps", str(count)),) if case.tab not in ("", case.property) else (),
         unit="step",
         end=float(max(count, 1))
@@ -172,11 +176,12 @@ def attempt(trace: Trace, after: int, step: Step, why: str) -> Mark:
     return Mark(f"refused:{after}:{text}", lanes.row(owner), "bounce", after + 0.5, label, text, fields)
 
 
-def _indented(reasons: Iterable[Reason]) -> Iterable[str]:
+def reason_lines(reasons: Iterable[Reason]) -> Iterator[str]:
+    """Reasons for a page: the false formulas laid out, and beneath each for what it is false."""
     for reason in reasons:
         first, *rest = reason.lines()
-        yield first
-        yield from (f"    {line}" for line in rest)
+        yield from laid_out(first, FORMULA).splitlines()
+        yield from (f"  {line}" for line in rest)
 
 
 def _sentence(case: Case) -> str:

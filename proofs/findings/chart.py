@@ -17,6 +17,8 @@ Keys: TypeAlias = tuple[tuple[Tone, str], ...]
 """Tones, and what they stand for."""
 
 WIDTH: Final = 1_100
+LEAST: Final = 900
+"""Pixels below which its texts would be too small to be read; a narrower page scrolls."""
 _NAMES: Final = 210
 """Pixels on the left that the names of the rows take."""
 _AXIS: Final = 26
@@ -102,11 +104,14 @@ def chart_svg(chart: Chart, says: str = "") -> str:
         at, anchor = (x(line.at) + 4, "start") if left else (x(line.at) - 4, "end")
         parts.append(_text(at, _AXIS + 8, line.label, anchor, tone="var(--note)"))
     label = html.escape(chart.title, quote=True)
-    size = f'viewBox="0 0 {WIDTH} {total + 4}" width="100%" style="max-width:{WIDTH}px;display:block"'
+    size = (
+        f'viewBox="0 0 {WIDTH} {total + 4}" width="100%" style="min-width:{LEAST}px;max-width:{WIDTH}px;display:block"'
+    )
     return (
         f'<section class="part"><div class="bar-top"><h2>{html.escape(chart.title)}</h2>'
         f'<span class="soft">{html.escape(says)}</span></div>'
-        f'<svg {size} role="img" aria-label="{label}">{"".join(parts)}</svg>{_legend(chart)}</section>'
+        f'<div style="overflow-x:auto"><svg {size} role="img" aria-label="{label}">{"".join(parts)}</svg></div>'
+        f"{_legend(chart)}</section>"
     )
 
 

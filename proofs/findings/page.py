@@ -21,7 +21,8 @@ from mtpo.proofs.findings.core import CoreRun
 from mtpo.proofs.findings.standing import Row
 from mtpo.proofs.findings.traces import NotShown, Reached, Run, names
 from mtpo.proofs.judge import judge
-from mtpo.proofs.picture import Case, attempt, reasons_of, timeline_of
+from mtpo.proofs.layout import laid_out
+from mtpo.proofs.picture import FORMULA, Case, attempt, reason_lines, reasons_of, timeline_of
 from mtpo.proofs.verdicts import naming
 from mtpo_core.view.page import render
 from mtpo_core.view.shapes import Timeline, Tone, Verdict
@@ -90,13 +91,13 @@ def draw(shown: Shown, tab: str) -> Drawn:
 
 def _run(run: Run, says: str, kind: str, tab: str) -> Timeline:
     broken = run.breaks[0] if run.breaks else ""
-    reasons = [f"weakened: {run.weakened}"] if run.weakened else []
+    reasons = laid_out(f"weakened: {run.weakened}", FORMULA).splitlines() if run.weakened else []
     reasons += [f"after step {told.after}: {told.text}" for told in run.told]
     for id in run.breaks:
         spec = run.trace.instance.spec
         what = spec.claims.get(id)
         reasons.append(f"violated: {id}{f': {what.doc}' if what and what.doc else ''}")
-        reasons += [f"  {line}" for reason in reasons_of(run.trace, id) for line in reason.lines()]
+        reasons += [f"  {line}" for line in reason_lines(reasons_of(run.trace, id))]
     verdict = Verdict(_tone(run, kind), says, tuple(reasons))
     line = timeline_of(Case(run.trace, broken, tab=tab, shows=None if run.breaks else verdict))
     tried = [attempt(run.trace, t.after, t.step, t.by) for t in run.told if t.step is not None]

@@ -12,9 +12,10 @@ import attrs
 import pytest
 
 from mtpo.proofs.findings import Finding, findings
+from mtpo.proofs.findings.beside import NEVER_GROWS
 from mtpo.proofs.findings.calls import NONE, X, act, script
 from mtpo.proofs.findings.catalogue import TRACES, Charted, Shown
-from mtpo.proofs.findings.chart import Bar, Chart, Line, Row, chart_svg, ticks_of
+from mtpo.proofs.findings.chart import LEAST, Bar, Chart, Line, Row, chart_svg, ticks_of
 from mtpo.proofs.findings.core import CoreRun, Player
 from mtpo.proofs.findings.page import draw, heading, index_of, kinds, name_of, page_of
 from mtpo.proofs.findings.protocol import LATE_BY_A_READ, REDO_THAT_READS, RESULT_NOT_TOLD, WRITES_OVER_WRITES
@@ -24,7 +25,10 @@ from mtpo.proofs.findings.standing import Row as Standing
 from mtpo.proofs.findings.standing import standing_of
 from mtpo.proofs.findings.traces import Mutated, NotShown
 from mtpo.proofs.ledger import Entry
+from mtpo.proofs.picture import FORMULA
 from mtpo.proofs.verdicts import element
+from mtpo.spec.footprint import footprint
+from mtpo.spec.language import show
 from mtpo.spec.mtpo import Agent, mtpo
 from mtpo_core.cli.specs import find_specs
 from mtpo_core.view.shapes import Timeline
@@ -198,6 +202,23 @@ def test_a_picture_calls_things_by_the_names_of_the_text():
     late = draw(LATE_BY_A_READ, "")
     assert isinstance(late, Timeline) and any("source(call1, q) is call2" in reason for reason in late.verdict.reasons)
     assert element(Agent, 1) == "agent1", "elsewhere elements are called by their sort"
+
+
+def test_long_formulas_are_laid_out_on_a_page_and_say_the_same():
+    line = draw(NEVER_GROWS, "")
+    assert isinstance(line, Timeline)
+    start, end = line.verdict.reasons.index("  false:"), line.verdict.reasons.index("    for s = seat0")
+    formula = line.verdict.reasons[start + 1 : end]
+    assert len(formula) > 3 and max(map(len, formula)) <= FORMULA + 2
+    flat = show(footprint.properties[NEVER_GROWS.breaks].formula)
+    assert re.sub(r"\s", "", "".join(formula)) == re.sub(r"\s", "", flat)
+
+
+def test_a_chart_on_a_narrow_page_is_scrolled_and_not_shrunk():
+    markup = chart_svg(Chart("C", "seconds", (Row("r", (Bar(0.0, 1.0),)),)))
+    scrolled = ElementTree.fromstring(markup).find("div[@style='overflow-x:auto']")
+    (svg,) = [] if scrolled is None else list(scrolled)
+    assert svg.attrib["width"] == "100%" and f"min-width:{LEAST}px" in svg.attrib["style"]
 
 
 def test_hostile_text_is_text():
