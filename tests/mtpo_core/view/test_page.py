@@ -334,6 +334,16 @@ def test_the_legend_has_what_occurs_and_nothing_else(tmp_path: Path, canary_logs
     assert "write" in whole and not whole & {"changed by the step", "after it the property is false", "undo", "bounced"}
 
 
+def test_in_serial_order_the_legend_has_what_is_left(tmp_path: Path, reversed_log: Any) -> None:
+    page = render(timeline_of(reversed_log.records, reversed_log.values))
+    undone = {"write, undone", "undo", "redo", "notification", "late write undoes", "re-applied or reissued"}
+    assert undone <= legend(browse(page, tmp_path).dom)
+    script = (
+        """[...document.querySelectorAll(".seg button")].find((one) => one.textContent === "Serial order").click()"""
+    )
+    assert legend(browse(page, tmp_path, script=script).dom) == {"finished", "read", "write", "commit", "inference"}
+
+
 def test_tabs_order_keys_and_details_work(sample_page: str, tmp_path: Path) -> None:
     script = """
       const log = [], note = (name) => log.push(name + "=" + document.querySelector("aside h2").textContent);
