@@ -69,7 +69,8 @@ class Shared:
 @attrs.frozen
 class Outcome:
     """What came of a part. ``run`` is a shortest one that violates something; its trace is not in ``found``, since a
-    process can't send a spec. ``looked``: all runs of at most so many steps were looked at. ``heavy``: the part was
+    process can't send a spec. ``looked``: all runs of at most so many steps were looked at; -1, not even all
+    first states. ``heavy``: the part was
     given up, since it has more states than a part may have. ``error``: why the engine can't go on from there."""
 
     found: Found
@@ -103,7 +104,7 @@ class Explorer:
 
     def explore(self, part: Part) -> Outcome:
         """Every state of a part, up to a limit or a violation; no further than the shortest violating run."""
-        self._told, self._looked, self._error = 0, 0, ""
+        self._told, self._looked, self._error = 0, -1, ""
         divisible = len(part.groups) > 1
         found = self._plain(part.roots, divisible) if self.engine == "python" else self._columns(part.roots, divisible)
         self._tell(found.states)

@@ -209,7 +209,7 @@ class Total:
         why = verdict.detail["why"].partition("; stopped at ")[0]
         where = f"the loss of a process: {self.lost}" if self.lost else f"the limit of {limit:,} states"
         why = f"{why}; stopped at {where}, with {self.done:,} choices of constants explored to the end"
-        if over and not self.lost:
+        if over and not self.lost and looked >= 0:
             why += f", all others to depth {min(looked, verdict.detail['depth'])}"
         return attrs.evolve(verdict, detail={**verdict.detail, "why": why})
 

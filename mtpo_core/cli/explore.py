@@ -3,8 +3,9 @@
 For mtpo the instance has AGENTS agents with CALLS calls each on OBJECTS objects: every footprint, with and without
 inverses, both policies; with --faults agents also abort and retract, and somebody outside changes objects. For other
 specs every sort has SIZE elements and every choice of constants is tried (for fair, whose constants are times, a few of
-them). Whole states are compared, not fingerprints. A property that fails is shown with a shortest run; something that
-must be reachable and is never reached is a failure too.
+them; for serial, the states in which mtpo rests, looked for among as many of its states as --limit says). Whole states
+are compared, not fingerprints. A property that fails is shown with a shortest run; something that must be reachable and
+is never reached is a failure too.
 
 --engine says what runs it. auto, the default, begins with python, which takes each state by itself; where there are
 more than 20,000 states, many of them at each depth, it goes on with numpy, in columns: a program on arrays is made from

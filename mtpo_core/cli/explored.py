@@ -92,7 +92,7 @@ def _show(result: Any, limit: int) -> None:
 
 def _extent(result: Any, limit: int) -> str:
     """Whether all states were seen; else why there may be more of them than the limit."""
-    if result.complete or result.states < limit:
+    if result.complete or not any("; stopped at the limit of " in v.detail.get("why", "") for v in result.verdicts):
         return "complete" if result.complete else "not complete"
-    begun = "state" if result.engine == "python" and result.parts == 1 else "level"
+    begun = "state" if result.engine == "python" and result.parts < 2 else "level"
     return f"not complete: stopped at --limit {limit:,}, when the {begun} under way was finished"

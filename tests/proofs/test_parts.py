@@ -339,6 +339,20 @@ def test_what_a_limit_left_out_is_looked_at_and_no_more_is_claimed_than_is_so(
     assert max(depths, default=0) > 0 or most < 16
 
 
+def test_first_states_that_the_limit_left_out_are_not_said_to_be_looked_at() -> None:
+    """The last ones violate something; python looks at first states one by one, up to the limit."""
+    instance, roots = climbers(2, 95)
+    first = next(iter(roots))
+    many = [instance.freeze([*first[:-1], number]) for number in range(100)]
+    cut = explore_in_parts(instance, many, engine="python", limit=10, jobs=1)
+    verdict = next(v for v in cut.verdicts if v.property == "climb.small")
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.detail["why"].endswith(
+        "stopped at the limit of 10 states, with 0 choices of constants explored to the end"
+    )
+    assert any(v.trace for v in explore_in_parts(instance, many, limit=10, jobs=1).verdicts), "columns take them all"
+
+
 def test_goals_that_were_reached_before_all_was_looked_at_again_stay_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     instance, roots = climbers(4)
     monkeypatch.setattr(parts, "LEAST", 1)
