@@ -8,18 +8,19 @@ there to everyone else of whom the step changes a relation: who is undone, who i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from mtpo.proofs.lanes import Lanes
 from mtpo.proofs.layout import laid_out
+from mtpo.proofs.statetable import cell_name, states_of, step_label
 from mtpo.proofs.verdicts import Status, Trace, Verdict, element
 from mtpo.proofs.why import Reason, why_false
-from mtpo.spec.concrete import Instance, State, Step
-from mtpo.spec.language import Action, Function, Property, Sort, Spec, Variant, show
+from mtpo.spec.concrete import Step
+from mtpo.spec.language import Function, Property, Spec, Variant, show
 from mtpo.spec.terms import Bool
 from mtpo_core.view.page import render
 from mtpo_core.view.shapes import (
@@ -28,16 +29,12 @@ from mtpo_core.view.shapes import (
     DiffLine,
     Fact,
     Field,
-    Lane,
     Link,
     Mark,
     MarkKind,
-    StateRow,
-    StateTable,
     Timeline,
 )
 from mtpo_core.view.shapes import Verdict as Sentence
-from mtpo_core.view.texts import clip
 
 MARKS: dict[str, MarkKind] = {
     "mtpo.read": "read",
@@ -59,9 +56,6 @@ ARROWS: dict[str, ArrowKind] = {"mtpo.note": "notify", "mtpo.undoer": "undo"}
 
 FORMULA = 130
 """Characters of a line of a formula on a page."""
-
-MAX_ROWS = 400
-"""Cells of a state that are listed one by one."""
 
 
 @attrs.frozen
@@ -130,7 +124,7 @@ def violations_of(trace: Trace, ids: Iterable[str]) -> list[str]:
 def timeline_of(case: Case) -> Timeline:
     """A counterexample as the picture of a run: an axis of steps, lanes, marks, arrows, and a table of states."""
     trace, spec = case.trace, case.trace.instance.spec
-    lanes = _Lanes.of(trace.instance)
+    lanes = Lanes.of(trace.instance)
     reasons = reasons_of(trace, case.property) if case.shows is None else []
     marks, arrows = [], []
     owners = [lanes.taker(trace, number) for number in range(len(trace.steps))]
@@ -168,11 +162,11 @@ def timeline_of(case: Case) -> Timeline:
 
 def attempt(trace: Trace, after: int, step: Step, why: str) -> Mark:
     """A step that may not be taken after so many of a trace's steps, as a mark between it and the next."""
-    state, lanes = trace.states[after], _Lanes.of(trace.instance)
+    state, lanes = trace.states[after], Lanes.of(trace.instance)
     owner = lanes.taker(Trace(trace.instance, (state, state), (step,)), 0)
     action, text = trace.instance.spec.actions[step.action], trace.step_text(step)
     fields = (Field("Says", action.doc), Field("Refused by", why, code=True))
-    label = f"refused: {_label(action, step)}"
+    label = f"refused: {step_label(action, step)}"
     return Mark(f"refused:{after}:{text}", lanes.row(owner), "bounce", after + 0.5, label, text, fields)
 
 
@@ -194,77 +188,6 @@ def _role(spec: Spec, id: str) -> str:
     return spec.properties[id].role if id in spec.properties else "step"
 
 
-# -- who takes a step ------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class _Lanes:
-    """Whose lanes there are: those of the elements of ``sort``; ``via`` finds them for elements of other sorts."""
-
-    instance: Instance
-    sort: type[Sort] | None
-    via: dict[type[Any], Function[Any]]
-
-    @classmethod
-    def of(cls, instance: Instance) -> _Lanes:
-        spec = instance.spec
-        named = [s for s in spec.sorts if s.__name__ == "Agent"]
-        firsts = Counter(a.elements[0].sort for a in spec.actions.values() if a.elements)
-        often = [sort for sort, _ in firsts.most_common() if issubclass(sort, Sort)]
-        sort = next(iter(named or often), None)
-        via = {f.domain[0]: f for f in spec.constants.values() if len(f.domain) == 1 and f.range is sort}
-        return cls(instance, sort, via)
-
-    def title(self, owners: Sequence[int | None]) -> str:
-        """What the lanes stand for; empty where each is an agent's, which the page gives its rank."""
-        if self.sort is None:
-            return "Steps"
-        if self.sort.__name__ == "Agent" and self.sort.ordered:
-            return "Agents by rank" if None in owners else ""
-        return f"Each {self.sort.__name__.lower()}"
-
-    def owner(self, sort: type[Any], value: int, state: State) -> int | None:
-        """The lane of an element, if it has one."""
-        if sort is self.sort:
-            return value
-        if sort not in self.via:
-            return None
-        symbol = self.via[sort]
-        table = self.instance.constants.get(symbol.name)
-        place = self.instance.index(symbol, [value])
-        return int(table[place] if table is not None else state[self.instance.offsets[symbol.name] + place])
-
-    def taker(self, trace: Trace, number: int) -> int | None:
-        """Who takes a step: its first parameter that has a lane, else who the state before it names."""
-        step, before = trace.steps[number], trace.states[number]
-        action = trace.instance.spec.actions[step.action]
-        for param, arg in zip(action.params, step.args, strict=True):
-            if not isinstance(param, Function) and isinstance(arg, int):
-                found = self.owner(param.sort, arg, before)
-                if found is not None:
-                    return found
-        for variable in trace.instance.spec.variables.values():
-            if not variable.domain and not action.elements:
-                found = self.owner(variable.range, trace.instance.value(before, variable.name), before)
-                if found is not None:
-                    return found
-        return None
-
-    def shown(self, owners: Sequence[int | None]) -> tuple[Lane, ...]:
-        """A lane for each element, and one below for steps that none of them takes."""
-        count = self.instance.size(self.sort) if self.sort else 0
-        rows = [Lane(n, element(self.sort, n)) for n in range(count)] if self.sort else []
-        if None in owners or not rows:
-            rows.append(Lane(count, f"no {self.sort.__name__.lower()}" if self.sort else "everyone"))
-        return tuple(rows)
-
-    def row(self, owner: int | None) -> int:
-        """The lane of an owner, or the last one."""
-        if owner is not None:
-            return owner
-        return self.instance.size(self.sort) if self.sort else 0
-
-
 def _mark(trace: Trace, number: int, owner: int | None, sent: Sequence[Arrow], breaks: bool) -> Mark:
     instance, step = trace.instance, trace.steps[number]
     action = instance.spec.actions[step.action]
@@ -281,28 +204,16 @@ def _mark(trace: Trace, number: int, owner: int | None, sent: Sequence[Arrow], b
     if breaks:
         fields.append(Field("After it", "the property is false"))
     kind = MARKS.get(f"{instance.spec.name}.{step.action}", "step")
-    lane = _Lanes.of(instance).row(owner)
+    lane = Lanes.of(instance).row(owner)
     return Mark(
-        f"step:{number + 1}", lane, kind, float(number + 1), _label(action, step), trace.step_text(step), tuple(fields)
+        f"step:{number + 1}",
+        lane,
+        kind,
+        float(number + 1),
+        step_label(action, step),
+        trace.step_text(step),
+        tuple(fields),
     )
-
-
-def _label(action: Action, step: Step) -> str:
-    """The step with its parameters that are elements."""
-    args = zip(action.params, step.args, strict=True)
-    shown = [element(p.sort, a) for p, a in args if not isinstance(p, Function) and isinstance(a, int)]
-    return f"{action.name} {', '.join(shown)}".strip()
-
-
-def _column(trace: Trace, step: Step) -> str:
-    """The step with all its parameters, as short as can be."""
-    instance, action = trace.instance, trace.instance.spec.actions[step.action]
-    tables = [
-        f"{p.name} {_summary(p, list(zip(instance.points(p), a, strict=True)), 'none')}"
-        for p, a in zip(action.params, step.args, strict=True)
-        if isinstance(p, Function) and not isinstance(a, int)
-    ]
-    return "; ".join([_label(action, step), *tables])
 
 
 def _changes(trace: Trace, number: int) -> list[tuple[str, Function[Any], int, int]]:
@@ -313,11 +224,11 @@ def _changes(trace: Trace, number: int) -> list[tuple[str, Function[Any], int, i
         if old != new:
             name, args = instance.row(after, place)
             symbol = instance.spec.variables[name]
-            found.append((_cell(symbol, args), symbol, old, new))
+            found.append((cell_name(symbol, args), symbol, old, new))
     return found
 
 
-def _arrows(trace: Trace, number: int, lanes: _Lanes, owner: int | None) -> list[Arrow]:
+def _arrows(trace: Trace, number: int, lanes: Lanes, owner: int | None) -> list[Arrow]:
     """To everyone else for whom the step makes a relation of one argument true."""
     instance, spec = trace.instance, trace.instance.spec
     found = []
@@ -331,7 +242,7 @@ def _arrows(trace: Trace, number: int, lanes: _Lanes, owner: int | None) -> list
         to = lanes.owner(symbol.domain[0], args[0], trace.states[number])
         if to is None or owner is None or to == owner:
             continue
-        at, text = float(number + 1), _cell(symbol, args)
+        at, text = float(number + 1), cell_name(symbol, args)
         found.append(
             Arrow(
                 id=f"arrow:{number + 1}:{place}",
@@ -346,73 +257,3 @@ def _arrows(trace: Trace, number: int, lanes: _Lanes, owner: int | None) -> list
             )
         )
     return found
-
-
-# -- states ----------------------------------------------------------------------------------------------------------
-
-
-def _cell(symbol: Function[Any], args: Sequence[int]) -> str:
-    inner = ", ".join(element(sort, arg) for sort, arg in zip(symbol.domain, args, strict=True))
-    return f"{symbol.name}({inner})" if inner else symbol.name
-
-
-def states_of(trace: Trace, reasons: Sequence[Reason] = (), false_in: tuple[int, ...] = ()) -> StateTable:
-    """A row for each cell that some step changes or that a false formula reads; what is left is listed by symbol."""
-    instance, spec = trace.instance, trace.instance.spec
-    last = len(trace.states) - 1
-    base = last - 1 if len(false_in) == 2 else last
-    read: dict[int, set[int]] = {}
-    for primed, place in (cell for reason in reasons for cell in reason.reads):
-        read.setdefault(place, set()).add(base + primed)
-    rows: list[StateRow] = []
-    listed = set[int]()
-    for place in range(instance.width):
-        values = [state[place] for state in trace.states]
-        changed = tuple(n for n in range(1, last + 1) if values[n] != values[n - 1])
-        if (not changed and place not in read) or len(rows) >= MAX_ROWS:
-            continue
-        name, args = instance.row(trace.states[0], place)
-        symbol = spec.variables[name] if name in spec.variables else spec.constants[name]
-        texts = tuple(element(symbol.range, value) for value in values)
-        rows.append(StateRow(_cell(symbol, args), texts, symbol.doc, changed, tuple(sorted(read.get(place, ())))))
-        listed.add(place)
-    columns = tuple([_column(trace, step) for step in trace.steps])
-    labels = tuple([_label(spec.actions[step.action], step) for step in trace.steps])
-    first = "allowed by every property" if trace.inductive else "first state"
-    marks = tuple(f"step:{n + 1}" for n in range(len(columns)))
-    constants = tuple(_rest(trace, spec.constants.values(), set()))
-    still = tuple(_rest(trace, spec.variables.values(), listed))
-    return StateTable((first, *columns), (None, *marks), tuple(rows), constants, still, false_in, (first, *labels))
-
-
-def _rest(trace: Trace, symbols: Iterable[Function[Any]], listed: set[int]) -> Iterable[StateRow]:
-    """Symbols at the points that have no row of their own, and that do not change."""
-    instance = trace.instance
-    for symbol in symbols:
-        table = instance.constants.get(symbol.name)
-        if table is None:
-            start = instance.offsets[symbol.name]
-            table = tuple(trace.states[0][start : start + instance.cells(symbol)])
-        else:
-            start = instance.width
-        points = zip(instance.points(symbol), table, strict=True)
-        cells = [(args, value) for place, (args, value) in enumerate(points) if start + place not in listed]
-        if cells:
-            other = len(cells) < len(table)
-            yield StateRow(
-                symbol.name, (clip(_summary(symbol, cells, "nowhere else" if other else "nowhere"), 600),), symbol.doc
-            )
-
-
-def _summary(symbol: Function[Any], cells: Sequence[tuple[tuple[int, ...], int]], none: str) -> str:
-    """The values of a symbol at some points: of a relation those where it is true, or ``none``."""
-    if not symbol.domain:
-        return element(symbol.range, cells[0][1])
-
-    def point(args: tuple[int, ...]) -> str:
-        text = ", ".join(element(sort, arg) for sort, arg in zip(symbol.domain, args, strict=True))
-        return text if len(args) == 1 else f"({text})"
-
-    if symbol.range is Bool:
-        return ", ".join(point(args) for args, value in cells if value) or none
-    return ", ".join(f"{point(args)}: {element(symbol.range, value)}" for args, value in cells)
