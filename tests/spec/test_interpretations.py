@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import z3
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from mtpo.proofs.symbolic import Symbolic
 from mtpo.spec.concrete import Instance, InstanceError, Step, evaluate
@@ -210,6 +211,20 @@ class Unbounded(Fixed):
     def element(self, sort: type[Term], value: int) -> Any:
         return super().element(sort, value) if sort in (Bool, Int) else self.names[sort][value]
 
+    def same(self, left: Any, right: Any, symbol: Function[Any]) -> Any:
+        """Two functions of a symbol's sorts have the same values everywhere."""
+        names = [z3.Const(f"at {k}", self.symbolic.sorts[sort]) for k, sort in enumerate(symbol.domain)]
+        return z3.ForAll(names, left(*names) == right(*names)) if names else left() == right()
+
+    def equal(self, declared: Any, state: Sequence[int]) -> Any:
+        """The variables have the values of a state, in which there are no constants."""
+        values, facts = iter(state), []
+        for name, symbol in self.case.spec.variables.items():
+            for point in self.case.instance.points(symbol):
+                args = [self.element(s, a) for s, a in zip(symbol.domain, point, strict=True)]
+                facts.append(declared[name](*args) == self.element(symbol.range, next(values)))
+        return z3.And(*facts)
+
 
 @given(random_specs.cases())
 @settings(QUICK, max_examples=40)
@@ -223,6 +238,46 @@ def test_formulas_mean_the_same_over_unbounded_sorts(case: Any) -> None:
         formula = fixed.symbolic.formula(p.formula, fixed.symbolic.before, then)
         holds = bool(evaluate(p.formula, case.instance, case.before, {}, case.after))
         assert fixed.solver.check(z3.Not(formula) if holds else formula) == z3.unsat
+
+
+@given(random_specs.cases(), st.data())
+@settings(QUICK, max_examples=300)
+def test_steps_are_the_same_over_unbounded_sorts(case: Any, data: Any) -> None:
+    """With a state and arguments as facts the guard and the update allow the next state that walking the trees gives,
+    and no other; none where a clause is false."""
+    instance, spec = case.instance, case.spec
+    fixed = Unbounded(case)
+    fixed.fix_state(case.before)
+    then = {name: fixed.symbolic.declare(v, "'") for name, v in spec.variables.items()}
+    width = sum(instance.cells(spec.constants[name]) for name in instance.open)
+    every = list(random_specs.all_steps(instance))
+    taken = [step for step in every if instance.enabled(case.before, step)]
+    refused = [step for step in every if step not in taken]
+    for step in [data.draw(st.sampled_from(some)) for some in (taken, taken, refused) if some]:
+        action = spec.actions[step.action]
+        env = fixed.symbolic.parameters(action)
+        after = fixed.symbolic.after(action, fixed.symbolic.before, env)
+        fixed.solver.push()
+        for param, arg in zip(action.params, step.args, strict=True):
+            if isinstance(param, Term):
+                fixed.solver.add(env[param] == fixed.element(param.sort, arg))
+            else:
+                fixed.fix(env[param], param, arg)
+        relation = fixed.symbolic.guard(action, fixed.symbolic.before, env)
+        relation += [fixed.same(then[name], after[name], symbol) for name, symbol in spec.variables.items()]
+        if step in refused:
+            assert fixed.solver.check(*relation) == z3.unsat
+        else:
+            expected = reference_step(instance, case.before, step)
+            assert fixed.solver.check(*relation, z3.Not(fixed.equal(then, expected[width:]))) == z3.unsat
+            of_step = spec.properties["random.step"].formula
+            formula = fixed.symbolic.formula(of_step, fixed.symbolic.before, after)
+            holds = bool(evaluate(of_step, instance, case.before, {}, expected))
+            assert fixed.solver.check(z3.Not(formula) if holds else formula) == z3.unsat
+            fixed.fix_state(expected, then)
+            assert fixed.solver.check(z3.Not(z3.And(*relation))) == z3.unsat
+            assert fixed.solver.check(*relation) == z3.sat
+        fixed.solver.pop()
 
 
 # -- what an instance refuses, and cases found by hand ---------------------------------------------------------------
