@@ -19,7 +19,7 @@ import attrs
 
 from mtpo.proofs.verdicts import Verdict
 
-LANGUAGE = ("spec/terms.py", "spec/language.py")
+LANGUAGE = ("spec/terms.py", "spec/substitution.py", "spec/language.py")
 _PROVE = (
     *LANGUAGE,
     *(f"proofs/{name}.py" for name in ("symbolic", "inductive", "prover", "refuting", "relevant", "vacuity")),
