@@ -236,7 +236,8 @@ def interleavings(size: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{size[name]:,} {name}" for name in ("plans", "states", "events", "ends"))
     agents, calls, objects = (f"{size[s]} {s if size[s] > 1 else s[:-1]}" for s in ("agents", "calls", "objects"))
     faults = ", with aborts and retractions" if size["faults"] else ""
-    return f"{counts} ({agents}, {calls} each, {objects}{faults})"
+    chosen = ", plans that were chosen" if size.get("chosen") else ""
+    return f"{counts} ({agents}, {calls} each, {objects}{faults}{chosen})"
 
 
 def planted(detail: Mapping[str, Any]) -> str:

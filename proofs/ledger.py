@@ -19,6 +19,9 @@ import attrs
 
 from mtpo.proofs.verdicts import Verdict
 
+ABSTRACTION = "spec/mtpo/abstraction.py"
+"""What the core's states are in the protocol: the refinement rests on it, nothing that is shown of a spec does."""
+
 LANGUAGE = ("spec/terms.py", "spec/substitution.py", "spec/language.py")
 _PROVE = (
     *LANGUAGE,
@@ -52,6 +55,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
         *LANGUAGE,
         "spec/concrete.py",
         *(f"proofs/{name}.py" for name in ("refinement", "refined", "planted")),
+        ABSTRACTION,
         "mtpo_core/machine.py",
         "mtpo_core/events.py",
     ),
@@ -115,7 +119,7 @@ def _modules(spec: str) -> tuple[str, ...]:
         if folder.is_dir():
             files = sorted(f"{name}/{file.name}" for file in folder.iterdir() if file.name.endswith(".py"))
         for file in (f"spec/{each}" for each in files):
-            if file not in (*found, *LANGUAGE):
+            if file not in (*found, *LANGUAGE, ABSTRACTION):
                 found[file] = None
                 work += _imported(_source(file))
     return tuple(found)

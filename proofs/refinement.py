@@ -12,13 +12,15 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
 
 import attrs
 
-from mtpo.spec.concrete import Instance, Step
+from mtpo.spec.concrete import Instance, State, Step, evaluate
 from mtpo.spec.language import Sort
 from mtpo.spec.mtpo import Agent, Object, Value, mtpo
 from mtpo.spec.mtpo import Call as CallSort
+from mtpo.spec.mtpo.abstraction import Scope, abstraction
 from mtpo_core import machine as m
 from mtpo_core.machine import Effect, Event, Key, Machine, MachineError, Policy
 
@@ -29,11 +31,12 @@ def _names(objects: Iterable[str]) -> frozenset[str]:
 
 @attrs.frozen
 class Use:
-    """One planned call: a read if it writes nothing."""
+    """One planned call: a read if it writes nothing, from what was kept or (``by_undo``) by a call."""
 
     reads: frozenset[str] = attrs.field(default=(), converter=_names)
     writes: frozenset[str] = attrs.field(default=(), converter=_names)
     invertible: bool = True
+    by_undo: bool = False
 
 
 @attrs.frozen
@@ -62,11 +65,14 @@ class Divergence(Exception):
 
 @attrs.frozen
 class Explored:
-    """The extent of an exploration: distinct states, events taken, and in how many states everyone had committed."""
+    """The extent of an exploration: distinct states of machine and spec, and of the machine by itself; events taken; in
+    how many states everyone had committed; how many events were held off or refused, as they should be."""
 
     states: int
+    own: int
     events: int
     ends: int
+    refused: int
 
 
 _OPEN = ("author", "reads", "writes", "invertible", "given", "replay")
@@ -84,7 +90,8 @@ class Pair:
     def __init__(self, plan: Plan, make: type[Machine] = Machine) -> None:
         self.plan = plan
         self.keys = [Key(rank, seq) for rank, uses in enumerate(plan.uses) for seq in range(len(uses))]
-        self.number: dict[Key | None, int] = {None: 0} | {key: i + 1 for i, key in enumerate(self.keys)}
+        self.scope = Scope(len(plan.uses), self.keys, plan.objects)
+        self.number = self.scope.number
         self.places = {o: i for i, o in enumerate(plan.objects)}
         rows = [Use((), plan.objects), *(self.use(key) for key in self.keys)]
         self.instance = _instance(len(plan.uses), len(rows), len(plan.objects), plan.values)
@@ -98,7 +105,8 @@ class Pair:
         }
         self.state = self.instance.initial(chosen)
         self._cells: dict[tuple[str, tuple[int, ...]], int] = {}
-        self.machine = make(dict.fromkeys(plan.objects, "0"), "absent", plan.policy)
+        named = plan.objects[:1]  # the others begin as what is not there: absent, which is as good
+        self.machine = make(dict.fromkeys(named, "0"), "0", plan.policy)
         self.waiting: m.Undo | m.Exec | m.Redo | None = None
         self.sent: dict[int, tuple[int, ...]] = {}
         """Notices not yet delivered, per agent."""
@@ -123,22 +131,17 @@ class Pair:
         if issued == len(self.plan.uses[agent]):
             return None
         use = self.plan.uses[agent][issued]
-        if use.writes:
+        if use.writes or use.by_undo:
             return m.Call(agent, use.reads, use.writes, use.invertible)
         return m.Read(agent, tuple(sorted(use.reads)))
 
     def moves(self) -> list[Event]:
         """Every event that whoever drives the machine may bring about now; outcomes of tools with every value."""
-        if self.waiting is not None:
-            if isinstance(self.waiting, m.Undo):
-                return [m.Undone(self.waiting.call)]
-            writes = sorted(self.use(self.waiting.call).writes)
-            texts = [str(v) for v in range(self.plan.values)]
-            outs = [dict(zip(writes, row, strict=True)) for row in itertools.product(texts, repeat=len(writes))]
-            return [self.answer(out) for out in outs] + [self.answer(None)]
         found: list[Event] = []
         if len(self.machine.agents) < len(self.plan.uses):
             found.append(m.Launch())
+        if self.waiting is not None:
+            return [*found, *self._outcomes(self.waiting)]
         for rank, agent in enumerate(self.machine.agents):
             event = self.next_event(rank)
             if event is not None and (not agent.finished or agent.noted):
@@ -150,6 +153,24 @@ class Pair:
             if self.plan.faults and not agent.committed:
                 found += [] if agent.aborted else [m.Abort(rank)]
                 found += [] if agent.finished else [m.Retract(key) for key in agent.live if not self._kept(key)]
+        return found
+
+    def _outcomes(self, waiting: m.Undo | m.Exec | m.Redo) -> list[Event]:
+        if isinstance(waiting, m.Undo):
+            return [m.Undone(waiting.call)]
+        writes = sorted(self.use(waiting.call).writes)
+        texts = [str(v) for v in range(self.plan.values)]
+        outs = [dict(zip(writes, row, strict=True)) for row in itertools.product(texts, repeat=len(writes))]
+        return [*(self.answer(out) for out in outs), self.answer(None)]
+
+    def futile(self) -> list[Event]:
+        """Events that may come now and change nothing: there is nothing to deliver, or their author must read first."""
+        if self.waiting is not None:
+            return []
+        found: list[Event] = []
+        for rank, agent in enumerate(self.machine.agents):
+            found += [] if agent.noted else [m.Deliver(rank)]
+            found += [m.Retract(key) for key in self.keys if agent.noted and self.plan.faults and key.rank == rank]
         return found
 
     def _kept(self, key: Key) -> bool:
@@ -171,6 +192,7 @@ class Pair:
         """Events that the protocol does not allow now: each must be refused and change nothing."""
         found: list[Event] = [m.Finish(len(self.machine.agents)), m.Read(len(self.machine.agents), ())]
         waiting = None if self.waiting is None else self.waiting.call
+        found += [] if waiting is None or isinstance(self.waiting, m.Undo) else self._misfits(waiting)
         for key in self.machine.calls:
             out = dict.fromkeys(self.use(key).writes, "0")
             if not isinstance(self.waiting, m.Exec) or key != waiting:
@@ -189,9 +211,22 @@ class Pair:
                 found += [m.Finish(rank)] + ([] if event is None else [event])
             if self.waiting is not None:
                 found.append(m.Deliver(rank))
+            unmade = Key(rank, agent.issued)
+            if self.plan.faults and unmade in self.number and (self.waiting is not None or not agent.noted):
+                found.append(m.Retract(unmade))
             if self.plan.faults and (self.waiting is not None or agent.committed or agent.aborted):
                 found.append(m.Abort(rank))
         return found
+
+    def strangers(self) -> list[Event]:
+        """What an agent would do that was not launched: forbidden, too."""
+        nobody = len(self.machine.agents)
+        return [m.Call(nobody, frozenset(), frozenset()), m.Deliver(nobody), m.Abort(nobody), m.Retract(Key(nobody, 0))]
+
+    def _misfits(self, key: Key) -> list[Event]:
+        """Outcomes of the piece that waits which leave out an object that it writes, or have another one."""
+        out = dict.fromkeys(self.use(key).writes, "0")
+        return [self.answer(odd) for odd in (dict(list(out.items())[1:]), {**out, "elsewhere": "0"}) if odd != out]
 
     # -- one event ---------------------------------------------------------------------------------------------
 
@@ -217,24 +252,36 @@ class Pair:
             if step.action == "deliver":
                 self._check_delivery(next(e for e in effects if isinstance(e, m.Delivered)))
             self.instance.perform(self.state, step)
-        last = effects[-1] if effects else None
-        self.waiting = last if isinstance(last, m.Undo | m.Exec | m.Redo) else None
+        if not isinstance(event, m.Launch):  # which may come in the middle of a repair, and leaves it where it is
+            last = effects[-1] if effects else None
+            self.waiting = last if isinstance(last, m.Undo | m.Exec | m.Redo) else None
         asks = (self.waiting is not None) == (self.machine.repair is not None)
         self._check(asks, "mtpo.repair-ends", f"repair {self.machine.repair}, and {self.waiting} is asked for")
         self._compare()
         self._check_effects(effects, noted)
         return effects
 
-    def refuse(self, event: Event) -> None:
-        """Try one of :meth:`forbidden`: both sides must refuse it, and nothing may change."""
-        self.trace = (*self.trace, event)
-        try:
+    def hold_off(self, *events: Event) -> None:
+        """Try some of :meth:`futile`: none may come to anything. What they left is compared by :meth:`refuse`."""
+        for event in events:
+            self.trace = (*self.trace, event)
             effects = self.machine.step(event)
-        except MachineError as error:
-            self._both_refuse(event, error)
-            self._compare()
-        else:
-            raise Divergence("core.refuses", f"it was taken, with the effects {effects}", self.trace)
+            for effect in effects:
+                self._ask(effect)
+            vain = all(isinstance(effect, m.Bounced) for effect in effects)
+            self._check(vain, "core.refuses", f"it came to something: {effects}")
+
+    def refuse(self, *events: Event) -> None:
+        """Try some of :meth:`forbidden`: both sides must refuse each, and nothing may change."""
+        for event in events:
+            self.trace = (*self.trace, event)
+            try:
+                effects = self.machine.step(event)
+            except MachineError as error:
+                self._both_refuse(event, error)
+            else:
+                raise Divergence("core.refuses", f"it was taken, with the effects {effects}", self.trace)
+        self._compare()
 
     def _steps(self, event: Event, effects: Sequence[Effect]) -> Iterator[Step]:
         """The steps of the spec that an event and its effects are."""
@@ -331,84 +378,46 @@ class Pair:
                 name = "read" if isinstance(event, m.Read) else "call"
                 call, none = self.number[self.machine.next_key(a)], (0,) * len(self.places)
                 step = Step(name, (call, none) if name == "read" else (call, (0,) * (len(self.keys) + 1), none))
-            case m.Retract(call=key) if self._value("aborted", key.rank):
-                return  # the spec leaves open who retracts then; the machine does, at once
+            case m.Retract(call=key) if key.rank >= len(self.machine.agents) or self._value("aborted", key.rank):
+                return  # nobody of the spec's; or the spec leaves open who retracts, and the machine does, at once
             case m.Retract(call=key):
                 step = Step("retract", (self.number[key], (0,) * (len(self.keys) + 1), (0,) * len(self.places)))
             case m.Finish(agent=a) | m.Deliver(agent=a) | m.Abort(agent=a) if a < len(self.machine.agents):
                 step = Step(type(event).__name__.lower(), (a,))
         if step is None:
             return
-        refused = [clause.id for clause in self.instance.refused(self.state, step)]
         # The machine names the clause of a call by its event, the spec says `at-work` of an agent that finishes.
         wanted = error.clause.replace("finish.author-at-work", "finish.at-work")
         wanted = wanted.replace("retract.author-at-work", "retract.by-its-author")
-        self._check(wanted in refused, error.clause, f"refused by the machine, by the spec for {refused}")
+        if not self._refuses(step, wanted):
+            refused = [clause.id for clause in self.instance.refused(self.state, step)]
+            raise Divergence(error.clause, f"refused by the machine, by the spec for {refused}", self.trace)
+
+    def _refuses(self, step: Step, clause: str) -> bool:
+        """Whether this clause of the spec, looked at alone, refuses the step."""
+        action = mtpo.actions[step.action]
+        env = dict(zip(action.params, step.args, strict=True))
+        formulas = [each.formula for each in action.guard if each.id == clause]
+        return any(not evaluate(formula, self.instance, self.state, env) for formula in formulas)
 
     # -- comparison --------------------------------------------------------------------------------------------
 
-    def abstraction(self) -> Iterator[tuple[str, tuple[int, ...], int]]:
-        """The spec's state that the machine's state stands for: variable, arguments, value.
-
-        Left out is what has no meaning: base and value of what was never applied, source and saw of what is not
-        sighted.
-        """
-        machine, repair = self.machine, self.machine.repair
-        for rank in range(len(self.plan.uses)):
-            agent = machine.agents[rank] if rank < len(machine.agents) else None
-            yield "launched", (rank,), agent is not None
-            yield "finished", (rank,), agent is not None and agent.finished
-            yield "committed", (rank,), agent is not None and agent.committed
-            yield "aborted", (rank,), agent is not None and agent.aborted
-        held = set() if repair is None else self._touched(repair.acting, repair.members)
-        for o, place in self.places.items():
-            yield "holder", (place,), self.number[repair.acting] if repair is not None and o in held else 0
-            below = 0
-            for w in machine.trajectory.get(o, ()):
-                yield "base", (self.number[w], place), below
-                below = self.number[w]
-                yield "live", (below,), 1
-            yield "top", (place,), below
-        for key in self.keys:
-            yield from self._of_call(key, repair)
-
-    def _of_call(self, key: Key, repair: m.Repair | None) -> Iterator[tuple[str, tuple[int, ...], int]]:
-        machine, c = self.machine, self.number[key]
-        call = machine.calls.get(key)
-        status = "" if call is None else call.status
-        yield "issued", (c,), call is not None
-        yield "live", (c,), status == "live"
-        yield "pending", (c,), status == "pending"
-        yield "withdrawn", (c,), status in ("withdrawn", "failed")
-        if status != "failed":  # what was told since is no state of the machine, which knows no predicates
-            yield "void", (c,), False
-        yield "sighted", (c,), call is not None and call.sighted
-        yield "note", (c,), call is not None and key in machine.agents[key.rank].noted
-        own = repair if repair is not None and repair.acting == key else None
-        yield "opened", (c,), own is not None
-        yield "retracting", (c,), own is not None and own.retracting
-        yield "landed", (c,), own is not None and own.landed
-        yield "undoer", (c,), self.number[repair.acting] if repair is not None and key in repair.members else 0
-        if call is None:
-            return
-        for o, digest in call.out.items():
-            yield "value", (c, self.places[o]), int(digest)
-        if call.sighted:
-            for o in call.reads:
-                sight = machine.source(o, key)
-                yield "source", (c, self.places[o]), self.number[sight.write]
-                yield "saw", (c, self.places[o]), int(call.saw[o])
-
     def _compare(self) -> None:
-        for variable, args, found in self.abstraction():
-            wanted = self._value(variable, *args)
-            if wanted != found:
-                what = f"{variable}{args} is {int(found)} in the machine, {wanted} in the spec"
-                raise Divergence(f"core.refines.{variable}", what, self.trace)
+        for variable, table in abstraction(self.machine, self.scope).items():
+            start = self.instance.offsets[variable]
+            wanted = self.state[start : start + len(table)]
+            if wanted != table and wanted != [y if x is None else x for x, y in zip(table, wanted, strict=True)]:
+                self._differ(variable, table, wanted)
         if self.machine.repair is None:
             for rank in range(len(self.plan.uses)):
                 late = self.instance.enabled(self.state, Step("commit", (rank,)))
                 self._check(not late, "core.commits-at-once", f"agent {rank} could commit and does not")
+
+    def _differ(self, variable: str, table: Sequence[int | None], wanted: Sequence[int]) -> NoReturn:
+        args = self.instance.points(mtpo.variables[variable])
+        place, found, there = next(row for row in zip(args, table, wanted, strict=True) if row[1] not in (None, row[2]))
+        what = f"{variable}{place} is {found} in the machine, {there} in the spec"
+        raise Divergence(f"core.refines.{variable}", what, self.trace)
 
     def _check_effects(self, effects: Sequence[Effect], noted: set[Key]) -> None:
         """Notifications and sights, against the state that both sides now agree on."""
@@ -538,13 +547,19 @@ def _to_the_end(pair: Pair) -> None:
 
 
 def explore(plan: Plan, make: type[Machine] = Machine) -> Explored:
-    """Every interleaving of a plan, with every outcome of every tool: the real machine, state by state."""
+    """Every interleaving of a plan, with every outcome of every tool: the real machine, state by state.
+
+    In each state, what the protocol does not allow there is tried too.
+    """
     first = Pair(plan, make)
-    seen = {_fingerprint(first)}
-    work = [first]
-    events = ends = 0
+    seen: dict[object, set[State]] = {}
+    """By what the machine knows: the states of the spec beside it, which has more of a past than the machine keeps."""
+    work: list[Pair] = []
+    _add(first, seen, work)
+    events = ends = refused = 0
     while work:
         pair = work.pop()
+        refused += _tried(pair)
         moves = pair.moves()
         if not moves:
             ends += 1
@@ -554,20 +569,42 @@ def explore(plan: Plan, make: type[Machine] = Machine) -> Explored:
             other = pair.copy() if event is not moves[-1] else pair
             other.step(event)
             events += 1
-            form = _fingerprint(other)
-            if form not in seen:
-                seen.add(form)
-                work.append(other)
-    return Explored(len(seen), events, ends)
+            _add(other, seen, work)
+    return Explored(sum(map(len, seen.values())), len(seen), events, ends, refused)
 
 
-def _fingerprint(pair: Pair) -> object:
-    """What tells states apart: the spec's state and what the machine knows beyond it, but for numbers of notices."""
-    machine = pair.machine
-    notes = tuple(call.note for call in machine.calls.values())
-    touched = frozenset(machine.repair.touched) if machine.repair else None
-    unread = tuple(bool(agent.unread) for agent in machine.agents)
-    return pair.instance.freeze(pair.state), type(pair.waiting), tuple(machine.calls), notes, touched, unread
+def _add(pair: Pair, seen: dict[object, set[State]], work: list[Pair]) -> None:
+    """Note a state; it is looked at later if it is new."""
+    states = seen.setdefault((_own(pair.machine, pair.plan.objects), type(pair.waiting)), set())
+    state = pair.instance.freeze(pair.state)
+    if state not in states:
+        states.add(state)
+        work.append(pair)
+
+
+def _tried(pair: Pair) -> int:
+    """Try all that must change nothing in a state; how much that is."""
+    trace, futile, forbidden = pair.trace, pair.futile(), [*pair.forbidden(), *pair.strangers()]
+    pair.hold_off(*futile)
+    pair.refuse(*forbidden)
+    pair.trace = trace
+    return len(futile) + len(forbidden)
+
+
+def _own(machine: Machine, objects: Sequence[str]) -> object:
+    """All that the machine knows, but for the numbers of notices."""
+    agents = (
+        (a.issued, a.finished, a.committed, a.aborted, (*a.live,), frozenset(a.noted), bool(a.unread))
+        for a in machine.agents
+    )
+    calls = (
+        (key, c.status, c.note, c.void, frozenset(c.saw.items()), frozenset(c.out.items()))
+        for key, c in machine.calls.items()
+    )
+    rows = ((*machine.trajectory.get(o, ()), None, *machine.readers.get(o, ())) for o in objects)
+    r = machine.repair
+    repair = r and (r.acting, r.members, (*r.undoing,), r.landed, (*r.redoing,), frozenset(r.touched), r.retracting)
+    return (*agents,), (*calls,), (*rows,), repair
 
 
 def small_plans(agents: int, calls: int, objects: int, values: int = 2) -> Iterator[Plan]:

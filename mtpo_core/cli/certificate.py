@@ -9,10 +9,11 @@ Exit code 1 when a source has changed since it was shown, or a property has no e
 installation claims may be relied on until `mtpo prove --record` and the other verbs have shown it again. (The
 certificate of a run is made by `mtpo verify LOG --save FILE`.)
 
---refine drives the core beside the spec again, instead: every plan of some small sizes through every order of its
-events, with every outcome of a tool; then bugs are planted in the core, and each must be noticed. It takes about two
-minutes. Exit code 1 where the core leaves the spec, which is shown with the events that lead there, or where nothing
-notices a bug. --record writes what holds into a ledger.
+--refine drives the core beside the spec again, instead: every plan of some small sizes, and some that are larger,
+through every order of its events, with every outcome of a tool, and in each state whatever must be refused there; then
+bugs are planted in the core, and each must be noticed. It takes some minutes. Exit code 1 where the core leaves the
+spec, which is shown with the events that lead there, or where nothing notices a bug. --record writes what holds into a
+ledger.
 """
 
 from __future__ import annotations

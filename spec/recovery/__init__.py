@@ -13,6 +13,9 @@ Assumed, beside what is assumed by name: a record is in the log wholly or not at
 with the runtime (``called`` is memory); a call without an inverse takes effect on all its objects at once, perhaps
 while no runtime is there, but not after the resource was asked about it: the question is a fence. Calls whose objects
 are disjoint may be in flight together.
+
+That a runtime which recovers refines this spec, as the core does ``mtpo``, is not shown: in this version there is none.
+Mtpo's writes what recovery would read (``prepared``, ``exec``, ``redo``), and where it dies the run has ended.
 """
 
 from __future__ import annotations

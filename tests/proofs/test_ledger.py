@@ -113,7 +113,7 @@ def test_what_is_shown_of_the_core(entries: list[Entry]) -> None:
     """The sizes that `mtpo certificate --refine` explores, and every planted bug."""
     (entry,) = (e for e in entries if e.property == REFINES)
     found = [
-        (Size(*(row[name] for name in ("agents", "calls", "objects", "faults"))), row["plans"], row["states"])
+        (Size(*(row[name] for name in ("agents", "calls", "objects", "faults", "chosen"))), row["plans"], row["states"])
         for row in entry.detail["explored"]
     ]
     assert tuple(size for size, _, _ in found) == SIZES
@@ -170,7 +170,9 @@ def test_a_change_of_a_syntax_tree_makes_an_entry_stale(sources: dict[str, str],
     assert stale([entry]) == []
 
 
-@pytest.mark.parametrize("name", ["mtpo_core/machine.py", "mtpo_core/events.py", "proofs/refinement.py"])
+@pytest.mark.parametrize(
+    "name", ["mtpo_core/machine.py", "mtpo_core/events.py", "proofs/refinement.py", "spec/mtpo/abstraction.py"]
+)
 def test_a_change_of_the_core_makes_what_is_shown_of_it_stale_and_nothing_else(
     entries: list[Entry], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

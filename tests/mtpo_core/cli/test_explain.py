@@ -378,7 +378,7 @@ def test_the_id_of_a_problem_comes_with_what_to_do(mtpo: Mtpo) -> None:
     assert (said["id"], said["kind"]) == ("core.refines.note", "check of the core against the spec")
     assert said["english"].startswith("Every event of the core is steps of the spec") and said["do"]
     said = mtpo("explain", "core.refines")
-    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 5 instances; " in said.out
+    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 6 instances; " in said.out
     said = mtpo("explain", "core.inverse-restored")
     assert said.code == 2 and "close ones: core.inverse-restores" in said.err
 
@@ -394,12 +394,12 @@ def test_the_core_is_driven_beside_the_spec_and_what_holds_is_recorded(
     said = mtpo("certificate", "--refine", "--record", path)
     assert (said.code, said.err) == (0, "")
     size, bugs = said.out.splitlines()
-    assert size.startswith("CHECKED  core.refines   30 plans, 2,554 states, ")
-    assert size.endswith(" 482 ends (2 agents, 1 call each, 1 object)")
+    assert size.startswith("CHECKED  core.refines   30 plans, 2,570 states, ")
+    assert size.endswith(" 486 ends (2 agents, 1 call each, 1 object)")
     assert bugs.split(maxsplit=2)[2] == f"{len(BUGS) + len(FAULTY)} of {len(BUGS) + len(FAULTY)} planted bugs caught"
     (entry,) = read_ledger(path)
     assert (entry.property, entry.method, entry.status) == ("core.refines", "refinement", "CHECKED")
-    assert entry.detail["explored"][0]["states"] == 2554 and not stale([entry])
+    assert entry.detail["explored"][0]["states"] == 2570 and not stale([entry])
     found = mtpo("certificate", "--refine", "--json").json
     assert {key: found[key] for key in entry.detail} == entry.detail and found["status"] == "CHECKED"
 
