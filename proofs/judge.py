@@ -4,33 +4,31 @@ before, if there is one."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import attrs
 
 from mtpo.proofs.certificate import Property, RunCertificate, certify, compare, verdict_of
 from mtpo.proofs.checker import Report, check
-from mtpo.proofs.replay import Replay, replay
+from mtpo.proofs.readable import Readable, readable
+from mtpo.proofs.replay import MALFORMED, REPLAY, Replay, replay, replay_to_the_fault
 from mtpo.spec.records import value_digest
 from mtpo_core.causes import in_order
 from mtpo_core.log import LoggedRun
 from mtpo_core.problems import MEANINGS, Problem
 
-REPLAY: Final = "spec.replay"
-"""The id of the replay among the checks."""
-
-_NO_RUN: Final = frozenset({"log.chain", "log.gap", "log.body", "log.launch-order", "log.call-order"})
+__all__ = ["REPLAY", "Judgment", "judge"]
 
 
 @attrs.frozen
 class Judgment:
-    """``report`` by the checker; ``replay`` where the log is one of MTPO and can be read; ``certificate`` of the log as
-    it is; ``differences`` from the certificate that it was held against."""
+    """``report`` by the checker; ``replay`` where the log is one of MTPO, of what is ``readable`` of it;
+    ``certificate`` of the log as it is; ``differences`` from the certificate that it was held against."""
 
     report: Report
     replay: Replay | None
     certificate: RunCertificate
     differences: tuple[Problem, ...] = ()
+    readable: Readable | None = None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -65,38 +63,47 @@ def judge(
     """
     tell(f"checking the chain and the rules of {len(run.records):,} records")
     report = check(run, None if expected is None else expected.redacted_digests)
-    replayed, row = _replayed(run, report, tell, jobs)
+    read, why = _asked(run, report)
+    if read is None:
+        replayed, row = None, Property(REPLAY, MEANINGS[REPLAY].english, "not asked", why)
+    else:
+        replayed = _replayed(run, read, tell, jobs)
+        row = _row(run, read, replayed)
     certificate = certify(run, report, extra=[row], found=replayed.problems if replayed else ())
     differences = compare(run, expected, certificate) if expected else ()
-    return Judgment(report, replayed, certificate, tuple(differences))
+    return Judgment(report, replayed, certificate, tuple(differences), read)
 
 
-def _replayed(
-    run: LoggedRun, report: Report, tell: Callable[[str], None], jobs: int | None
-) -> tuple[Replay | None, Property]:
-    """The replay, if the log can be replayed, and what is to be said of it."""
-    english = MEANINGS[REPLAY].english
-    broken = sorted({p.property for p in report.problems} & _NO_RUN)
-    unknown = [p.what for p in report.unfinished if p.property == "log.unjudged"]
-    why = ""
+def _asked(run: LoggedRun, report: Report) -> tuple[Readable | None, str]:
+    """What is to be replayed; None where nothing is, and why."""
     if report.mode is None:
-        why = "the log does not say what run it is"
-    elif report.mode != "mtpo":
-        why = f"the spec is that of mode mtpo, the run is {report.mode}"
-    elif broken or unknown:
-        why = f"the records are not those of a run ({', '.join(broken)})" if broken else unknown[0]
-    if why:
-        return None, Property(REPLAY, english, "not asked", why)
+        return None, "the log does not say what run it is"
+    if report.mode != "mtpo":
+        return None, f"the spec is that of mode mtpo, the run is {report.mode}"
+    return readable(run, (*report.problems, *report.unfinished)), ""
+
+
+def _replayed(run: LoggedRun, read: Readable, tell: Callable[[str], None], jobs: int | None) -> Replay:
+    absent = value_digest(run.salt, None)
     try:
-        found = replay(
-            run.records,
-            absent=value_digest(run.salt, None),
+        return replay(
+            read.records,
+            absent=absent,
+            beside=read.beside,
             jobs=jobs,
             progress=lambda done, total: tell(f"{done:,} of {total:,} records replayed against the spec"),
         )
-    except (KeyError, ValueError, IndexError, TypeError) as error:
-        what = f"names something that the log does not introduce: {error}"
-        found = Replay(0, (Problem(REPLAY, f"log of {run.run}", what),))
-    cut = "" if report.mode and any(r.kind == "close" for r in run.records) else "; the run was cut short"
-    note = f"{found.steps} steps, every property after each{cut}"
-    return found, Property(REPLAY, english, "violated" if found.problems else "holds", note)
+    except MALFORMED:
+        return replay_to_the_fault(read.records, absent, read.beside)
+
+
+def _row(run: LoggedRun, read: Readable, found: Replay) -> Property:
+    """What is to be said of the replay; where not all records could be read, what it says is of those before."""
+    more, whole = "", len(read.records) == len(run.rows)
+    if read.why is not None:
+        end = "" if whole else f" up to record {run.rows[len(read.records)].seq}, which can't be read as a step"
+        more = f"{end}; the records are not those of a run ({read.why})"
+    elif not any(r.kind == "close" for r in run.records):
+        more = "; the run was cut short"
+    verdict = "violated" if found.problems else "holds" if whole else "incomplete"
+    return Property(REPLAY, MEANINGS[REPLAY].english, verdict, f"{found.steps} steps, every property after each{more}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import attrs
 
@@ -20,7 +21,13 @@ from mtpo.proofs.stepping import Plain, Run, Sparse
 from mtpo.spec.records import Record
 from mtpo_core.problems import Problem
 
-__all__ = ["SLICED", "Progress", "Replay", "Run", "Sparse", "replay"]
+__all__ = ["MALFORMED", "REPLAY", "SLICED", "Progress", "Replay", "Run", "Sparse", "replay", "replay_to_the_fault"]
+
+REPLAY: Final = "spec.replay"
+"""The id of the replay among the checks."""
+
+MALFORMED: Final = (KeyError, ValueError, IndexError, TypeError)
+"""What is raised for a record that names what the log does not introduce."""
 
 
 @attrs.frozen
@@ -58,14 +65,16 @@ def replay(
     records: Sequence[Record],
     *,
     absent: str | None = None,
+    beside: Sequence[Record] = (),
     plain: bool = False,
     jobs: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Replay:
     """Replay the records of an ``mtpo`` run.
 
-    ``absent``: the digest of the absent value, which every object has that ``run-open`` does not name. ``plain``: with
-    the plain interpretation, whose cost grows with the log. ``jobs``: how many processes share the work, by default one
+    ``absent``: the digest of the absent value, which every object has that ``run-open`` does not name. ``beside``:
+    records that are not replayed and introduce what the others name (:mod:`mtpo.proofs.readable`). ``plain``: with the
+    plain interpretation, whose cost grows with the log. ``jobs``: how many processes share the work, by default one
     for a short log and else as many as there are cores, up to four (:mod:`mtpo.proofs.relay`); the outcome is the same.
     Where there can be no others, one does it all.
     ``progress`` is told now and then, and on an interrupt, how many records are steps, with every property.
@@ -74,7 +83,26 @@ def replay(
     """
     with without_collection():
         progress(0, len(records))
-        return _replayed(records, Numbering(records, absent), plain, jobs, progress)
+        return _replayed(records, Numbering([*records, *beside] if beside else records, absent), plain, jobs, progress)
+
+
+def replay_to_the_fault(records: Sequence[Record], absent: str | None, beside: Sequence[Record] = ()) -> Replay:
+    """The replay of records of which :func:`replay` says that one is malformed: that one is the problem, as
+    ``spec.replay``, unless another is no step before it."""
+    what = "names something that the log does not introduce"
+    try:
+        names = Numbering([*records, *beside], absent)
+        run = Run(names, Sparse(names))
+    except MALFORMED as error:
+        return Replay(0, (Problem(REPLAY, "the log", f"{what}: {error}"),))
+    for place, record in enumerate(records):
+        try:
+            run.take(record)
+        except MALFORMED as error:
+            run.problems.append(Problem(REPLAY, f"record {record.seq} ({record.kind})", f"{what}: {error}"))
+        if run.problems:
+            return _found(place, run.steps, run.problems, run.unmatched)
+    return Replay(run.steps, ())
 
 
 def _replayed(

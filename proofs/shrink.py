@@ -1,26 +1,35 @@
 """A log that violates a property, made smaller: agents, calls, objects and records are dropped while it still does.
 
 Delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", TSE 2002): of a list of
-things, halves, quarters and so on are left out, as long as the rest is still judged to violate the property and nothing
-that the whole did not violate. What is left is renumbered and chained anew, so that it is a log like any other.
+things, halves, quarters and so on are left out, as long as what is wrong with the rest first is what was wrong with the
+whole (:class:`Trouble`), and it violates nothing that the whole did not. What is left is renumbered and chained anew,
+so that it is a log like any other.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from mtpo.proofs.judge import Judgment, judge
+from mtpo.proofs.leaving import (
+    Key,
+    key_of,
+    objects_of,
+    without_agents,
+    without_calls,
+    without_objects,
+    without_records,
+)
 from mtpo.spec.records import GENESIS, Record, canonical
 from mtpo_core.logchain import digests_of
 from mtpo_core.logfile import LoggedRun, Row, sha
+from mtpo_core.problems import Problem
 
 T = TypeVar("T")
-Key = tuple[int, int]
 
 MOST_CHECKS = 600
 """Judgments of one shrinking."""
@@ -34,29 +43,60 @@ class NothingToShrink(ValueError):
 
 
 @attrs.frozen
+class Trouble:
+    """What is wrong with a log first: the ``property`` that is violated, at which ``kind`` of record (empty where it is
+    said of no record); where the replay stops, the ``clause`` or property by which, and the kind of record ``at``."""
+
+    property: str
+    kind: str = ""
+    clause: str = ""
+    at: str = ""
+
+    @classmethod
+    def of(cls, found: Judgment) -> Trouble | None:
+        """The trouble that was found; None if there is none."""
+        if not found.problems:
+            return None
+        first = found.problems[0]
+        stop = found.replay.problems[0] if found.replay is not None and found.replay.problems else None
+        replayed = ("", "") if stop is None else (stop.property, _kind(stop))
+        return cls(first.property, _kind(first), *replayed)
+
+    def __str__(self) -> str:
+        where = f" at a record of kind {self.kind}" if self.kind else ""
+        if not self.clause or (self.property, self.kind) == (self.clause, self.at):
+            return f"{self.property}{where}"
+        return f"{self.property}{where}, and the replay stops by {self.clause} at one of kind {self.at}"
+
+
+@attrs.frozen
 class Shrunk:
-    """The smaller log, the property that it violates, and how many logs were judged."""
+    """The smaller log, what is wrong with it, as with the whole, and how many logs were judged."""
 
     run: LoggedRun
-    property: str
+    trouble: Trouble
     checks: int
+
+    @property
+    def property(self) -> str:
+        """The property that it violates."""
+        return self.trouble.property
 
 
 def shrink(run: LoggedRun, tell: Callable[[str], None] = lambda text: None) -> Shrunk:
-    """Make a log smaller that violates a property: the first of the run that its judgment names, or of the log.
+    """Make a log smaller in which something is wrong: what its judgment says is wrong first stays so.
 
-    Raises :class:`NothingToShrink` when none is violated but by the file itself: its chain, its values.
+    Raises :class:`NothingToShrink` when nothing is but with the file itself: its chain, its values.
     """
     tell(f"judging {len(run.records)} records")
     whole = judge(rechained(run, run.records))
-    allowed = list(dict.fromkeys(p.property for p in whole.problems))
-    if not allowed:
+    trouble = Trouble.of(whole)
+    if trouble is None:
         said = judge(run).problems
         why = f"only {said[0].property}, which a log made anew does not have" if said else "nothing"
         raise NothingToShrink(f"{run.path}: nothing to shrink: it violates {why}")
-    allowed.sort(key=lambda property: property.startswith("log."))  # what the run did, before how it is written
-    search = _Search(run, allowed, tell)
-    records = search.prefix(list(run.records), _end(whole, allowed[0]))
+    search = _Search(run, trouble, frozenset(p.property for p in whole.problems), tell)
+    records = search.prefix(list(run.records), _end(whole))
     records = search.around(records)
     size = -1
     while size != len(records):
@@ -68,24 +108,24 @@ def shrink(run: LoggedRun, tell: Callable[[str], None] = lambda text: None) -> S
             (lambda rs: [r.seq for r in rs[1:]], without_records),
         ):
             records = search.fewer(records, things, drop)
-    return Shrunk(rechained(run, records), allowed[0], search.checks)
+    return Shrunk(rechained(run, records), trouble, search.checks)
 
 
 class _Search:
-    def __init__(self, run: LoggedRun, allowed: Sequence[str], tell: Callable[[str], None]) -> None:
-        self.run, self.allowed, self.tell = run, allowed, tell
+    def __init__(self, run: LoggedRun, trouble: Trouble, allowed: frozenset[str], tell: Callable[[str], None]) -> None:
+        self.run, self.trouble, self.allowed, self.tell = run, trouble, allowed, tell
         self.checks = self.judged = 0
 
     def fails(self, records: Sequence[Record]) -> bool:
-        """Whether the log still violates the property, and nothing new."""
+        """Whether what is wrong with the log is still what was, and nothing new."""
         self.checks += 1
         self.judged += len(records)
         self.tell(f"{len(records)} records, {self.checks} logs judged")
-        found = _violated(rechained(self.run, records))
-        return self.allowed[0] in found and set(found) <= set(self.allowed)
+        found = judge(rechained(self.run, records))
+        return Trouble.of(found) == self.trouble and {p.property for p in found.problems} <= self.allowed
 
     def prefix(self, records: list[Record], end: int) -> list[Record]:
-        """The shortest beginning that bisection finds; where the violation was found, at ``end``, is tried first."""
+        """The shortest beginning that bisection finds; where the trouble was found, at ``end``, is tried first."""
         low, high = 1, len(records)
         if 0 < end < high and self.fails(records[:end]):
             if end == 1 or not self.fails(records[: end - 1]):
@@ -142,119 +182,22 @@ class _Search:
             chunk = max(1, chunk // 2)
 
 
-def _end(found: Judgment, property: str) -> int:
-    """After how many records a property was found to be violated first; 0 if that is not said."""
-    replayed = found.replay
-    if replayed is not None and replayed.stopped is not None and property in {p.property for p in replayed.problems}:
-        return replayed.stopped + 1
-    places = (re.match(r"record (\d+)", p.where) for p in found.problems if p.property == property)
-    return min((int(place[1]) + 1 for place in places if place), default=0)
+def _end(found: Judgment) -> int:
+    """After how many records the trouble was found; 0 if that is not said."""
+    first = _PLACE.match(found.problems[0].where)
+    if first is None:
+        return 0
+    stopped = found.replay.stopped if found.replay is not None else None
+    return 1 + max(int(first["seq"]), -1 if stopped is None else stopped)
 
 
-def _violated(run: LoggedRun) -> list[str]:
-    return list(dict.fromkeys(p.property for p in judge(run).problems))
+def _kind(problem: Problem) -> str:
+    """The kind of the record of which it is said; empty if it is of none, or none is named."""
+    place = _PLACE.match(problem.where)
+    return (place["kind"] or "") if place is not None else ""
 
 
-def key_of(text: str) -> Key:
-    """A call id as a key."""
-    rank, _, seq = text.partition(".")
-    return int(rank), int(seq)
-
-
-def objects_of(record: Record) -> set[str]:
-    """The objects that a record names."""
-    body = record.body
-    found = {o for part in _BY_OBJECT for o in body.get(part, ())} | {p["object"] for p in body.get("premises", ())}
-    return found | ({body["object"]} if "object" in body else set())
-
-
-_BY_OBJECT = ("saw", "out", "restored", "undeclared", "initial", "final", "reads", "writes")
-
-
-# -- leaving out ---------------------------------------------------------------------------------------------------
-
-
-def without_records(records: list[Record], gone: set[int]) -> list[Record]:
-    """The log without the records of these numbers."""
-    return [r for r in records if r.seq not in gone]
-
-
-def without_agents(records: list[Record], gone: set[Any]) -> list[Record]:
-    """The log as if these agents had not been there."""
-    calls = {key_of(r.call) for r in records if r.call is not None and r.agent in gone}
-    return without_calls([r for r in records if r.agent not in gone], calls)
-
-
-def without_calls(records: list[Record], gone: set[Key]) -> list[Record]:
-    """The log as if these calls had not been made: what saw them saw what is below them."""
-    kept = [r for r in records if r.call is None or key_of(r.call) not in gone]
-    kept = [r for r in kept if "by" not in r.body or key_of(r.body["by"]) not in gone]
-    initial: dict[str, str] = next((r.body["initial"] for r in kept if r.kind == "run-open"), {})
-    absent = next((s["digest"] for r in records for o, s in r.body.get("saw", {}).items() if _blank(s, o, initial)), "")
-    below = _Below(kept, initial, absent)
-    return [attrs.evolve(r, body=_body_without(r, gone, below)) for r in kept]
-
-
-def _blank(sight: Mapping[str, Any], o: str, initial: Mapping[str, str]) -> bool:
-    return sight["write"] is None and o not in initial
-
-
-class _Below:
-    """The writes that are left, for sights of those that are not."""
-
-    def __init__(self, records: Sequence[Record], initial: Mapping[str, str], absent: str) -> None:
-        self.initial, self.absent = initial, absent
-        self.left: dict[str, dict[Key, str]] = {}
-        for r in records:
-            for o, found in r.body.get("out", {}).items() if r.call is not None else ():
-                self.left.setdefault(o, {})[key_of(r.call)] = found  # type: ignore[arg-type]
-        self.order = {o: sorted(found) for o, found in self.left.items()}
-
-    def sight(self, o: str, key: Key) -> dict[str, Any]:
-        """What the greatest of them below a call left."""
-        keys = self.order.get(o, [])
-        lower = bisect_left(keys, key)
-        if not lower:
-            return {"write": None, "digest": self.initial.get(o, self.absent)}
-        return {"write": "{}.{}".format(*keys[lower - 1]), "digest": self.left[o][keys[lower - 1]]}
-
-
-def _body_without(record: Record, gone: set[Key], below: _Below) -> dict[str, Any]:
-    body = dict(record.body)
-    for part in ("members", "stale"):
-        if part in body:
-            body[part] = [k for k in body[part] if key_of(k) not in gone]
-    for part in ("premises", "results"):
-        if part in body:
-            body[part] = [x for x in body[part] if key_of(x["call"]) not in gone]
-    if "saw" in body and record.call is not None:
-        key = key_of(record.call)
-        body["saw"] = {
-            o: below.sight(o, key) if s["write"] is not None and key_of(s["write"]) in gone else s
-            for o, s in body["saw"].items()
-        }
-    return body
-
-
-def without_objects(records: list[Record], gone: set[str]) -> list[Record]:
-    """The log as if there were not these objects; calls on nothing else go with them."""
-    empty = set()
-    made = []
-    for r in records:
-        body = dict(r.body)
-        for part in _BY_OBJECT:
-            if part in body:
-                named = body[part]
-                left = [o for o in named if o not in gone]
-                body[part] = {o: named[o] for o in left} if isinstance(named, dict) else left
-        if "premises" in body:
-            body["premises"] = [p for p in body["premises"] if p["object"] not in gone]
-        whole = "saw" if r.kind == "read" else "writes" if r.kind == "call" else ""
-        if whole and not body[whole] and r.call is not None:
-            empty.add(key_of(r.call))
-        if r.kind != "external" or body["object"] not in gone:
-            made.append(attrs.evolve(r, body=body))
-    return without_calls(made, empty) if empty else made
+_PLACE: Final = re.compile(r"record (?P<seq>\d+)(?: \((?P<kind>[a-z-]+))?")
 
 
 # -- a log again ---------------------------------------------------------------------------------------------------
@@ -301,12 +244,17 @@ def _renamed(part: Mapping[str, Any], field: str, name: Callable[[str], str]) ->
 
 def rechained(run: LoggedRun, records: Sequence[Record]) -> LoggedRun:
     """A log of these records, numbered and chained as if they had been written so, with the values that they name."""
+    return chained(run, renumbered(records))
+
+
+def chained(run: LoggedRun, records: Sequence[Record]) -> LoggedRun:
+    """:func:`rechained`, with agents and calls named as they are."""
     made: list[Record] = []
     rows: list[Row] = []
-    for record in renumbered(records):
-        made.append(attrs.evolve(record, prev=rows[-1].digest if rows else GENESIS))
+    for seq, record in enumerate(records):
+        made.append(attrs.evolve(record, seq=seq, prev=rows[-1].digest if rows else GENESIS))
         text = canonical(made[-1]).decode()
-        rows.append(Row(record.seq, text, sha(text)))
+        rows.append(Row(seq, text, sha(text)))
     named = {d for r in made for d in digests_of(r)}
     values = {d: v for d, v in run.values.items() if d in named}
     return attrs.evolve(

@@ -75,9 +75,10 @@ def _exercised(
         raise usage(f"{path}: is the log {heads[run.head]} again: leave one of them out")
     heads[run.head] = path
     judged = judge(run, tell=tell)
-    replay = judged.replay
-    if replay is None or (replay.problems and replay.stopped is None):
+    replay, broken = judged.replay, judged.readable.why if judged.readable else None
+    if replay is None or broken or any(p.property == REPLAY for p in replay.problems):
         why = next(row.note for row in judged.certificate.properties if row.id == REPLAY)
+        why = f"the records are not those of a run ({broken})" if broken else why
         if judged.report.mode not in (None, "mtpo"):
             raise usage(f"{path}: {why}: leave it out")
         typer.echo(f"mtpo: {one_line(f'{path}: not replayed: {why}; `mtpo verify {path}` tells more')}", err=True)

@@ -6,10 +6,12 @@ value that is short is shown, a longer one named by its digest.
 
 With --certificate the log is held against a run certificate saved before, which detects a cut tail, a rewritten log,
 and values that were redacted since. Where the log stops being a run of the spec, the clauses that are false are told
-with the elements, the facts, and the record since which they are. The cores share the replay of a long log, so many of
-them as --jobs says; what is found is the same. With --shrink a log that violates a property is made smaller and
-written as lines of JSON: fewer agents, calls, objects and records that violate the same property and none that the
-whole does not. LOG may be such lines, too. Where a file can't be written that is said first. The last line is the
+with the elements, the facts, the record since which they are, and the nearest steps that would make them true, here or
+before an earlier record; then the steps that are possible, and of the others of that call and agent what refuses each.
+The cores share the replay of a long log, so many of them as --jobs says; what is found is the same. With --shrink a log
+that violates a property is made smaller and written as lines of JSON: fewer agents, calls, objects and records with
+which the same is wrong first, by the same clause at the same kind of record, and nothing that is not with the whole.
+LOG may be such lines, too. Where a file can't be written that is said first. The last line is the
 verdict: yes (exit code 0), no (1), or not known (3: the run did not come to its end, or something can't be checked any
 more). Interrupted (Ctrl-C) it says in one line how far it came; the exit code is 3 then.
 """
@@ -121,8 +123,8 @@ def _shrunk(run: Any, path: Path, quiet: bool) -> str:
     path.write_text("".join(f"{line}\n" for line in export_jsonl(found.run)), encoding="utf-8")
     size = f"{len(run.records)} records to {len(found.run.records)}"
     return (
-        f"{path}: the log shrunk from {size}; it violates {found.property} ({plural(found.checks, 'log')} judged); "
-        f"`mtpo verify {path}` says so"
+        f"{path}: the log shrunk from {size}; as the whole it violates {found.trouble} "
+        f"({plural(found.checks, 'log')} judged); `mtpo verify {path}` says so"
     )
 
 
@@ -130,14 +132,15 @@ def _why(run: Any, found: Any, log: Path, quiet: bool) -> Any:
     from mtpo.proofs.unmatched import unmatched
     from mtpo.spec.records import value_digest
 
-    if found.replay is None or found.replay.refused is None:
+    if found.replay is None or found.replay.refused is None or found.readable is None:
         return None
     with progress(f"looking for the reason in {log}", quiet) as tell:
         return unmatched(
-            run.records,
+            found.readable.records,
             found.replay.refused,
             value_digest(run.salt, None),
             lambda done, total: tell(f"{done:,} of {total:,} records"),
+            found.readable.beside,
         )
 
 

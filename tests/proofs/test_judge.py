@@ -57,12 +57,36 @@ def test_the_replay_is_not_asked_of_other_modes_and_says_why(script: Any, writte
     assert notes(found)[REPLAY] == f"the spec is that of mode mtpo, the run is {mode}"
 
 
-def test_the_replay_of_what_is_no_run_is_not_asked(good: Any, written: Written) -> None:
+def test_what_is_no_run_is_replayed_up_to_what_cant_be_read(good: Any, written: Written) -> None:
     good.of("judge").body["verdict"] = "maybe"
+    run = written(good)
+    found = judged(run, 1)
+    place = next(r.seq for r in run.records if r.kind == "judge")
+    assert verdicts(found)[REPLAY] == "incomplete" and found.replay is not None and found.replay.problems == ()
+    assert notes(found)[REPLAY].startswith(
+        f"{found.replay.steps} steps, every property after each up to record {place}"
+    )
+    assert (
+        f"can't be read as a step; the records are not those of a run (log.body: record {place}" in notes(found)[REPLAY]
+    )
+    good.drop(good.of("settle", "1.1"))
     found = judged(written(good), 1)
-    assert verdicts(found)[REPLAY] == "not asked" and "log.body" in notes(found)[REPLAY]
+    assert verdicts(found)[REPLAY] == "violated" and "log.body" in notes(found)[REPLAY]
     good.lines = good.lines[1:]
     assert notes(judged(written(good), 1))[REPLAY] == "the log does not say what run it is"
+
+
+def test_a_record_that_names_what_the_log_does_not_introduce_ends_the_replay(good: Any, written: Written) -> None:
+    out = good.of("applied", "0.1").body["out"]
+    out["q"] = out["x"]
+    run = written(good)
+    found = judged(run, 1)
+    place = next(n for n, r in enumerate(run.records) if r.kind == "applied" and r.call == "0.1")
+    assert found.replay is not None and (found.replay.stopped, found.replay.refused) == (place, None)
+    (problem,) = found.replay.problems
+    assert (
+        str(problem) == f"spec.replay: record {place} (applied): names something that the log does not introduce: 'q'"
+    )
 
 
 def test_what_the_replay_finds_is_in_the_verdict(good: Any, written: Written) -> None:
@@ -114,7 +138,7 @@ def test_a_kind_without_rules_leaves_what_follows_open(good: Any, written: Writt
     decided = {id for id, verdict in verdicts(found).items() if verdict == "holds"}
     assert decided == {"log.chain", "log.gap", "log.value"}
     assert notes(found)["run.gate"] == "the checker has no rules for 'recover'"
-    assert verdicts(found)[REPLAY] == "not asked"
+    assert verdicts(found)[REPLAY] == "incomplete" and "can't be read as a step" in notes(found)[REPLAY]
 
 
 # -- certificates --------------------------------------------------------------------------------------------------

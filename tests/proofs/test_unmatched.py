@@ -1,4 +1,4 @@
-"""Why a log stops being a run of the spec, its shrinking, and the story of a call: on logs tampered with."""
+"""Why a log stops being a run of the spec, and the story of a call: on logs tampered with."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.numbering import STEPS
+from mtpo.proofs.remedies import BACK, DEEP, Remedy
 from mtpo.proofs.replay import replay
-from mtpo.proofs.shrink import NothingToShrink, objects_of, rechained, shrink
 from mtpo.proofs.story import NoSuchCall, story
 from mtpo.proofs.unmatched import Unmatched, unmatched
-from mtpo_core.log import LoggedRun, check_chain, read_log
-from mtpo_core.loglines import export_jsonl, import_jsonl
+from mtpo_core.log import LoggedRun
 
 Written = Callable[[Any], LoggedRun]
 
@@ -45,9 +44,11 @@ def test_a_step_that_would_mend_it_and_what_is_possible_instead(good: Any, writt
     good.drop(good.of("undone", "1.1"))
     told = why(written(good))
     (clause,) = told.clauses
-    assert (clause.id, clause.remedies) == ("mtpo.applied.all-undone", ("undone 1.1",))
-    assert told.instead == ()
-    assert told.lines()[-1] == "possible here: no step of this agent or call"
+    assert (clause.id, clause.remedies) == ("mtpo.applied.all-undone", (Remedy(("undone 1.1",)),))
+    assert "undone 1.1" in told.instead
+    lines = told.lines()
+    assert "  it would hold after: undone 1.1" in lines
+    assert f"possible here: {', '.join(told.instead)}" in lines
 
 
 def test_what_never_held_before_and_every_false_clause(good: Any, written: Written) -> None:
@@ -56,7 +57,7 @@ def test_what_never_held_before_and_every_false_clause(good: Any, written: Writt
     good.lines.insert(good.lines.index(good.of("read", "1.0")), moved)
     told = why(written(good))
     assert [(c.id, c.until) for c in told.clauses] == [("mtpo.commit.finished", "")]
-    assert told.clauses[0].remedies == ("finish of rank 0", "abort of rank 0")
+    assert told.clauses[0].remedies == (Remedy(("finish of rank 0",)), Remedy(("abort of rank 0",)))
     assert "it had never held before" in "\n".join(told.lines())
 
 
@@ -64,60 +65,71 @@ def test_a_look_for_remedies_leaves_no_trace(good: Any, written: Written) -> Non
     good.drop(good.of("settle", "1.1"))
     run = written(good)
     first = why(run)
-    assert [(c.id, c.remedies) for c in first.clauses] == [("mtpo.finish.one-at-a-time", ("settle 1.1",))]
+    assert [(c.id, c.remedies) for c in first.clauses] == [("mtpo.finish.one-at-a-time", (Remedy(("settle 1.1",)),))]
     assert why(run) == first
 
 
-# -- shrinking -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("spoil", "kinds"),
-    [
-        (lambda s: s.of("call", "0.1").body.update(members=[]), {"launch", "call", "applied"}),
-        (lambda s: s.of("settle", "0.1").body.update(stale=[]), {"redone", "settle"}),
-        (lambda s: s.drop(s.of("deliver")), {"launch", "settle"}),
-    ],
-)
-def test_a_shrunk_log_fails_the_same_and_is_a_log(
-    good: Any, written: Written, spoil: Callable[[Any], Any], kinds: set[str], tmp_path: Any
+def test_several_steps_that_would_mend_it_rather_than_one_that_makes_only_the_clause_true(
+    good: Any, written: Written
 ) -> None:
-    spoil(good)
+    good.drop(good.of("reopen"), good.of("deliver"))
+    good.moved(lambda: good.read("1.2", {"y": (None, "0")}), good.of("judge"))
+    told = why(written(good))
+    assert [clause.id for clause in told.clauses] == ["mtpo.read.author-at-work", "mtpo.read.inbox-empty"]
+    remedy = Remedy(("reopen of rank 1", "deliver of rank 1"))
+    assert [clause.remedies for clause in told.clauses] == [(remedy,), (remedy,)]
+    assert "  it would hold after: reopen of rank 1, then deliver of rank 1" in told.lines()
+
+
+def test_a_step_before_an_earlier_record_where_none_here_would_mend_it(good: Any, written: Written) -> None:
+    good.drop(good.of("finish"))
     run = written(good)
-    before = {p.property for p in judge(run).problems}
-    found = shrink(run)
-    after = {p.property for p in judge(found.run).problems}
-    assert found.property in after <= before
-    assert kinds <= {r.kind for r in found.run.records}
-    assert len(found.run.records) < len(run.records)
-    assert {p.property for p in check_chain(found.run)} <= {"log.incomplete"}
-    import_jsonl(export_jsonl(found.run), tmp_path / "small.mtpo")
-    again = read_log(tmp_path / "small.mtpo")
-    assert again.records == found.run.records
-    assert {p.property for p in judge(again).problems} == after
-    more = shrink(again)  # for what is now named first, which may be something else
-    assert more.property != found.property or len(more.run.records) == len(again.records)
+    (clause,) = why(run).clauses
+    settled = next(r for r in run.records if r.kind == "settle" and r.call == "0.1")
+    (remedy,) = clause.remedies
+    assert (clause.id, remedy.steps, remedy.still) == ("mtpo.reopen.finished", ("finish of rank 1",), "")
+    assert remedy.before is not None and remedy.before <= settled.seq
+    mended = list(run.records)
+    finish = attrs.evolve(next(r for r in mended if r.kind == "reopen"), kind="finish", body={})
+    assert replay([*mended[: remedy.before], finish, *mended[remedy.before :]]).problems == ()
+    assert f"  it would hold after: finish of rank 1, before record {remedy.before}" in why(run).lines()
 
 
-def test_agents_and_objects_that_do_not_matter_are_gone(script: Any, written: Written) -> None:
-    s = script("mtpo", ["A", "B", "C"], {"x": "0", "y": "0", "z": "0"})
-    s.write("1.0", {"y": (None, "0")}, {"y": "1", "z": "1"})
-    s.write("2.0", {"x": (None, "0")}, {"x": "1"})
-    s.read("0.0", {"z": (None, "0"), "x": ("2.0", "1")})
-    found = shrink(written(s)).run
-    assert found.records[0].body["initial"].keys() <= {"x"}
-    assert len([r for r in found.records if r.kind == "launch"]) <= 2
-    assert not any({"y", "z"} & objects_of(r) for r in found.records)
+def test_many_steps_of_one_kind_that_would_mend_it(script: Any, written: Written) -> None:
+    names = [f"A{rank}" for rank in range(6)]
+    s = script("mtpo", names, {"x": "0"})
+    s.plain("finish", *range(6))
+    s.plain("commit", 5)
+    (clause,) = why(written(s)).clauses
+    assert clause.id == "mtpo.commit.lower-committed"
+    assert clause.remedies == (Remedy(tuple(f"commit of rank {rank}" for rank in range(5))),)
 
 
-def test_nothing_to_shrink(good: Any, written: Written) -> None:
+def test_that_nothing_would_mend_it_is_said(script: Any, written: Written) -> None:
+    s = script("mtpo", ["A"], {"x": "0"})
+    s.read("0.0", {"x": (None, "0")})
+    s.read("0.0", {"x": (None, "0")})
+    told = why(written(s))
+    assert [(clause.id, clause.remedies) for clause in told.clauses] == [("mtpo.read.in-issue-order", ())]
+    said = f"  no way to make it true was found: {DEEP} steps here, or one before any of the {BACK} before"
+    assert said in told.lines()
+
+
+def test_of_every_other_step_of_the_call_and_its_agent_what_refuses_it(good: Any, written: Written) -> None:
+    good.drop(good.of("undone", "1.1"))
     run = written(good)
-    with pytest.raises(NothingToShrink, match="it violates nothing"):
-        shrink(run)
-    torn = attrs.evolve(run, rows=(*run.rows[:3], attrs.evolve(run.rows[3], digest="0" * 64), *run.rows[4:]))
-    with pytest.raises(NothingToShrink, match=r"only log\.chain"):
-        shrink(torn)
-    assert judge(rechained(run, run.records)).exit_code == 0
+    told = why(run)
+    others = dict(told.others)
+    assert not others.keys() & set(told.instead) and "applied 0.1" not in others
+    failed = others["failed 0.1"]
+    assert (failed.id, failed.elements) == ("mtpo.failed.all-undone", (("m", "1.1"),))
+    assert failed.facts == ("undoer(1.1) = 0.1", "live(1.1)")
+    line = "not possible: failed 0.1: mtpo.failed.all-undone is false for m = 1.1 since undoer(1.1) = 0.1, live(1.1)"
+    assert line in told.lines()
+    assert {name.split()[0] for name in others} | {"applied"} | {s.split()[0] for s in told.instead} >= STEPS - {
+        "external"
+    }
+    assert [x["step"] for x in told.as_json()["others"]] == list(others)
 
 
 # -- stories -------------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_a_violation_that_follows_is_not_told_as_the_cause(run: LoggedRun, tmp_p
         f"violated    run.consumed-before-action: record {delivered} (deliver): "
         f"consumed {ids} out of order; unread: none"
     )
-    assert "violations more, which may follow (1 log.body, " in more
+    assert "violations more, which may follow (1 mtpo.settled-told, 1 log.body, " in more
     assert found.out.splitlines()[-1].startswith(f"notified-serializable in the order A < B: no ({first[12:]}; and ")
     violated = mtpo("verify", forged, "--json").json["violated"]
     assert (violated[0]["property"], violated[0]["where"]) == (

@@ -125,7 +125,7 @@ def test_why_a_log_stops_being_a_run_and_a_smaller_one(log: Path, tmp_path: Path
     assert f"{small}: the log shrunk from {len(forged.records)} records to " in found.out
     assert len(small.read_text().splitlines()) < len(list(export_jsonl(forged)))
     found = mtpo("verify", path, "--json")
-    assert found.json["unmatched"]["clauses"][0]["remedies"] == ["settle 1.1"]
+    assert found.json["unmatched"]["clauses"][0]["remedies"][0]["steps"] == ["settle 1.1"]
 
 
 def without_settle(log: Path, folder: Path) -> Path:
@@ -141,7 +141,7 @@ def test_a_shrunk_log_is_read_by_every_verb_and_violates_the_same(log: Path, tmp
     forged, small = without_settle(log, tmp_path), tmp_path / "small.jsonl"
     found = mtpo("verify", forged, "--shrink", small, "--json")
     property = found.json["violated"][0]["property"]
-    assert f"it violates {property} (" in found.json["shrunk"]
+    assert f"as the whole it violates {property} at a record of kind " in found.json["shrunk"]
     assert f"`mtpo verify {small}` says so" in found.json["shrunk"]
     again = mtpo("verify", small, "--json")
     assert again.code == 1 and property in {p["property"] for p in again.json["violated"]}
@@ -153,7 +153,7 @@ def test_a_shrunk_log_is_read_by_every_verb_and_violates_the_same(log: Path, tmp
         0,
     )
     smaller = mtpo("verify", small, "--shrink", tmp_path / "smaller.jsonl", "--json").json["shrunk"]
-    assert f"it violates {property} (" in smaller
+    assert f"it violates {property} at a record of kind " in smaller
 
 
 def test_a_log_as_lines_is_judged_as_the_file_is(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
@@ -246,11 +246,12 @@ def test_of_a_bad_field_the_cause_is_told_and_what_it_leaves_open_is_counted(
     found = mtpo("verify", path)
     assert found.code == 1
     lines = [line for line in found.out.splitlines() if line.startswith("incomplete")]
-    assert len(lines) == 1 and " further properties " in lines[0] and "decided up to record 7, which" in lines[0]
+    assert len(lines) == 2 and " further properties " in lines[0] and "decided up to record 7, which" in lines[0]
+    assert lines[1].startswith("incomplete  spec.replay ") and "up to record 7, which can't be read" in lines[1]
     said = [line for line in found.out.splitlines() if "record 7" in line and line.startswith("violated")]
     assert said == ["violated    log.body: record 7 (applied 1.1): field 'out' is not a table by object, each a digest"]
     every = [line for line in mtpo("verify", path, "--all").out.splitlines() if line.startswith("incomplete")]
-    assert f"incomplete  {len(every) - 1} further properties " in lines[0]
+    assert f"incomplete  {len(every) - 2} further properties " in lines[0]
     assert every[-1] == "incomplete  run.unjudged: record 7: the rules stop here: it can't be understood"
 
 
