@@ -1,20 +1,26 @@
-"""Asking a spec for evidence in a notebook: ``mtpo.explore(agents=2)``, ``mtpo.prove()``, ``mtpo.mutate()``.
+"""Asking a spec for evidence in a notebook: ``mtpo.explore(agents=2)``, ``mtpo.prove()``, ``mtpo.ablate()``.
 
-The work is that of ``mtpo.proofs``, which is loaded when it is asked for: a spec alone needs neither a solver nor it.
+What the commands of these names do of a spec is here, with options of the same names; where a command writes a file,
+the answer has a method: ``picture``, ``itf``, ``record``, ``as_json``. The work is that of ``mtpo.proofs``, which is
+loaded when it is asked for: a spec alone needs neither a solver nor it. What is asked of no spec alone are functions,
+:func:`explain` and :func:`verify`.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, cast
+
+Place = str | Path
 
 
 class Answer(Protocol):
     """What was found: printed as a table, in a notebook with the counterexamples as pictures.
 
-    ``holds`` everything asked for does; ``verdicts`` one for each property (for each mutant, its fate); ``picture``
-    writes the counterexamples as a page.
+    ``holds`` everything asked for does; ``verdicts`` one for each property (for each mutant its fate, for each rule
+    what breaks without it); ``picture`` writes the runs as a page.
     """
 
     @property
@@ -25,53 +31,169 @@ class Answer(Protocol):
 
     def picture(self, path: str) -> str: ...
 
+    def as_json(self) -> dict[str, Any]: ...
+
     def _repr_html_(self) -> str: ...
 
 
+class Text(Protocol):
+    """What is told of an id or a log: printed as a text."""
+
+    @property
+    def lines(self) -> Sequence[str]: ...
+
+    def as_json(self) -> dict[str, Any]: ...
+
+    def _repr_html_(self) -> str: ...
+
+
+def _silent(text: str) -> None:
+    """Nobody is told how far it is."""
+
+
 class Studied:
-    """What can be asked of a spec."""
+    """What can be asked of a spec. ``progress``, where there is one, is called with a line that says how far it is:
+    ``progress=print``."""
 
     def explore(
         self,
         *,
         size: int | None = None,
+        faults: bool = False,
+        predicates: bool = False,
         limit: int = 5_000_000,
-        engine: str = "",
+        engine: str | None = None,
+        compiled: bool = False,
         symmetry: bool = False,
+        jobs: int | None = None,
+        checkpoint: Place | None = None,
+        checkpoint_every: float = 10.0,
+        resume: bool = False,
+        coverage: bool = False,
+        live: bool = False,
+        goal: str | None = None,
+        may: Sequence[str] = (),
+        walks: int | None = None,
+        footprints: int | None = None,
+        seed: int | None = None,
+        depth: int | None = None,
+        unreachable: Mapping[str, str] | None = None,
+        progress: Callable[[str], None] = _silent,
         **sizes: int,
     ) -> Answer:
-        """Every reachable state of a small instance, as ``mtpo explore`` does.
+        """Every reachable state of a small instance, as ``mtpo explore`` does, whose help says what each option means.
 
         ``sizes`` for mtpo are agents, calls (of each agent) and objects; for other specs elements by the name of the
-        sort, such as ``Process=3``; ``size`` is that of the sorts not named. ``engine`` python, compiled, numpy, torch
-        or cupy; python unless there is ``symmetry``. Raises ValueError for a size that does not fit, and for an engine
-        that is not there.
+        sort, such as ``Process=3``; ``size`` is that of the sorts not named. ``live`` looks at whole runs, ``walks``
+        and ``footprints`` at some of many. ``unreachable`` is what a file lists for ``coverage``. Raises ValueError for
+        a size that does not fit, an engine that is not there, and for options that do not go together.
         """
-        given = {"size": size, "limit": limit, "engine": engine, "symmetry": symmetry, "sizes": sizes}
+        given = {name: value for name, value in locals().items() if name != "self"}
+        given |= {"checkpoint": _path(checkpoint), "may": _several(may), "unreachable": unreachable or {}}
         return cast(Answer, _ask("explored", self, **given))
 
-    def prove(self, *properties: str, timeout: float = 10.0, cvc5: bool = False) -> Answer:
+    def prove(
+        self,
+        *properties: str,
+        property: str | Sequence[str] = (),
+        timeout: float = 10.0,
+        jobs: int | None = None,
+        remember: Place | None = None,
+        cvc5: bool = False,
+        smt2: Place | None = None,
+        progress: Callable[[str], None] = _silent,
+    ) -> Answer:
         """The properties (all, if none is named) for any number of elements of each sort, as ``mtpo prove`` does.
 
         ``timeout`` in seconds for each question to a solver. Raises ValueError for a property that the spec lacks.
         """
-        return cast(Answer, _ask("proved", self, properties=properties, timeout=timeout, cvc5=cvc5))
+        given = {"timeout": timeout, "jobs": jobs, "cvc5": cvc5, "progress": progress}
+        wanted = (*properties, *_several(property))
+        return cast(
+            Answer, _ask("proved", self, properties=wanted, remember=_path(remember), smt2=_path(smt2), **given)
+        )
 
-    def mutate(self, only: str = "", *, size: int | None = None, equivalent: Mapping[str, str] | None = None) -> Answer:
+    def mutate(
+        self,
+        only: str = "",
+        *,
+        size: int | None = None,
+        traces: bool = False,
+        equivalent: Mapping[str, str] | None = None,
+        progress: Callable[[str], None] = _silent,
+    ) -> Answer:
         """Each guard conjunct and each update dropped, as ``mtpo mutate`` does; ``only`` those whose id contains it.
 
-        ``equivalent`` are mutants that change nothing (``ID`` or ``ID@DIGEST``), with the reasons. Raises ValueError
-        for a spec that does not hold as it stands.
+        ``traces`` shows the runs that caught them. ``equivalent`` are mutants that change nothing (``ID`` or
+        ``ID@DIGEST``), with the reasons. Raises ValueError for a spec that does not hold as it stands.
         """
-        return cast(Answer, _ask("mutated", self, only=only, size=size, equivalent=equivalent or {}))
+        given = {"only": only, "size": size, "traces": traces, "progress": progress}
+        return cast(Answer, _ask("mutated", self, equivalent=equivalent or {}, **given))
+
+    def ablate(
+        self,
+        only: str = "",
+        *,
+        size: int | None = None,
+        limit: int = 400_000,
+        traces: bool = False,
+        equivalent: Mapping[str, str] | None = None,
+        progress: Callable[[str], None] = _silent,
+        **sizes: int,
+    ) -> Answer:
+        """What breaks when a rule is dropped, each property with a shortest run, as ``mtpo ablate`` does.
+
+        ``only`` rules whose id contains it; ``traces`` shows the runs; ``sizes`` and ``size`` as for :meth:`explore`,
+        ``equivalent`` as for :meth:`mutate`. Raises ValueError for a spec that is violated as it stands.
+        """
+        given = {"only": only, "size": size, "sizes": sizes, "limit": limit, "traces": traces, "progress": progress}
+        return cast(Answer, _ask("ablated", self, equivalent=equivalent or {}, **given))
+
+    def explain(self, id: str | None = None, *, rules: bool = False) -> Text:
+        """What an id of the spec stands for, its evidence and its mutants, as ``mtpo explain`` does; with ``rules``
+        what the papers say, and the clauses that carry it. Raises ValueError for an id that the spec lacks."""
+        return cast(Text, _ask("explained", self, id=id, rules=rules, log=None, findings=False))
 
 
-def _ask(what: str, spec: Studied, **given: Any) -> object:
+def explain(id: str | None = None, *, rules: bool = False, log: Place | None = None, findings: bool = False) -> Text:
+    """What any id stands for: of a built-in spec, a finding (F29), a check of a log (run.gate), a rule (closure); with
+    ``log`` what a call of that run (1.4) went through. Raises ValueError for what is none."""
+    return cast(Text, _ask("explained", None, id=id, rules=rules, log=_path(log), findings=findings))
+
+
+def verify(
+    log: Place,
+    *,
+    certificate: Place | None = None,
+    save: Place | None = None,
+    shrink: Place | None = None,
+    all: bool = False,
+    jobs: int | None = None,
+    progress: Callable[[str], None] = _silent,
+) -> Text:
+    """A run judged by its log, and replayed against the spec, as ``mtpo verify`` does; the answer ``holds`` or not.
+
+    Raises ValueError for a log that can't be read and for files that can't be written.
+    """
+    places = {"certificate": _path(certificate), "save": _path(save), "shrink": _path(shrink)}
+    return cast(Text, _ask("verified", Path(log), every=all, jobs=jobs, progress=progress, **places))
+
+
+def _path(place: Place | None) -> Path | None:
+    return None if place is None else Path(place)
+
+
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _ask(what: str, of: Studied | Path | None, **given: Any) -> object:
     try:
         study = importlib.import_module("mtpo.proofs.study")
-        return getattr(study, what)(spec, **given)
+        return getattr(study, what)(of, **given)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("z3", "cvc5", "numba", "numpy"):
-            how = "pip install '.[verify]' in a clone"
-            raise ModuleNotFoundError(f"this needs {error.name}: {how}", name=error.name) from None
+            raise ModuleNotFoundError(
+                f"this needs {error.name}: pip install '.[verify]' in a clone", name=error.name
+            ) from None
         raise
