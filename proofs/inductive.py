@@ -68,6 +68,7 @@ class _Solver:
             case "never" | "never at all":
                 return never_taken(prover.symbolic, prover.invariants if question.what == "never" else ())
         obligation = self.wanted[question.number]
+        prover = prover.of(obligation)
         try:
             outcome = prover.with_fewer(obligation) if question.what == "fewer" else prover.discharge(obligation)
         except z3.Z3Exception as error:

@@ -8,8 +8,10 @@ that matter (``relevant``); then on small finite domains, where a real failure i
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import attrs
 import z3
@@ -30,9 +32,14 @@ FIRST_MS = 300
 """Time for the first try, with all hypotheses, in milliseconds: what is not shown by then seldom is."""
 
 
+ANY: Final = Action("any state", "Nothing happens: for what follows from the other invariants.", (), (), (), "")
+"""The step that leaves a state as it is."""
+
+
 @attrs.frozen(eq=False)
 class Obligation:
-    """``goal``, or that a variant decreases, is to be shown of an action; ``action`` None: of the initial states."""
+    """``goal``, or that a variant decreases, is to be shown of an action; ``action`` None: of the initial states;
+    :data:`ANY`: of every state in which the invariants hold that are not derived."""
 
     property: str
     clause: str
@@ -61,15 +68,18 @@ def obligations(spec: Spec, only: Callable[[str, str], bool] = lambda property, 
     """All obligations of a spec; ``only(property id, action name or "init")`` selects."""
     invariants = spec.role("invariant", "lemma")
     for p in invariants:
-        if only(p.id, "init"):
+        if not p.derived and only(p.id, "init"):
             for part in conjuncts(p.formula):
                 yield Obligation(p.id, show(part), None, Goal(part, step=False))
+        if p.derived and only(p.id, ANY.name):
+            for part in conjuncts(p.formula):
+                yield Obligation(p.id, show(part), ANY, Goal(part, step=False))
     for action in spec.actions.values():
         for p in spec.role("step"):
             if only(p.id, action.name):
                 yield Obligation(p.id, show(p.formula), action, Goal(p.formula, step=True))
         for p in invariants:
-            if only(p.id, action.name):
+            if not p.derived and only(p.id, action.name):
                 for part in conjuncts(p.formula):
                     yield Obligation(p.id, show(part), action, Goal(part, step=False))
         for variant in spec.variants.values():
@@ -92,6 +102,19 @@ class Prover:
         self._initial = self.symbolic.initial()
         self._holds: dict[tuple[str, str], bool] = {}
         """Step properties by action, as far as they were needed as cuts."""
+
+    def of(self, obligation: Obligation) -> Prover:
+        """Who discharges an obligation: what is derived follows from invariants that are not."""
+        if obligation.action is not ANY or not any(p.derived for p in self.invariants):
+            return self
+        return self._of_any_state
+
+    @functools.cached_property
+    def _of_any_state(self) -> Prover:
+        spec = self.spec
+        properties = {id: attrs.evolve(p, role="derived") if p.derived else p for id, p in spec.properties.items()}
+        spec = spec.without(properties=properties, actions={**spec.actions, ANY.name: ANY})
+        return Prover(spec, self.timeout_ms, self.relevance.memory)
 
     def whole(self, obligation: Obligation) -> Argument:
         """The goal from all hypotheses."""
@@ -176,5 +199,5 @@ class Prover:
                 properties = (self.spec.variants[id] if id in self.spec.variants else self.spec.properties[id],)
                 found = step_breaking(self.spec, obligation.action.name, properties, sizes, self.timeout_ms)
             if isinstance(found, Trace):
-                return found
+                return found if obligation.action is not ANY else attrs.evolve(found, states=found.states[:1], steps=())
         return None

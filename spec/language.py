@@ -50,6 +50,7 @@ from typing import Any, Final, Generic, TypeVar, cast, overload
 
 import attrs
 
+from mtpo.spec.enabling import speaks_of_actions, with_guards
 from mtpo.spec.study import Studied
 from mtpo.spec.substitution import refutation
 from mtpo.spec.terms import (
@@ -178,6 +179,8 @@ class Property:
     """A named formula. ``role``: assumption, invariant, lemma (an invariant that serves the proof), step, reachable.
 
     ``refutes``: of an expected counterexample the claim that must fail; ``formula`` then says of a state that it does.
+    ``enables``: one that says that actions are enabled, as it was written; ``formula`` has their guards.
+    ``derived``: it follows from the other invariants in every state, so that it need not be shown of each action.
     """
 
     id: str
@@ -186,6 +189,8 @@ class Property:
     role: str
     at: str
     refutes: Bool | None = None
+    enables: Bool | None = None
+    derived: bool = False
 
 
 @attrs.frozen(eq=False)
@@ -316,6 +321,8 @@ def _in_scope(spec: Spec, term: Term, what: str, names: Sequence[Term | Function
             raise fail(f"{what} mentions `{part.data[0].name}`, which spec `{spec.name}` does not declare", at)
         if part.op == "bound" and id(part) not in known | scope:
             raise fail(f"{what} uses `{part.data[0]}` outside the quantifier or action that binds it", at)
+        if part.op == "enabled":
+            raise fail(f"{what} says that `{part.data[0]}` is enabled, which only properties can", at)
         inner = scope
         if part.op in {"forall", "exists"}:
             inner = scope | {id(v) for v in part.data}
@@ -512,13 +519,14 @@ class Spec(Studied):
         if id in self.claims:
             raise fail(f"property {id!r} is already declared", at)
 
-    def _property(self, role: str, id: str, refuted: bool = False) -> Callable[[P], P]:
+    def _property(self, role: str, id: str, *, refuted: bool = False, derived: bool = False) -> Callable[[P], P]:
         def declare(body: P) -> P:
             at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
             self._fresh_id(id, at)
-            formula = lift(_call(body, (), f"property {id!r}", at))
-            if not isinstance(formula, Bool):
-                raise fail(f"property {id!r} is {formula.sort.__name__}, wanted Bool", at)
+            written = lift(_call(body, (), f"property {id!r}", at))
+            if not isinstance(written, Bool):
+                raise fail(f"property {id!r} is {written.sort.__name__}, wanted Bool", at)
+            formula = with_guards(written, self.actions) if (asks := speaks_of_actions(written)) else written
             if role == "assumption" and any(t.op == "apply" and t.data[0].kind == "var" for t in walk(formula)):
                 raise fail(f"assumption {id!r} speaks of state: only constants may be assumed about", at)
             if role != "step" and not refuted:
@@ -527,18 +535,33 @@ class Spec(Studied):
             goal = refutation(formula, self.actions.values(), at) if refuted else formula
             _in_scope(self, goal, f"property {id!r}", (), at)
             claim = formula if refuted else None
-            self.properties[id] = Property(id, inspect.cleandoc(body.__doc__ or ""), goal, role, at, claim)
+            doc = inspect.cleandoc(body.__doc__ or "")
+            self.properties[id] = Property(id, doc, goal, role, at, claim, written if asks else None, derived)
             return body
 
         return declare
+
+    def enabled(self, action: str, *elements: Term, **functions: Callable[..., Any]) -> Bool:
+        """That an action can be taken with these elements and ``functions``, and some for those that are left out: in a
+        property, which says so of whatever guard the action has, so that one that is too strong refutes it."""
+        if action not in self.actions:
+            raise fail(f"enabled: `{action}` is no action declared before; known: {', '.join(self.actions)}")
+        wanted, known = self.actions[action].elements, [f.name for f in self.actions[action].functions]
+        if more := [name for name in functions if name not in known]:
+            raise fail(f"enabled: `{action}` has no function `{more[0]}`; it has: {', '.join(known) or 'none'}")
+        if [term.sort for term in map(lift, elements)] != [term.sort for term in wanted]:
+            sorts = ", ".join(term.sort.__name__ for term in wanted)
+            raise fail(f"enabled: `{action}` is taken with ({sorts})")
+        return Bool("enabled", elements, (action, functions))
 
     def assume(self, id: str) -> Callable[[P], P]:
         """A formula over the constants on which every proof rests."""
         return self._property("assumption", id)
 
-    def invariant(self, id: str) -> Callable[[P], P]:
-        """A formula that holds in every reachable state."""
-        return self._property("invariant", id)
+    def invariant(self, id: str, *, derived: bool = False) -> Callable[[P], P]:
+        """A formula that holds in every reachable state. ``derived``: it follows from the other invariants, which is
+        what is proven then, once, in place of one proof for each action."""
+        return self._property("invariant", id, derived=derived)
 
     def lemma(self, id: str) -> Callable[[P], P]:
         """An invariant whose purpose is to make others inductive."""
@@ -620,7 +643,10 @@ class Spec(Studied):
         copy = Spec(self.name, self.doc)
         for field in ("constants", "variables", "actions", "properties", "variants", "endings"):
             setattr(copy, field, dict(changes.get(field, getattr(self, field))))
-        copy.properties |= copy._refuted_by(copy.actions) if "actions" in changes else {}
+        if "actions" in changes:
+            copy.properties |= copy._refuted_by(copy.actions)
+            for p in (p for p in copy.properties.values() if p.enables is not None and p is self.properties.get(p.id)):
+                copy.properties[p.id] = attrs.evolve(p, formula=with_guards(p.enables, copy.actions))
         copy._named = dict(self._named)
         return copy
 

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, cast, 
 import attrs
 
 _HERE: Final = Path(__file__).parent
-_LANGUAGE_FILES: Final = frozenset(str(_HERE / name) for name in ("terms.py", "substitution.py", "language.py"))
+_LANGUAGE_FILES: Final = frozenset(
+    str(_HERE / name) for name in ("terms.py", "substitution.py", "enabling.py", "language.py")
+)
 _PARENTHESES: Final = "& | ~ bind tighter than comparisons: write (p == q) & ~(r < s)"
 
 

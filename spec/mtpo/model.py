@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final
 
 from mtpo.spec.language import (
     Bool,
@@ -197,53 +197,6 @@ def tops(w: Call, c: Call, o: Object) -> Bool:
     return forall(Call, lambda x: implies(lies_below(x, c, o), x <= w))
 
 
-# -- guards of which a property says that they come true: one definition for both --------------------------------
-
-Guard: TypeAlias = tuple[tuple[str, Bool], ...]
-"""Clauses with their names."""
-
-
-def to_issue(c: Call) -> Guard:
-    """The clauses common to every new call."""
-    return (
-        ("not-the-origin", c != origin()),
-        ("in-issue-order", forall(Call, lambda d: implies(issued(d) & by(d, author(c)), d < c))),
-        ("author-at-work", launched(author(c)) & ~finished(author(c))),
-        ("inbox-empty", quiet(author(c))),
-        ("one-at-a-time", idle(author(c))),
-    )
-
-
-def to_read(c: Call) -> Guard:
-    """What a read that is served from what was kept waits for, but for what it is served from."""
-    return (
-        *to_issue(c),
-        ("writes-nothing", forall(Object, lambda o: ~writes(c, o))),
-        ("settled", forall(Object, lambda o: implies(reads(c, o), ~unsettled(c, o)))),
-    )
-
-
-def to_reopen(a: Agent) -> Guard:
-    """When a finished agent goes back to work."""
-    return ("finished", finished(a)), ("notified", ~quiet(a))
-
-
-def to_deliver(a: Agent) -> Guard:
-    """What an agent's notifications wait for."""
-    return ("at-work", ~finished(a)), ("notified", ~quiet(a)), ("settled", tellable(a))
-
-
-def met(guard: Guard) -> Bool:
-    """Every clause of it is true: with these the action is enabled."""
-    return conj(*(formula for _, formula in guard))
-
-
-def require_all(guard: Guard) -> None:
-    """The clauses of the action that is being declared."""
-    for name, formula in guard:
-        require(name, formula)
-
-
 # -- agents --------------------------------------------------------------------------------------------------------
 
 
@@ -267,7 +220,8 @@ def finish(a: Agent) -> None:
 @mtpo.action
 def reopen(a: Agent) -> None:
     "A finished agent has been notified and goes back to work."
-    require_all(to_reopen(a))
+    require("finished", finished(a))
+    require("notified", ~quiet(a))
     finished[a] = False
 
 
@@ -286,7 +240,9 @@ def abort(a: Agent) -> None:
 @mtpo.action
 def deliver(a: Agent) -> None:
     "An agent consumes its notifications: each of its premises is refreshed to the value at its position."
-    require_all(to_deliver(a))
+    require("at-work", ~finished(a))
+    require("notified", ~quiet(a))
+    require("settled", tellable(a))
     note.becomes(lambda c: note(c) & ~by(c, a))
     void.becomes(lambda c: void(c) & ~(by(c, a) & note(c)))
     saw.becomes(lambda c, o: ite(by(c, a) & sighted(c), value(source(c, o), o), saw(c, o)))
@@ -309,13 +265,27 @@ def external(o: Object) -> None:
     foreign[o] = True
 
 
+# -- calls ---------------------------------------------------------------------------------------------------------
+
+
+def issue(c: Call) -> None:
+    """What is asked of every new call."""
+    require("not-the-origin", c != origin())
+    require("in-issue-order", forall(Call, lambda d: implies(issued(d) & by(d, author(c)), d < c)))
+    require("author-at-work", launched(author(c)) & ~finished(author(c)))
+    require("inbox-empty", quiet(author(c)))
+    require("one-at-a-time", idle(author(c)))
+
+
 # -- reads ---------------------------------------------------------------------------------------------------------
 
 
 @mtpo.action(below=function(Object, to=Call))
 def read(c: Call, below: Function[Call]) -> None:
     "A filtered read: of each object the greatest live write below the call, higher-ranked writes screened out."
-    require_all(to_read(c))
+    issue(c)
+    require("writes-nothing", forall(Object, lambda o: ~writes(c, o)))
+    require("settled", forall(Object, lambda o: implies(reads(c, o), ~unsettled(c, o))))
     require("is-below", forall(Object, lambda o: implies(reads(c, o), lies_below(below(o), c, o))))
     require("is-greatest", forall(Object, lambda o: implies(reads(c, o), tops(below(o), c, o))))
     issued[c] = True
@@ -366,7 +336,7 @@ def begin(c: Call, members: Function[Bool], locks: Function[Bool]) -> None:
 @mtpo.action(members=function(Call), locks=function(Object))
 def call(c: Call, members: Function[Bool], locks: Function[Bool]) -> None:
     "A write is accepted; it is late if the set to undo is not empty."
-    require_all(to_issue(c))
+    issue(c)
     require("gate", invertible(c) | forall(Agent, lambda b: implies(b < author(c), committed(b))))
     require(
         "seeds",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from mtpo.spec.language import Bool, conj, disj, exists, forall, implies, ite
+from mtpo.spec.language import FALSE, Bool, conj, disj, exists, forall, implies, ite
 from mtpo.spec.mtpo.model import (
     Agent,
     Call,
@@ -18,6 +18,7 @@ from mtpo.spec.mtpo.model import (
     feeds,
     finished,
     follows,
+    foreign,
     global_quiet,
     holder,
     invertible,
@@ -30,23 +31,20 @@ from mtpo.spec.mtpo.model import (
     live_write,
     locked,
     member,
-    met,
     mtpo,
     note,
     opened,
     origin,
     orphan,
+    ours,
     pending,
     quiet,
     reads,
+    replay,
     retracting,
     saw,
     sighted,
     source,
-    to_deliver,
-    to_issue,
-    to_read,
-    to_reopen,
     top,
     tops,
     touches,
@@ -209,9 +207,10 @@ def abort_undone() -> Bool:
 
 @mtpo.invariant("mtpo.no-lost-call")
 def no_lost_call() -> Bool:
-    "Every accepted call is exactly one: live, pending, withdrawn, under way, or else a read (which an abort forgets)."
+    "An accepted call is exactly one: live, pending in an open repair, withdrawn, under way, or a read (or forgotten)."
 
-    # A call that is being retracted is live until it is out. A read has no state of its own: it is none of the others.
+    # A call that is being retracted is live until it is out. A read has no state of its own: it is none of the others;
+    # an abort forgets it.
     def stands(c: Call) -> tuple[Bool, ...]:
         return live(c), pending(c), withdrawn(c), opened(c) & ~retracting(c) & ~landed(c)
 
@@ -223,6 +222,7 @@ def no_lost_call() -> Bool:
                 issued(c) & ~disj(*stands(c)),
                 (sighted(c) | aborted(author(c))) & forall(Object, lambda o: ~writes(c, o)),
             ),
+            implies(pending(c), opened(undoer(c)) & (undoer(c) < c)),
         ),
     )
 
@@ -261,18 +261,32 @@ def position_defined() -> Bool:
     )
 
 
-@mtpo.invariant("mtpo.no-wait-for-successors")
+# -- who has to wait, and for whom: else the step can be taken, whatever guard it has ---------------------------------
+
+
+def waits(a: Agent) -> Bool:
+    """a has a call under way, or has not been told all."""
+    return ~quiet(a) | exists(Call, lambda c: by(c, a) & opened(c))
+
+
+def to_be_issued(c: Call) -> Bool:
+    """c is a call that its author, which is at work, has not made and may make now."""
+    later = forall(Call, lambda d: implies(issued(d) & by(d, author(c)), d < c))
+    return conj(c != origin(), launched(author(c)) & ~finished(author(c)) & ~waits(author(c)), later)
+
+
+@mtpo.invariant("mtpo.no-wait-for-successors", derived=True)
 def no_wait_for_successors() -> Bool:
     "To read what was kept and to be told an agent waits for no repair but a lower-ranked one, or its own: else it can."
 
     # Of its own repairs a note waits for a retraction alone: what it puts in lies above all that it is told of.
     def reads_now(c: Call) -> Bool:
-        asked = met(to_issue(c)) & forall(Object, lambda o: ~writes(c, o))
+        asked = to_be_issued(c) & forall(Object, lambda o: ~writes(c, o))
         held_above = forall(Object, lambda o: implies(reads(c, o) & locked(o), author(c) < author(holder(o))))
         served = forall(
             Object, lambda o: implies(reads(c, o), exists(Call, lambda w: lies_below(w, c, o) & tops(w, c, o)))
         )
-        return implies(asked & held_above, met(to_read(c)) & served)
+        return implies(asked & held_above, served & mtpo.enabled("read", c))
 
     def told_now(a: Agent) -> Bool:
         held_above = forall(
@@ -283,9 +297,93 @@ def no_wait_for_successors() -> Bool:
                 (a < author(holder(o))) | ((author(holder(o)) == a) & ~retracting(holder(o))),
             ),
         )
-        return implies(~quiet(a) & held_above, met(to_reopen(a)) | met(to_deliver(a)))
+        return implies(~quiet(a) & held_above, mtpo.enabled("reopen", a) | mtpo.enabled("deliver", a))
 
     return forall(Call, reads_now) & forall(Agent, told_now)
+
+
+@mtpo.invariant("mtpo.agents-go-on", derived=True)
+def agents_go_on() -> Bool:
+    "To enter, complete and commit an agent waits for lower ranks, its own repairs and what it is told; for no other."
+    return forall(
+        Agent,
+        lambda a: conj(
+            implies(~launched(a) & forall(Agent, lambda b: implies(b < a, launched(b))), mtpo.enabled("launch", a)),
+            implies(launched(a) & ~finished(a) & ~waits(a), mtpo.enabled("finish", a)),
+            implies(
+                conj(
+                    finished(a) & ~committed(a) & ~waits(a),
+                    forall(Agent, lambda b: implies(b < a, committed(b))),
+                    forall(Call, lambda c: implies(by(c, a), ~(live(c) & orphan(c)) & ~pending(c))),
+                ),
+                mtpo.enabled("commit", a),
+            ),
+        ),
+    )
+
+
+@mtpo.invariant("mtpo.writes-go-on", derived=True)
+def writes_go_on() -> Bool:
+    "A write that is not late waits for the gate, if it has no inverse, and for who holds what it touches: else it can."
+
+    def acts_now(c: Call) -> Bool:
+        unheld = forall(Object, lambda o: implies(touches(c, o), ~locked(o)))
+        late = exists(Call, Object, lambda w, o: live(w) & (c < w) & conflict(c, w, o))
+        gated = ~invertible(c) & exists(Agent, lambda b: (b < author(c)) & ~committed(b))
+        begins = mtpo.enabled("call", c, members=lambda m: FALSE, locks=lambda o: touches(c, o))
+        return implies(to_be_issued(c) & unheld & ours(c) & ~late & ~gated, begins)
+
+    return forall(Call, acts_now)
+
+
+@mtpo.invariant("mtpo.repairs-go-on", derived=True)
+def repairs_go_on() -> Bool:
+    "A repair waits for nobody: unless its objects were changed without a tool, it has a step to take until it ends."
+
+    def all_undone(c: Call) -> Bool:
+        return forall(Call, lambda m: implies(undoer(m) == c, ~live(m)))
+
+    def undoes(m: Call) -> Bool:
+        greatest = forall(Call, lambda w: implies((undoer(w) == undoer(m)) & live(w), w <= m))
+        return implies(member(m) & live(m) & ~landed(undoer(m)) & greatest & ours(m), mtpo.enabled("undone", m))
+
+    def lands(c: Call) -> Bool:
+        lands = ite(retracting(c), mtpo.enabled("retracted", c), mtpo.enabled("applied", c) & mtpo.enabled("failed", c))
+        return implies(opened(c) & ~landed(c) & all_undone(c) & ours(c), lands)
+
+    def resolves(m: Call) -> Bool:
+        least = forall(Call, lambda w: implies((undoer(w) == undoer(m)) & pending(w), m <= w))
+        again = mtpo.enabled("redone", m) | ~replay() | aborted(author(m)) | ~least | ~ours(m)
+        out = mtpo.enabled("cancelled", m) | replay()
+        return implies(pending(m) & landed(undoer(m)), again & out & mtpo.enabled("stranded", m))
+
+    def closes(c: Call) -> Bool:
+        left = exists(Call, lambda m: (undoer(m) == c) & pending(m))
+        return implies(landed(c) & ~left, mtpo.enabled("settle", c))
+
+    return conj(forall(Call, undoes), forall(Call, lands), forall(Call, resolves), forall(Call, closes))
+
+
+@mtpo.invariant("mtpo.no-deadlock", derived=True)
+def no_deadlock() -> Bool:
+    "Between repairs the least agent that has not committed has a step to take, if nothing was changed without a tool."
+
+    # All that lies above a call is enough to undo with it.
+    def taken_out(c: Call) -> Bool:
+        def touched(o: Object) -> Bool:
+            return touches(c, o) | exists(Call, lambda m: live(m) & (c < m) & touches(m, o))
+
+        return mtpo.enabled("retract", c, members=lambda m: live(m) & (c < m), locks=touched)
+
+    def goes_on(a: Agent) -> Bool:
+        orphans = exists(Call, lambda c: by(c, a) & taken_out(c))
+        return disj(*(mtpo.enabled(step, a) for step in ("finish", "reopen", "deliver", "commit")), orphans)
+
+    def least(a: Agent) -> Bool:
+        return launched(a) & ~committed(a) & forall(Agent, lambda b: implies(b < a, committed(b)))
+
+    between = forall(Call, lambda c: ~opened(c)) & forall(Object, lambda o: ~foreign(o))
+    return implies(between, forall(Agent, lambda a: implies(least(a), goes_on(a))))
 
 
 @mtpo.invariant("mtpo.undo-enabled")

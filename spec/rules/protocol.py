@@ -100,13 +100,14 @@ MTPO: Final = (
         "progress",
         "SCCP 4, progress; ours, F29 and F32",
         "Nobody waits for a successor; repairs end, notifications are used up, every agent commits.",
-        "repair-ends notes-consumed withdrawals-end agents-advance undo-enabled no-wait-for-successors "
-        "moved-from-below",
+        "no-livelock calls-run-out retractions-run-out repair-ends notes-consumed withdrawals-end agents-advance "
+        "no-deadlock undo-enabled no-wait-for-successors agents-go-on writes-go-on repairs-go-on moved-from-below",
         "Reads that are served from what was kept, and notifications, wait for no successor. A write acts in place, "
         "and so waits for open repairs that have its objects, whosever they are; each ends, but that it is not "
-        "overtaken for ever is in the spec locks, not here (F32). That every agent commits is a variant: it supposes "
-        "that agents finish, and that changes stop. The bounds (a repair graph of depth n - 1, a makespan no worse "
-        "than serial) are no formulas here. The core serves one call at a time, in the order in which they come: "
+        "overtaken for ever is in the spec locks, not here (F32). No run goes on for ever, and as long as somebody has "
+        "not committed there is a step to take: so every run ends, with all committed, if agents finish and objects "
+        "are changed by tools alone. The bounds (a repair graph of depth n - 1, a makespan no worse than serial) are "
+        "no formulas here. The core serves one call at a time, in the order in which they come: "
         "whoever reads, consumes, finishes or aborts waits for the call that is served, a later agent's too.",
     ),
     _mtpo(

@@ -1,0 +1,74 @@
+"""That an action can be taken, as a formula of the state: its guard, of given elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, cast
+
+from mtpo.spec.substitution import substituted
+from mtpo.spec.terms import FALSE, Bool, Function, Term, bound, conj, fail, lift, walk
+
+if TYPE_CHECKING:
+    from mtpo.spec.language import Action
+
+
+def speaks_of_actions(formula: Term) -> bool:
+    """Whether a formula says that an action is enabled."""
+    return any(t.op == "enabled" for t in walk(formula))
+
+
+def with_guards(formula: Bool, actions: Mapping[str, Action]) -> Bool:
+    """The formula with guards for what it says to be enabled; of an action that there is not, nothing is."""
+    return cast(Bool, _with_guards(formula, actions))
+
+
+def _with_guards(term: Term, actions: Mapping[str, Action]) -> Term:
+    args = tuple(_with_guards(arg, actions) for arg in term.args)
+    if term.op == "enabled":
+        name, given = term.data
+        return _guard(actions[name], args, given) if name in actions else FALSE
+    return term if term.op == "bound" else term.sort(term.op, args, term.data)
+
+
+def _guard(action: Action, elements: tuple[Term, ...], given: Mapping[str, Callable[..., Term]]) -> Bool:
+    """Its clauses, of these elements and ``given`` functions. Any other parameter that is a function has at each point
+    some value that will do: the clauses that read it are put together, point by point."""
+    values = dict(zip(action.elements, elements, strict=True))
+    clauses = [cast(Bool, substituted(clause.formula, values)) for clause in action.guard]
+    for function in action.functions:
+        if function.name in given:
+            clauses = [cast(Bool, _replaced(clause, function, given[function.name])) for clause in clauses]
+        asking = [bool(_read(clause, function)) for clause in clauses]
+        if any(asking):
+            some = _somewhere(action, function, [c for c, asks in zip(clauses, asking, strict=True) if asks])
+            clauses = [*(c for c, asks in zip(clauses, asking, strict=True) if not asks), some]
+    return conj(*clauses)
+
+
+def _read(term: Term, function: Function[Term]) -> list[tuple[Term, ...]]:
+    """The points at which a function is read."""
+    return [t.args for t in walk(term) if t.op == "apply" and t.data[0] is function]
+
+
+def _somewhere(action: Action, function: Function[Term], clauses: list[Bool]) -> Bool:
+    """At each point the function has a value for which all the clauses hold, each of which is said of every point."""
+    points = tuple(bound(sort, name) for sort, name in zip(function.domain, "xyzuvw", strict=False))
+    value, found = bound(function.range, function.name), list[Bool]()
+    for clause in clauses:
+        at: tuple[Term, ...] = clause.data if clause.op == "forall" else ()
+        read = _read(clause, function)
+        if len(at) != len(points) or any(x is not y for args in read for x, y in zip(args, at, strict=True)):
+            raise fail(
+                f"whether `{action.name}` is enabled is no formula: a clause reads `{function.name}` at several points"
+            )
+        body = substituted(clause.args[0], dict(zip(at, points, strict=True)))
+        found.append(cast(Bool, _replaced(body, function, lambda *point: value)))
+    return Bool("forall", (Bool("exists", (conj(*found),), (value,)),), points)
+
+
+def _replaced(term: Term, function: Function[Term], value: Callable[..., Term]) -> Term:
+    """The term with values for what a function is at each point."""
+    args = tuple(_replaced(arg, function, value) for arg in term.args)
+    if term.op == "apply" and term.data[0] is function:
+        return lift(value(*args))
+    return term if term.op == "bound" else term.sort(term.op, args, term.data)

@@ -1,0 +1,166 @@
+"""Variants that others raise, and what they come to together; what follows from other invariants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from mtpo.proofs.endings import bounded_by, rests_on
+from mtpo.proofs.evidence import explain
+from mtpo.proofs.inductive import prove
+from mtpo.proofs.prover import ANY, Prover, obligations
+from mtpo.proofs.verdicts import Status
+from mtpo.spec.language import Bool, Clause, OrderedSort, Spec, SpecError, forall, implies, require
+from mtpo.spec.mtpo import mtpo
+from mtpo.spec.mtpo.model import Agent, Call, aborted, opened
+
+
+class Place(OrderedSort):
+    """a place"""
+
+
+def swing(**raised: tuple[str, ...]) -> Spec:
+    """What is put up and taken down, for as long as there are tickets."""
+    spec = Spec("swing", "Up and down.")
+    up = spec.var("up", Place, init=lambda p: False)
+    used = spec.var("used", Place, init=lambda p: False)
+
+    @spec.action
+    def rise(p: Place) -> None:
+        "It goes up, for the ticket of that place."
+        require("down", ~up(p))
+        require("ticket", ~used(p))
+        up[p] = True
+        used[p] = True
+
+    @spec.action
+    def fall(p: Place) -> None:
+        "It goes down."
+        require("up", up(p))
+        up[p] = False
+
+    @spec.variant("swing.falls-end", Place, decreases=("fall",), raised_by=raised.get("falls", ()))
+    def falls_end(p: Place) -> tuple[Bool, ...]:
+        "What is up falls."
+        return (up(p),)
+
+    @spec.variant("swing.rises-end", Place, decreases=("rise",), raised_by=raised.get("rises", ()))
+    def rises_end(p: Place) -> tuple[Bool, ...]:
+        "A ticket is used once."
+        return (~used(p),)
+
+    @spec.ends("swing.ends", but=raised.get("but", ()))
+    def ends() -> None:
+        "It stands still in the end."
+
+    return spec
+
+
+def proven(spec: Spec) -> dict[str, Any]:
+    return {v.property: v for v in prove(spec, jobs=0)}
+
+
+def test_what_raises_a_variant_is_to_be_declared():
+    found = proven(swing())
+    assert found["swing.falls-end"].status == "FAILED"
+    assert found["swing.falls-end"].clause == "rise does not raise it, at rise"
+    assert found["swing.rises-end"].status == "PROVED"
+    ends = found["swing.ends"]
+    assert ends.status == "UNKNOWN"
+    assert ends.detail["why"].endswith("are taken: fall (no variant that is shown decreases with it)")
+
+
+def test_runs_end_where_each_variant_is_raised_by_what_ends():
+    found = proven(swing(falls=("rise",)))
+    assert {v.status for v in found.values()} == {"PROVED"}
+    assert found["swing.ends"].detail["obligations"] == 3, "two of the tickets, one of what is up"
+    (ends,) = prove(swing(falls=("rise",)), properties=frozenset({"swing.ends"}), jobs=0)
+    assert (ends.property, ends.status) == ("swing.ends", "PROVED")
+
+
+def test_two_variants_that_raise_each_other_end_nothing():
+    spec = swing(falls=("rise",), rises=("fall",))
+    assert bounded_by(spec.variants.values()) == {}
+    ends = proven(spec)["swing.ends"]
+    assert ends.status == "UNKNOWN"
+    assert "rise (swing.rises-end is raised by fall); fall (swing.falls-end is raised by rise)" in ends.detail["why"]
+    assert proven(swing(falls=("rise",), rises=("fall",), but=("rise", "fall")))["swing.ends"].status == "PROVED"
+
+
+def test_every_run_of_mtpo_ends_but_for_changes_from_outside():
+    found = bounded_by(mtpo.variants.values())
+    assert [name for name in mtpo.actions if name not in found] == ["external"]
+    order = [v.id for v in rests_on(mtpo, mtpo.endings["mtpo.no-livelock"])]
+    assert order.index("mtpo.calls-run-out") < order.index("mtpo.repair-ends") < order.index("mtpo.notes-consumed")
+    said = explain("mtpo.no-livelock", [mtpo])
+    assert said.kind == "ending"
+    assert said.formula.startswith("every action but external is taken finitely often, by: mtpo.calls-run-out")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: swing(falls=("jump",)), "variant 'swing.falls-end' names an unknown action `jump`"),
+        (lambda: swing(falls=("fall",)), "`fall` can't decrease it and be among those that raise it"),
+        (lambda: swing(falls="rise"), r"raised_by wants a tuple of actions: write \('rise',\)"),
+        (lambda: swing(but=("jump",)), "ending 'swing.ends' names an unknown action `jump`"),
+    ],
+)
+def test_mistakes_are_named(make, said):
+    with pytest.raises(SpecError, match=rf"{Path(__file__).name}:\d+: .*{said}"):
+        make()
+
+
+# -- what is derived -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_derived_follows_from_the_others_in_one_state():
+    spec = swing(falls=("rise",))
+    up, used = spec.variables["up"], spec.variables["used"]
+    spec.invariant("swing.paid")(lambda: forall(Place, lambda p: implies(up(p), used(p))))
+    spec.invariant("swing.first", derived=True)(
+        lambda: forall(Place, Place, lambda p, q: implies(up(p) & ~used(q), p != q))
+    )
+    found = proven(spec)
+    assert (found["swing.first"].status, found["swing.first"].detail["obligations"]) == ("PROVED", 1)
+    weaker = spec.without(properties={id: p for id, p in spec.properties.items() if id != "swing.paid"})
+    (first,) = [v for v in prove(weaker, jobs=0) if v.property == "swing.first"]
+    assert first.status == "FAILED" and first.clause.endswith("at any state")
+    assert len(first.trace.states) == 1 and first.trace.instance.value(first.trace.states[0], "up", 0)
+
+
+def test_what_is_derived_is_no_reason_for_what_is_derived():
+    spec = swing(falls=("rise",))
+    up = spec.variables["up"]
+    for id in ("swing.one", "swing.two"):
+        spec.invariant(id, derived=True)(lambda: forall(Place, lambda p: ~up(p)))
+    assert {proven(spec)[id].status for id in ("swing.one", "swing.two")} == {"FAILED"}
+
+
+@pytest.mark.parametrize(
+    ("action", "breaks"),
+    [
+        ("read", "mtpo.no-wait-for-successors"),
+        ("deliver", "mtpo.no-wait-for-successors"),
+        ("call", "mtpo.writes-go-on"),
+        ("commit", "mtpo.agents-go-on mtpo.no-deadlock"),
+        ("undone", "mtpo.repairs-go-on"),
+        ("settle", "mtpo.repairs-go-on"),
+        ("retract", "mtpo.no-deadlock"),
+    ],
+)
+def test_a_guard_of_mtpo_that_makes_somebody_wait_is_noticed(action, breaks):
+    """A clause too many, true in many states: no repair is open, or nobody has given up."""
+    calm = forall(Call, lambda c: ~opened(c)) if action in ("read", "deliver", "call", "undone") else None
+    more = Clause(f"mtpo.{action}.more", forall(Agent, lambda a: ~aborted(a)) if calm is None else calm, "")
+    changed = attrs.evolve(mtpo.actions[action], guard=(*mtpo.actions[action].guard, more))
+    spec = mtpo.without(actions={**mtpo.actions, action: changed})
+    prover, found = Prover(spec), {}
+    for obligation in obligations(spec, lambda property, place: place == ANY.name):
+        found.setdefault(obligation.property, []).append(prover.of(obligation).discharge(obligation))
+    broken = {id: [o for o in outcomes if o.status is not Status.PROVED] for id, outcomes in found.items()}
+    assert " ".join(id for id, some in broken.items() if some) == breaks
+    assert all(o.trace is not None and len(o.trace.states) == 1 for some in broken.values() for o in some)
