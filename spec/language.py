@@ -645,8 +645,11 @@ class Spec(Studied):
             setattr(copy, field, dict(changes.get(field, getattr(self, field))))
         if "actions" in changes:
             copy.properties |= copy._refuted_by(copy.actions)
-            for p in (p for p in copy.properties.values() if p.enables is not None and p is self.properties.get(p.id)):
-                copy.properties[p.id] = attrs.evolve(p, formula=with_guards(p.enables, copy.actions))
+            copy.properties |= {
+                id: attrs.evolve(p, formula=with_guards(p.enables, copy.actions))
+                for id, p in copy.properties.items()
+                if p.enables is not None and p is self.properties.get(id)
+            }
         copy._named = dict(self._named)
         return copy
 
