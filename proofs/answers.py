@@ -177,9 +177,14 @@ def _expected(spec: Spec, verdicts: Iterable[Verdict]) -> Iterable[Case]:
 
 def check_record(spec: Spec, ledger: str) -> None:
     """Refuse to record what is not of a built-in spec, and where it can't be written."""
-    from mtpo_core.cli.specs import check_ledger
+    from mtpo_core.cli.specs import BUILT_IN, NoSuchSpec, check_ledger
 
-    check_ledger(Path(ledger), spec.name if built_in(spec) else f"spec {spec.name}")
+    if not built_in(spec):
+        raise StudyError(f"{spec.name}: record is for the built-in specs ({', '.join(BUILT_IN)}), as they are")
+    try:
+        check_ledger(Path(ledger), spec.name)
+    except NoSuchSpec as error:
+        raise StudyError(f"{spec.name}: {str(error).removeprefix('--')}") from None
 
 
 def built_in(spec: Spec) -> bool:

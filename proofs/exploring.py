@@ -76,6 +76,8 @@ class Exploring:
         check_numbers(
             spec, 1, limit=self.limit, jobs=self.jobs, walks=self.walks, footprints=self.footprints, depth=self.depth
         )
+        if not isinstance(self.checkpoint_every, int | float) or self.checkpoint_every < 0:
+            raise StudyError(f"{spec.name}: checkpoint_every={self.checkpoint_every!r}: wants seconds, at least 0")
         modes = {name: getattr(self, name) for name in ("live", "walks", "footprints", "coverage")}
         options = {name: getattr(self, name) for name in ("goal", "seed", "depth", "checkpoint")}
         options |= {"may": list(self.may), "record": None}
