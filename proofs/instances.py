@@ -115,7 +115,8 @@ def mtpo_instance(
         "accepts": [int(predicates and v < values - 1) for _ in range(total * objects) for v in range(values)],
     }
     instance = Instance(spec, sizes, fixed, open=("reads", "writes", "invertible", "replay"))
-    choices = ["with aborts, retractions and changes from outside"] if faults else []
+    choices = ["footprints up to renamings"]
+    choices += ["with aborts, retractions and changes from outside"] if faults else []
     choices += ["with predicates on all premises"] if predicates else []
     return instance, Roots(lambda: _footprints(instance, total - 1, objects), "; ".join(choices))
 
