@@ -11,9 +11,9 @@ before an earlier record; then the steps that are possible, and of the others of
 The cores share the replay of a long log, so many of them as --jobs says; what is found is the same. With --shrink a log
 that violates a property is made smaller and written as lines of JSON: fewer agents, calls, objects and records with
 which the same is wrong first, by the same clause at the same kind of record, and nothing that is not with the whole.
-LOG may be such lines, too. Where a file can't be written that is said first. The last line is the
-verdict: yes (exit code 0), no (1), or not known (3: the run did not come to its end, or something can't be checked any
-more). Interrupted (Ctrl-C) it says in one line how far it came; the exit code is 3 then.
+LOG may be such lines, too. Where a file can't be written that is said first. The last line is the verdict: yes (exit
+code 0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more). Interrupted
+(Ctrl-C) it says in one line how far it came; the exit code is 3 then.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _check_places(log: Path, certificate: Path | None, save: Path | None, shrunk
 
 
 def _shrunk(run: Any, path: Path, quiet: bool) -> str:
-    """Write a smaller log that violates the same property; what to say of it."""
+    """Write a smaller log with which the same is wrong; what to say of it."""
     from mtpo.proofs.shrink import NothingToShrink, shrink
     from mtpo_core.loglines import export_jsonl
 
