@@ -124,6 +124,16 @@ def test_whole_runs_walks_and_footprints() -> None:
         drawn.record("nowhere.json")
 
 
+def test_who_wants_to_is_told_how_far_it_is() -> None:
+    told: list[str] = []
+    kv.explore(size=2, engine="numpy", progress=told.append)
+    assert any("states, " in line for line in told)
+    kv.prove("kv.conservation", progress=told.append)
+    assert any("obligations, kv.conservation / " in line for line in told)
+    kv.ablate("fill.own", progress=told.append)
+    assert told[-1] == "1 of 1 rules, "
+
+
 def test_a_run_that_misses_its_goal_is_shown(lock: Spec) -> None:
     found = lock.explore(live=True, goal="lock.entered", may="acquire")
     assert found.exit_code == 1 and "FAILED     lock.entered" in repr(found)
