@@ -8,40 +8,54 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from mtpo.proofs.breaking import all_broken, why_broken
+from mtpo.proofs.cases import Planned, case_instance
 from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import mtpo_instance, without_faults
+from mtpo.proofs.instances import Roots, mtpo_instance
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, State, Step
-from mtpo.spec.language import Action, Sort, Spec
-from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
+from mtpo.spec.language import Action, Spec
+from mtpo.spec.mtpo import mtpo
 from mtpo.spec.revisions import two_way
 
 LIMIT = 400_000
 """States that are looked at for each rule."""
 
 
+Setting = Literal["", "faults", "predicates"]
+
+
 @attrs.frozen
 class Rule:
     """A rule of the protocol: what it says, where, and the clauses and updates (``:=``) that carry it.
 
-    ``case``: footprints (reads, writes) of one call for each agent, where every footprint of two agents is too little.
+    ``case``: the calls of a case, where every footprint of two agents is too little. ``setting``: whether, with one
+    object, agents abort and retract and somebody changes it from outside (``faults``), or premises carry predicates.
     """
 
     id: str
     english: str
     source: str
     carried_by: tuple[str, ...]
-    case: tuple[tuple[str, str], ...] = ()
+    case: tuple[Planned, ...] = ()
+    setting: Setting = ""
 
 
-_ONE_OBJECT = (("", "x"),) * 3
+_ONE_OBJECT = tuple(Planned(rank, writes="x") for rank in range(3))
 
 RULES: tuple[Rule, ...] = (
+    Rule("rank-order", "an agent launched later has a higher rank", "SCCP 3, order", ("launch.rank-order",)),
+    Rule(
+        "issue-order",
+        "the calls of an agent are in the order of their issue",
+        "SCCP 3, order",
+        ("read.in-issue-order", "call.in-issue-order"),
+        (Planned(0, writes="x"), Planned(0, reads="x"), Planned(1, reads="x")),
+    ),
     Rule("filtered-read", "a read gets the greatest write below it", "SCCP 3, wr", ("read.is-greatest",)),
     Rule("screened", "higher-ranked writes are screened out of a read", "SCCP 3, wr", ("read.is-below",)),
     Rule("undo", "a late write undoes the later ones that conflict with it", "SCCP 3, ww", ("call.seeds",)),
@@ -50,7 +64,7 @@ RULES: tuple[Rule, ...] = (
         "what depends on an undone write is undone too",
         "ours, F1",
         ("call.closed",),
-        (("", "x"), ("", "xy"), ("", "y")),
+        (Planned(0, writes="x"), Planned(1, writes="xy"), Planned(2, writes="y")),
     ),
     Rule("top-first", "writes are undone from the top", "SCCP 3, ww", ("undone.top-only",), _ONE_OBJECT),
     Rule(
@@ -70,9 +84,53 @@ RULES: tuple[Rule, ...] = (
         ("read.inbox-empty", "call.inbox-empty", "finish.inbox-empty"),
     ),
     Rule("refresh", "a notification refreshes the premise", "SCCP 3, rw", ("deliver.saw:=",)),
+    Rule("reopen", "a notification reopens an agent that had finished", "SCCP 3, rw", ("deliver.at-work",)),
+    Rule(
+        "judge",
+        "who takes work back is its author, who has read all it was told",
+        "SCCP 3, repair",
+        ("retract.by-its-author",),
+        setting="faults",
+    ),
+    Rule("commit-finished", "an agent commits only when it has finished", "SCCP 3, commit", ("commit.finished",)),
     Rule("commit-order", "an agent commits after every lower rank", "SCCP 3", ("commit.lower-committed",)),
     Rule("commit-told", "an agent with something to be told does not commit", "SCCP 3", ("commit.inbox-empty",)),
     Rule("gate", "a call without inverse waits for every lower rank to commit", "SCCP 3", ("call.gate",)),
+    Rule(
+        "abort",
+        "who aborts has its writes taken out, and never re-applied, before it counts as committed",
+        "ours, F9, F31",
+        ("commit.retracted", "redone.author-there"),
+        setting="faults",
+    ),
+    Rule(
+        "failure",
+        "a call that fails, or is taken back, is still a read of what it read",
+        "ours, F8, F33",
+        ("failed.sighted:=", "cancelled.sighted:=", "stranded.sighted:=", "retracted.sighted:="),
+        setting="faults",
+    ),
+    Rule(
+        "failure-exact",
+        "what made a call fail is waived by no predicate",
+        "ours, F37",
+        ("failed.void:=",),
+        setting="predicates",
+    ),
+    Rule(
+        "waivers",
+        "a predicate waives what is told, not the exact effect: a call goes by the value that is there",
+        "ours",
+        ("applied.saw:=", "redone.saw:="),
+        setting="predicates",
+    ),
+    Rule(
+        "external",
+        "what somebody changed without a tool is not overwritten, nor undone",
+        "SCCP 4, A2; ours, F10",
+        tuple(f"{name}.ours" for name in ("call", "undone", "applied", "redone", "retract", "retracted")),
+        setting="faults",
+    ),
     Rule(
         "locks",
         "nobody acts on what an open repair has in hand",
@@ -84,8 +142,9 @@ RULES: tuple[Rule, ...] = (
     Rule("one-way", "notifications go from lower to higher ranks only", "SCCP 4.1", ()),
 )
 
-ROUNDS = 3
-"""How often each of the two agents acts in the run that is shown of what goes on for ever."""
+
+ENDLESS = "two_way.endless"
+"""What two agents that tell each other keep to, whatever they do: there is something left to do."""
 
 
 @attrs.frozen
@@ -151,7 +210,8 @@ def ablate(
     limit: int = LIMIT,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> list[Row]:
-    """The matrix of mtpo: one row for each rule whose id contains ``only``; two agents, one call each, two objects."""
+    """The matrix of mtpo: one row for each rule whose id contains ``only``; two agents, one call each, two objects,
+    unless the rule says otherwise."""
     wanted = [rule for rule in RULES if only in rule.id]
     rows = []
     for number, rule in enumerate(wanted):
@@ -160,49 +220,50 @@ def ablate(
         if not rule.carried_by:
             rows.append(livelock(rule))
             continue
-        spec = without(mtpo, rule.carried_by)
-        instance, roots = one_case(spec, rule.case) if rule.case else mtpo_instance(2, 1, 2, spec=spec)
+        instance, roots = _instance(without(mtpo, rule.carried_by), rule)
         broken, states, complete = all_broken(instance, roots, limit)
         rows.append(Row(rule, broken, states, complete, time.perf_counter() - start))
     progress(len(wanted), len(wanted), "")
     return rows
 
 
+def _instance(spec: Spec, rule: Rule) -> tuple[Instance, Roots]:
+    if rule.case:
+        return case_instance(spec, rule.case)
+    if rule.setting:
+        return mtpo_instance(
+            2, 1, 1, spec=spec, faults=rule.setting == "faults", predicates=rule.setting == "predicates"
+        )
+    return mtpo_instance(2, 1, 2, spec=spec)
+
+
 def livelock(rule: Rule) -> Row:
-    """Without the direction of notifications: the first rounds of a run that nothing ends, which is proven first."""
+    """Without the direction of notifications: two agents, x := y/2 and y := x/2, that tell each other for ever.
+
+    That no run ends is proven; what is shown is a shortest one that comes back to where it was but for the values."""
     start = time.perf_counter()
     endless = all(v.status is Status.PROVED for v in prove(two_way))
-    sizes = dict.fromkeys(two_way.sorts, 2)
-    instance = Instance(two_way, sizes, {"other": [1, 0]})
-    states, steps = [instance.freeze(instance.initial())], []
-    for turn in range(2 * ROUNDS):
-        step = Step("act" if turn < 2 else "revise", (turn % 2,))
-        assert instance.enabled(states[-1], step)
-        after = list(states[-1])
-        instance.perform(after, step)
-        states.append(instance.freeze(after))
-        steps.append(step)
-    broken = {"mtpo.notes-consumed": Trace(instance, tuple(states), tuple(steps))} if endless else {}
-    return Row(rule, broken, len(states), endless, time.perf_counter() - start)
+    instance = Instance(two_way, dict.fromkeys(two_way.sorts, 2), {"other": [1, 0]})
+    trace, states = _round(instance)
+    return Row(rule, {ENDLESS: trace} if endless else {}, states, endless, time.perf_counter() - start)
 
 
-def one_case(spec: Spec, case: tuple[tuple[str, str], ...]) -> tuple[Instance, list[State]]:
-    """One call for each agent with the given footprints on the objects x and y, all invertible, under both policies."""
-    spec = without_faults(spec)
-    sizes: dict[type[Sort], int] = {Agent: len(case), Call: 1 + len(case), Object: 2, Value: 2}
-    fixed = {"origin": [0], "author": [0, *range(len(case))], "given": [0, 0], "accepts": [0] * (1 + len(case)) * 4}
-    instance = Instance(spec, sizes, fixed, open=("reads", "writes", "invertible", "replay"))
-    roots = [
-        instance.freeze(
-            instance.initial(
-                {
-                    "reads": [0, 0, *(int(o in reads) for reads, _ in case for o in "xy")],
-                    "writes": [1, 1, *(int(o in writes) for _, writes in case for o in "xy")],
-                    "invertible": [1] * (1 + len(case)),
-                    "replay": [replay],
-                }
-            )
-        )
-        for replay in (0, 1)
-    ]
-    return instance, roots
+def _round(instance: Instance) -> tuple[Trace, int]:
+    """A shortest run to a state in which the same agents have acted, and the same can be told, as before in it; and how
+    many states were looked at."""
+    steps, successors = instance.ground()
+
+    def alike(state: State) -> tuple[Any, ...]:
+        acted = tuple(instance.value(state, "acted", agent) for agent in range(2))
+        return acted, tuple(sorted(number for number, _ in successors(state)))
+
+    runs: list[tuple[tuple[State, ...], tuple[Step, ...]]] = [((instance.freeze(instance.initial()),), ())]
+    looked = 1
+    for states, taken in runs:  # shortest first: it grows as it is gone through
+        for number, after in successors(states[-1]):
+            looked += 1
+            run = (*states, after), (*taken, steps[number])
+            if any(alike(before) == alike(after) for before in states):
+                return Trace(instance, *run), looked
+            runs.append(run)
+    raise AssertionError("a run of two agents ends")

@@ -5,7 +5,7 @@ Exploration does not stop at a violation here: it goes on until every state was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 import attrs
@@ -13,7 +13,7 @@ import attrs
 from mtpo.proofs.picture import violations_of
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.concrete import Instance, State, Step
-from mtpo.spec.language import Bool, Spec, Term, Variant, conj, disj
+from mtpo.spec.language import Bool, Term, Variant, conj, disj
 
 T = TypeVar("T", bound=Term)
 
@@ -40,9 +40,9 @@ def all_broken(
 def why_broken(trace: Trace, id: str) -> list[str]:
     """What is false at the end of a run that breaks a property, as text; or why the run has no end."""
     spec = trace.instance.spec
-    if id in spec.properties or id in spec.variants:
-        return [line.removeprefix("  ") for line in violations_of(trace, [id])[1:]]
-    return ["and so on: nothing ends it, as is proven", *(f"{p.id}: {p.doc}" for p in spec.role("invariant"))]
+    if false := [line.removeprefix("  ") for line in violations_of(trace, [id])[1:]]:
+        return false
+    return ["and so on: nothing ends it, as is proven", f"{id}: {spec.properties[id].doc}"]
 
 
 def bounded(variant: Variant, action: str) -> Bool:
@@ -55,14 +55,6 @@ def bounded(variant: Variant, action: str) -> Bool:
     return disj(*falls, *(() if action in variant.decreases else (conj(*shrinks),)))
 
 
-def bounded(variant: Variant, action: str) -> Bool:
-    """What a variant asks of the steps of an action: that they decrease it, or at least let no set of it grow."""
-    if action in variant.decreases:
-        return decreasing(variant)
-    grows = [_quantified("forall", ~_primed(inside) | inside, variant) for inside in variant.sets]
-    return disj(decreasing(variant), conj(*grows))
-
-
 def _quantified(op: str, body: Bool, variant: Variant) -> Bool:
     return Bool(op, (body,), variant.over)
 
@@ -73,13 +65,6 @@ def _primed(term: T) -> T:
         return term  # a variable is itself and no other
     data = (term.data[0], term.data[0].kind == "var") if term.op == "apply" else term.data
     return type(term)(term.op, tuple(map(_primed, term.args)), data)
-
-
-def _of_steps(spec: Spec, supporting: bool) -> Mapping[str, Mapping[str, Bool]]:
-    """What must be true of the steps of each action."""
-    moves = {p.id: p.formula for p in spec.role("step")}
-    variants = list(spec.variants.values()) if supporting else []
-    return {name: moves | {v.id: bounded(v, name) for v in variants if v.bounds(name)} for name in spec.actions}
 
 
 @attrs.define
@@ -95,61 +80,51 @@ class _Search:
 
     def run(self, roots: Iterable[State], limit: int) -> bool:
         """Look at all states, unless there are more than the limit; whether these were all."""
-        roles = ("invariant", "lemma") if self.supporting else ("invariant",)
-        states = {p.id: p.formula for p in self.instance.spec.role(*roles)}
-        of_action = _of_steps(self.instance.spec, self.supporting)
+        spec, parent, frontier = self.instance.spec, self.parent, list[State]()
         self.steps, successors = self.instance.ground()
-        holds, allows = self._unbroken(states, of_action)
-        parent, frontier = self.parent, list[State]()
+        roles = ("invariant", "lemma") if self.supporting else ("invariant",)
+        states = _Claims(self.instance, {p.id: p.formula for p in spec.role(*roles)})
+        moves = _Claims(self.instance, {p.id: p.formula for p in spec.role("step")})
+        variants = list(spec.variants.values()) if self.supporting else []
+        falls = {
+            name: _Claims(self.instance, {v.id: bounded(v, name) for v in variants if v.bounds(name)}, f" by {name}")
+            for name in spec.actions
+        }
+        bound = [falls[step.action] for step in self.steps]
+
+        def found(claims: _Claims, state: State, number: int | None = None, after: State | None = None) -> None:
+            for id in claims.broken(self.broken, state, after):
+                run = self._trace(state)
+                if number is not None and after is not None:
+                    run = Trace(self.instance, (*run.states, after), (*run.steps, self.steps[number]))
+                self.broken[id] = run
+
         for state in roots:
             if len(parent) > limit:
                 return False
             if state not in parent:
                 parent[state] = None
                 frontier.append(state)
-                if not holds(state):
-                    self._broken_at(states, state)
-                    holds, allows = self._unbroken(states, of_action)
+                if not states.hold(state):
+                    found(states, state)
         while frontier and len(parent) <= limit and not self.enough(self.broken):
             following: list[State] = []
             for state in frontier:
                 for number, after in successors(state):
-                    if not allows[number](state, after):
-                        self._broken_by(of_action[self.steps[number].action], state, number, after)
-                        holds, allows = self._unbroken(states, of_action)
+                    if not moves.hold(state, after):
+                        found(moves, state, number, after)
+                    if not bound[number].hold(state, after):
+                        found(bound[number], state, number, after)
                     if after in parent:
                         continue
                     parent[after] = (state, number)
                     following.append(after)
-                    if not holds(after):
-                        self._broken_at(states, after)
-                        holds, allows = self._unbroken(states, of_action)
+                    if not states.hold(after):
+                        found(states, after)
                 if len(parent) > limit:
                     break
             frontier = following
         return len(parent) <= limit and not frontier
-
-    def _unbroken(
-        self, states: Mapping[str, Bool], of_action: Mapping[str, Mapping[str, Bool]]
-    ) -> tuple[Callable[..., bool], list[Callable[..., bool]]]:
-        """What is not broken yet, of a state; and of each step, by its number."""
-        allowed = {name: self._all(formulas) for name, formulas in of_action.items()}
-        return self._all(states), [allowed[step.action] for step in self.steps]
-
-    def _all(self, formulas: Mapping[str, Bool]) -> Callable[..., bool]:
-        left = {id: formula for id, formula in formulas.items() if id not in self.broken}
-        return self.instance.formula(conj(*left.values()), f"all of {', '.join(left)}", grounded=True)
-
-    def _broken_at(self, formulas: Mapping[str, Bool], state: State) -> None:
-        for id in formulas.keys() - self.broken.keys():
-            if not self.instance.formula(formulas[id], id, grounded=True)(state):
-                self.broken[id] = self._trace(state)
-
-    def _broken_by(self, formulas: Mapping[str, Bool], state: State, number: int, after: State) -> None:
-        for id in formulas.keys() - self.broken.keys():
-            if not self.instance.formula(formulas[id], id, grounded=True)(state, after):
-                run = self._trace(state)
-                self.broken[id] = Trace(self.instance, (*run.states, after), (*run.steps, self.steps[number]))
 
     def _trace(self, state: State) -> Trace:
         """A shortest run to a state."""
@@ -158,3 +133,30 @@ class _Search:
             row.append(link[0])
             path.append(self.steps[link[1]])
         return Trace(self.instance, tuple(reversed(row)), tuple(reversed(path)))
+
+
+@attrs.define
+class _Claims:
+    """Formulas by id, of states or of steps; ``hold`` says whether all are true but those that are broken already."""
+
+    instance: Instance
+    formulas: dict[str, Bool]
+    of: str = ""
+    hold: Callable[..., bool] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._compile()
+
+    def broken(self, before: Collection[str], *at: State | None) -> list[str]:
+        """Those that are false, and were not broken ``before``: they are asked no more."""
+        here = [state for state in at if state is not None]
+        found = [id for id, formula in self.formulas.items() if not self._of(formula, id)(*here)]
+        self.formulas = {id: formula for id, formula in self.formulas.items() if id not in found}
+        self._compile()
+        return [id for id in found if id not in before]
+
+    def _compile(self) -> None:
+        self.hold = self._of(conj(*self.formulas.values()), f"all of {', '.join(self.formulas)}")
+
+    def _of(self, formula: Bool, id: str) -> Callable[..., bool]:
+        return self.instance.formula(formula, f"{id}{self.of}", grounded=True)

@@ -158,6 +158,8 @@ def _fates(own: Iterable[Mutant], spec: Spec, ledger: Iterable[Entry]) -> tuple[
     for mutant in own:
         if mutant.id in killed:
             fate = f"caught by {', '.join(killed[mutant.id])}"
+            if reason := detail.get("by_a_lemma_alone", {}).get(mutant.id):
+                fate += f", a lemma alone: {reason}"
         elif reason := equivalent.get(mutant.id) or reason_for(mutant, EQUIVALENT):
             fate = f"equivalent: {reason}"
         else:
@@ -223,7 +225,10 @@ def _sentence(entry: Entry) -> str:
                 f"every {'' if ends else 'fair '}run{', which ends,' if ends else ''} of {'; '.join(_instances(entry))}"
             )
         case "mutants":
-            return f"{detail['mutants']} mutants, {detail['killed']} caught, {len(detail['equivalent'])} equivalent"
+            alone = f", {len(lemmas)} by a lemma alone" if (lemmas := detail.get("by_a_lemma_alone")) else ""
+            return (
+                f"{detail['mutants']} mutants, {detail['killed']} caught{alone}, {len(detail['equivalent'])} equivalent"
+            )
         case "refinement":
             sizes = "; ".join(_instances(entry))
             return f"every interleaving, event by event beside the spec, of {sizes}; {planted(detail)}"

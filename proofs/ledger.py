@@ -50,7 +50,11 @@ METHODS: Mapping[str, tuple[str, ...]] = {
         "spec/concrete.py",
         *(f"proofs/{name}.py" for name in ("goals", "instances", "liveness", "cycles")),
     ),
-    "mutants": (*_EXPLORE, *_PROVE[len(LANGUAGE) :], "proofs/alterations.py", "proofs/mutate.py"),
+    "mutants": (
+        *_EXPLORE,
+        *_PROVE[len(LANGUAGE) :],
+        *(f"proofs/{name}.py" for name in ("alterations", "mutate", "catching", "cases", "breaking")),
+    ),
     "refinement": (
         *LANGUAGE,
         "spec/concrete.py",

@@ -1,8 +1,9 @@
 """Mutants: each rule weakened in each way (``alterations``) must be caught by a named property.
 
 A mutant is first explored: small instances, shortest traces, real runs. If none breaks a property, z3 is asked on small
-finite domains for a state that satisfies every property and a step of the mutated action that breaks one. Survivors are
-either equivalent, and listed here with the reason, or a hole in the properties.
+finite domains for a state that satisfies every property and a step of the mutated action that breaks one. That a lemma
+breaks does not count by itself: a lemma serves the proof (:mod:`mtpo.proofs.catching`). Survivors are either
+equivalent, or caught by a lemma alone, and listed here with the reason, or a hole in the properties.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Any
 import attrs
 
 from mtpo.proofs.alterations import alterations
+from mtpo.proofs.breaking import all_broken
+from mtpo.proofs.cases import Planned, case_instance
+from mtpo.proofs.catching import Bounds, catch, lemmas_of
 from mtpo.proofs.children import Children, Interrupted, Lost, processes
 from mtpo.proofs.explore import explore
 from mtpo.proofs.instances import Roots, is_mtpo, mtpo_instance, sizes_for, small_instance
@@ -86,6 +90,31 @@ EQUIVALENT: Mapping[str, str] = {
     "mtpo.cancelled.policy@09090e9a": (
         "withdrawing is one step whatever the policy: under replay it is that of `stranded`"
     ),
+    "mtpo.finish.at-work/0@f3f6d7f3": (
+        "hidden from all but a lemma because who has not been launched has no call: it reports that it did nothing"
+    ),
+    "mtpo.abort.not-over/0@19282d53": (
+        "hidden from all but a lemma because who has not been launched has no call: there is nothing to take out"
+    ),
+    "mtpo.abort.sighted:=~0@6d58ebaa": (
+        "hidden from all but a lemma because what a live call read changes below it only in a repair that has undone "
+        "it, and an undone call of an aborted agent is withdrawn"
+    ),
+    "mtpo.abort.sighted:=~1@e935f7bc": (
+        "hidden from all but a lemma because an undone call of an aborted agent is withdrawn, whatever it read"
+    ),
+    "mtpo.abort.sighted:=~4@bcd366e6": (
+        "hidden from all but a lemma because what a live call read changes below it only in a repair that has undone "
+        "it, and an undone call of an aborted agent is withdrawn"
+    ),
+    "mtpo.read.one-at-a-time@6a3ba346": (
+        "hidden from all but a lemma because a repair of the author's own that is open keeps from it what it has "
+        "locked, so it reads what it would have read before or after"
+    ),
+    "mtpo.read.one-at-a-time~0@f1701f99": (
+        "hidden from all but a lemma because a repair of the author's own that is open keeps from it what it has "
+        "locked, so it reads what it would have read before or after"
+    ),
     "kv.begin.idle@05c16789": "beginning again changes nothing",
     "kv.fill.not-full@cf15a0d7": "filling a full block again changes nothing",
     "kv.complete.in-flight@8f9879b6": "completing what is not in flight changes nothing",
@@ -101,10 +130,24 @@ EQUIVALENT: Mapping[str, str] = {
     "kv.evict.published@7f6185b6": "an unowned block that is not cached is free already",
 }
 """Mutants of mtpo and kv that change nothing that the properties speak of, with the reason, by id and digest (see
-:mod:`mtpo.proofs.listed`); other specs list theirs where they are declared."""
+:mod:`mtpo.proofs.listed`), those that a lemma tells among them; other specs list theirs where they are declared."""
 
 EXPLORED = 60_000
 """States after which the exploration of a mutant gives up."""
+
+FURTHER = 40_000
+"""States of each case after which runs are looked at no further."""
+
+CASES: tuple[tuple[tuple[Planned, ...], tuple[str, ...]], ...] = (
+    ((Planned(0, "", "x"), Planned(0, "x", "")), ("external",)),
+    ((Planned(0, "", "x"), Planned(0, "x", ""), Planned(0, "", "y", invertible=False)), ("abort", "external")),
+    ((Planned(0, "", "x"), Planned(1, "", "")), ("abort", "external")),
+    ((Planned(0, "", "x"), Planned(1, "", "x"), Planned(2, "", "x")), ("abort", "external", "retract", "retracted")),
+    ((Planned(0, "", "x"), Planned(1, "", "xy"), Planned(2, "y", "")), ("abort", "external")),
+    ((Planned(0, "", "x"), Planned(1, "y", "x"), Planned(2, "", "y")), ("abort", "external")),
+)
+"""Where runs of mtpo are looked at if in its small instances only lemmas break, with the actions that are left out:
+more calls of one agent, a call that touches nothing, and three agents."""
 
 SIZES: Mapping[str, Mapping[type[Sort], int]] = {"mtpo": {Agent: 3, Call: 5, Object: 2, Value: 2}}
 
@@ -131,6 +174,8 @@ class Fate:
 
     mutant: Mutant
     killed_by: tuple[str, ...]
+    """All that is broken where something first breaks, lemmas last."""
+
     how: str
     reason: str
     seconds: float
@@ -139,14 +184,25 @@ class Fate:
     """Why nothing is known of it, when the process that tried it was lost."""
 
     @property
+    def told_by(self) -> tuple[str, ...]:
+        """What caught it that is no lemma: a property that says something of the system."""
+        lemmas = lemmas_of(self.mutant.spec)
+        return tuple(id for id in self.killed_by if id not in lemmas)
+
+    @property
+    def by_lemma_alone(self) -> bool:
+        """Lemmas break and nothing else, and it is listed why nothing else tells."""
+        return bool(self.killed_by and self.reason) and not self.told_by
+
+    @property
     def survived(self) -> bool:
-        """Neither caught nor known to be equivalent."""
-        return not self.killed_by and not self.reason and not self.why
+        """Caught by no property, and not listed with a reason."""
+        return not self.told_by and not self.reason and not self.why
 
     @property
     def mislisted(self) -> bool:
-        """Listed as equivalent, and caught all the same."""
-        return bool(self.killed_by and self.reason)
+        """Listed as one that no property tells, and caught by one all the same."""
+        return bool(self.told_by and self.reason)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -157,6 +213,7 @@ class Fate:
             "killed_by": list(self.killed_by),
             "how": self.how or None,
             "equivalent": (not self.killed_by and self.reason) or None,
+            "by_a_lemma_alone": (self.by_lemma_alone and self.reason) or None,
             "mislisted": self.mislisted,
             "unknown": self.why or None,
             "seconds": round(self.seconds, 3),
@@ -178,19 +235,13 @@ def try_mutant(
     equivalent: Mapping[str, str] = EQUIVALENT,
     size: int | None = None,
 ) -> Fate:
-    """Look for a property that the mutated action breaks: by exploring, then by asking z3 for one step."""
+    """Look for what the mutated action breaks: by exploring, then by asking z3 for one step."""
     start, reason = time.perf_counter(), reason_for(mutant, equivalent)
-    for instance, initial in _small_instances(mutant.spec, size):
-        found = explore(instance, initial, limit=EXPLORED)
-        failed = [v for v in found.verdicts if v.status is Status.FAILED]
-        if failed:
-            seconds = time.perf_counter() - start
-            return Fate(mutant, tuple(v.property for v in failed), failed[0].method, reason, seconds, failed[0].trace)
-    for tried in (sizes, *_wider(mutant.spec)):
-        broken, answer = broken_by(mutant.spec, mutant.action, tried, timeout_ms)
-        if broken:
-            return Fate(mutant, tuple(broken), "inductive", reason, time.perf_counter() - start, answer)
-    return Fate(mutant, (), "", reason, time.perf_counter() - start)
+    bounds = Bounds(
+        lambda spec: _small_instances(spec, size), EXPLORED, _cases, FURTHER, (sizes, *_wider(mutant.spec)), timeout_ms
+    )
+    found = catch(mutant.spec, mutant.action, bounds)
+    return Fate(mutant, found.by, found.how, reason, time.perf_counter() - start, found.trace)
 
 
 def _wider(spec: Spec) -> Iterator[Mapping[type[Sort], int]]:
@@ -240,6 +291,12 @@ def _unsound_run(spec: Spec, size: int | None) -> str:
             if all(v.method != "exhaustive" for v in failed):
                 do = f"with {_of_each(sizes_for(spec, size))}; if that is too few, give --size"
             return f"{spec.name} fails as it stands: {what}; {do}"
+    looked = [(EXPLORED, _small_instances(spec, size)), (FURTHER, _cases(spec))]
+    for limit, (instance, initial) in ((limit, each) for limit, instances in looked for each in instances):
+        broken, _, _ = all_broken(instance, initial, limit, supporting=True)
+        if broken:
+            what = ", ".join(broken)
+            return f"{spec.name} fails as it stands: {what}; `mtpo prove` shows how; mend it before its mutants"
     return ""
 
 
@@ -265,6 +322,11 @@ def _small_instances(spec: Spec, size: int | None) -> Iterator[tuple[Instance, R
         yield mtpo_instance(2, 1, 2, spec=spec)
     else:
         yield small_instance(spec, sizes_for(spec, size))
+
+
+def _cases(spec: Spec) -> Iterator[tuple[Instance, Roots]]:
+    if is_mtpo(spec):
+        yield from (case_instance(spec, case, left_out) for case, left_out in CASES)
 
 
 def mutate(

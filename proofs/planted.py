@@ -1,6 +1,7 @@
 """Machines with a planted bug: what must notice that the machine refines the spec no longer.
 
-Each is the machine with one thing wrong, as its docstring says, and the properties by which that is caught.
+Each is the machine with one thing wrong, as its docstring says, the properties by which that is caught, and the rule of
+the protocol (:mod:`mtpo.spec.rules`) that it breaks. Every rule that the core implements has one at least.
 """
 
 from __future__ import annotations
@@ -327,6 +328,33 @@ class AbortKeepsItsNotices(Machine):
         return effects
 
 
+class CountsCallsOnly(Machine):
+    """A read uses up no issue number, so the next call of its author has the same place in the order."""
+
+    def _read(self, event: m.Read) -> list[m.Effect]:
+        effects = super()._read(event)
+        if any(isinstance(effect, m.Served) for effect in effects):
+            self.agents[event.agent].issued -= 1
+        return effects
+
+
+class EntersOneTrajectory(Machine):
+    """A write of several objects enters the trajectory of the first one only."""
+
+    def _push(self, key: Key, out: Mapping[str, str], what: str) -> dict[str, Sight]:
+        saw = super()._push(key, out, what)
+        for o in sorted(out)[1:]:
+            self.trajectory[o].remove(key)
+        return saw
+
+
+class ToolsWriteAnything(Machine):
+    """What a tool changed is not compared with the footprint that it was registered with."""
+
+    def _push(self, key: Key, out: Mapping[str, str], what: str) -> dict[str, Sight]:
+        return super()._push(key, {o: out.get(o, self.absent) for o in self.calls[key].writes}, what)
+
+
 FAULTY: Final[Mapping[type[Machine], set[str]]] = {
     RetractsWhatIsFinal: {"core.refuses", "mtpo.retract.not-kept"},
     RetractionUndoesTooMuch: {"mtpo.retract.closed"},
@@ -365,5 +393,61 @@ BUGS: Final[Mapping[type[Machine], set[str]]] = {
     WithdrawnIsForgotten: {"core.refines.sighted"},
     RedoKeepsOldSights: {"core.refines.saw"},
     ActsDuringRepair: {"core.refuses"},
+    CountsCallsOnly: {"mtpo.call.in-issue-order", "mtpo.read.in-issue-order"},
+    EntersOneTrajectory: {"core.refines.top"},
+    ToolsWriteAnything: {"core.refuses"},
 }
 """Bugs that any run shows, and what catches them."""
+
+BREAKS: Final[Mapping[type[Machine], str]] = {
+    CountsCallsOnly: "mtpo:order",
+    ReadsWhatIsLive: "mtpo:read",
+    EntersOneTrajectory: "mtpo:write",
+    NoReadWriteEdges: "mtpo:late",
+    UndoesEverythingAbove: "mtpo:late",
+    UndoesFromBelow: "mtpo:late",
+    WithdrawalNotTold: "mtpo:cancel",
+    RedoesFromAbove: "mtpo:replay",
+    ForgetsToRedo: "mtpo:replay",
+    StaleNotJudged: "mtpo:notify",
+    StaleByWriteNotValue: "mtpo:notify",
+    LooksAtActingWritesOnly: "mtpo:notify",
+    DeliveryRefreshesNothing: "mtpo:notify",
+    DeliversAgain: "mtpo:consume",
+    NoBounce: "mtpo:consume",
+    DeliversToTheFinished: "mtpo:consume",
+    RetractionUndoesTooMuch: "mtpo:repair",
+    RetractorNotTold: "mtpo:repair",
+    CommitsOutOfOrder: "mtpo:commit",
+    FinishesUntold: "mtpo:commit",
+    CommitsOneAtATime: "mtpo:progress",
+    NoGate: "mtpo:gate",
+    GateLooksOneRankDown: "mtpo:gate",
+    RetractsWhatIsFinal: "mtpo:gate",
+    ToolsWriteAnything: "mtpo:registered-tools",
+    NotClosed: "mtpo:closure",
+    RedoNotTold: "mtpo:redo-changes",
+    AlwaysTold: "mtpo:redo-changes",
+    RedoKeepsOldSights: "mtpo:redo-changes",
+    FailureIsNoPremise: "mtpo:failure",
+    WithdrawnIsForgotten: "mtpo:failure",
+    RetractedIsForgotten: "mtpo:failure",
+    ActsDuringRepair: "mtpo:locks",
+    AbortForgetsNothing: "mtpo:abort",
+    AbortStopsHalfWay: "mtpo:abort",
+    AbortKeepsItsNotices: "mtpo:abort",
+}
+"""The rule that each bug breaks."""
+
+WITHOUT_BUG: Final[Mapping[str, str]] = {
+    "mtpo:claim": "no step of its own: it follows from the rules on reads, notifications and repairs, which have bugs",
+    "mtpo:individual-success": "assumed of the agents, which the core does not know",
+    "mtpo:failure-exact": (
+        "the core has no predicate that could waive what made a call fail: there each change of it is told, and "
+        "FailureIsNoPremise is the bug where none is"
+    ),
+    "mtpo:invariants-of-proof": "for the proof alone: the core does nothing for it",
+    "mtpo:names": "objects have no structure in the core: names are reduced to objects before it is told of them",
+    "mtpo:waivers": "the core declares no predicate: no event of it has one, and every change is told",
+}
+"""The rules of the protocol that the core does not implement by anything that could be wrong, with the reason."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from mtpo.spec.substitution import substituted
-from mtpo.spec.terms import FALSE, Bool, Function, Term, bound, conj, fail, lift, walk
+from mtpo.spec.terms import FALSE, Bool, Function, Term, bound, conj, conjuncts, fail, lift, walk
 
 if TYPE_CHECKING:
     from mtpo.spec.language import Action
@@ -32,9 +32,10 @@ def _with_guards(term: Term, actions: Mapping[str, Action]) -> Term:
 
 def _guard(action: Action, elements: tuple[Term, ...], given: Mapping[str, Callable[..., Term]]) -> Bool:
     """Its clauses, of these elements and ``given`` functions. Any other parameter that is a function has at each point
-    some value that will do: the clauses that read it are put together, point by point."""
-    values = dict(zip(action.elements, elements, strict=True))
-    clauses = [cast(Bool, substituted(clause.formula, values)) for clause in action.guard]
+    some value that will do: the clauses that read it are put together, point by point; of any other element there is
+    one, which a mutant's guard leaves out."""
+    values = dict(zip(action.elements, elements, strict=False))
+    clauses = [cast(Bool, substituted(part, values)) for clause in action.guard for part in conjuncts(clause.formula)]
     for function in action.functions:
         if function.name in given:
             clauses = [cast(Bool, _replaced(clause, function, given[function.name])) for clause in clauses]
@@ -42,7 +43,8 @@ def _guard(action: Action, elements: tuple[Term, ...], given: Mapping[str, Calla
         if any(asking):
             some = _somewhere(action, function, [c for c, asks in zip(clauses, asking, strict=True) if asks])
             clauses = [*(c for c, asks in zip(clauses, asking, strict=True) if not asks), some]
-    return conj(*clauses)
+    rest = action.elements[len(elements) :]
+    return Bool("exists", (conj(*clauses),), rest) if rest else conj(*clauses)
 
 
 def _read(term: Term, function: Function[Term]) -> list[tuple[Term, ...]]:

@@ -65,7 +65,7 @@ def ablate_command(
         print_json({"rows": [row.as_json() for row in rows], "breaks_nothing": idle, "unknown": unknown})
         raise typer.Exit(code)
     out.print("each rule, and what breaks without it, with the steps of a shortest run that does\n")
-    shown = [(not traces and matrix(one, each, out.width)) or listing(each, traces) for one, each in of_spec]
+    shown = [(not traces and matrix(one, each, out.width)) or listing(one, each, traces) for one, each in of_spec]
     out.print("\n\n".join("\n".join(lines) for lines in shown))
     if picture is not None:
         out.print(drawn(cases, picture))

@@ -26,20 +26,20 @@ def matrix(spec: Any, rows: Sequence[Any], width: int) -> list[str]:
     for row in rows:
         cells = (str(len(row.broken[id].steps)) if id in row.broken else "." for id in ids)
         marks = "".join(f"{cell:>{len(head)}}" for cell, head in zip(cells, heads, strict=True))
-        lines.append("  ".join([f"{row.rule.id:<{first}}{marks}", *_remarks(row)]))
+        lines.append("  ".join([f"{row.rule.id:<{first}}{marks}", *_remarks(spec, row)]))
     says = [docs[id] for id in ids]
     legend = zip(names, says, strict=True) if heads is named else zip(numbers, ids, says, strict=True)
     rules = [(row.rule.id, f"{row.rule.english} ({row.rule.source})") for row in rows]
     return [*lines, "", *_aligned(rules), "", *_aligned(list(legend))]
 
 
-def listing(rows: Sequence[Any], traces: bool) -> Iterator[str]:
+def listing(spec: Any, rows: Sequence[Any], traces: bool) -> Iterator[str]:
     """Rule by rule what breaks, the shortest run first, with the runs if they are wanted."""
     from mtpo.proofs.breaking import why_broken
 
     for row in rows:
         yield f"{row.rule.id:<14} {row.rule.english} ({row.rule.source})"
-        yield from (f"{'':<14} {remark}" for remark in _remarks(row))
+        yield from (f"{'':<14} {remark}" for remark in _remarks(spec, row))
         for id, trace in sorted(row.broken.items(), key=lambda item: len(item[1].steps)):
             yield f"{'':<14} {id:<36} {len(trace.steps):>2} step{'' if len(trace.steps) == 1 else 's'}"
             if traces:
@@ -55,7 +55,7 @@ def summary(rows: Sequence[Any]) -> str:
     return f"{plural(len(rows), 'rule')}, {idle} break{'s' if idle == 1 else ''} nothing when dropped{tail}"
 
 
-def _remarks(row: Any) -> Iterator[str]:
+def _remarks(spec: Any, row: Any) -> Iterator[str]:
     """What is to be said of a row besides its numbers."""
     looked = f"{plural(row.states, 'state')}{'' if row.complete else ', not all'}"
     if row.idle or row.unknown:
@@ -66,8 +66,8 @@ def _remarks(row: Any) -> Iterator[str]:
         yield f"(in {looked})"
     for id, trace in row.broken.items():
         of = trace.instance.spec
-        if not id.startswith(f"{of.name}."):
-            yield f"of {of.name}: {of.doc}"
+        if of.name != spec.name:
+            yield f"of {of.name}, for ever: {id}, {plural(len(trace.steps), 'step')} to where it was; {of.doc}"
 
 
 def _aligned(table: Sequence[tuple[str, ...]]) -> list[str]:

@@ -3,10 +3,11 @@
 Every guard conjunct and every update is dropped in turn; what is written is altered, a conjunct, disjunct or case left
 out; every quantifier ranges over all elements but one. A mutant is killed when exploration finds a run that violates a
 property, or z3 a step out of an allowed state that does (--traces shows it, and what was weakened; --picture draws it);
-also when an action can't be taken any more. Survivors that are not listed as equivalent are failures; your own file
-lists them as EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}. An id with a number is listed with its digest, as a
-survivor shows it. One that is listed and killed is a failure too, and one whose rule has changed since. An id is
-SPEC.ACTION.CLAUSE, with /0, /1 ... for the conjuncts of a clause that has several, or SPEC.ACTION.VARIABLE:= for an
+also when an action can't be taken any more. A lemma serves the proof: where lemmas alone break it is looked on, until a
+property does. Survivors that are not listed as equivalent are failures, and so are those that a lemma alone catches;
+your own file lists them as EQUIVALENT = {"SPEC.ACTION.CLAUSE": "reason"}. An id with a number is listed with its
+digest, as a survivor shows it. One that is listed and killed is a failure too, and one whose rule has changed since. An
+id is SPEC.ACTION.CLAUSE, with /0, /1 ... for the conjuncts of a clause of several, or SPEC.ACTION.VARIABLE:= for an
 update; ~0, ~1 ... is what is weakened within. Ctrl-C ends with what was decided up to there (exit code 3).
 
 First it is asked whether the spec itself holds where mutants are tried, since any mutant of one that fails is killed
@@ -77,12 +78,15 @@ def mutate_command(
     tried = functools.partial(mutate_chosen, held=held) if only else mutate
 
     def line(f: Any) -> None:
-        word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "killed" if f.killed_by else "equivalent"
-        word = "UNKNOWN" if f.why else word
+        word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "killed" if f.told_by else "equivalent"
+        word = "UNKNOWN" if f.why else "by a lemma" if f.by_lemma_alone else word
         how = f" ({_HOW[f.how]})" if f.how in _HOW else ""
         out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.why or f.reason or f.mutant.what}{how}")
+        if f.by_lemma_alone:
+            out.print(f"           ({f.reason})")
         if f.survived:
-            out.print(f"           (if it changes nothing, list it as {key_of(f.mutant)})")
+            but = "; lemmas serve the proof, and tell nothing of the system" if f.killed_by else ""
+            out.print(f"           (if it changes nothing else, list it as {key_of(f.mutant)}{but})")
         if traces and f.trace:
             lines = (_weakened(f), *f.trace.lines(), *violations_of(f.trace, f.killed_by))
             out.print("\n".join(f"           {line}" for line in lines))
@@ -127,9 +131,10 @@ def mutate_command(
     for f in fates[told:]:
         if not stopped or f.why != stopped:
             line(f)
-    killed = sum(bool(f.killed_by) for f in fates)
-    equivalent = len(fates) - killed - len(survived) - len(not_known)
-    tail = f", {equivalent} equivalent" if equivalent else ""
+    killed, alone = sum(bool(f.told_by) for f in fates), sum(f.by_lemma_alone for f in fates)
+    equivalent = len(fates) - killed - alone - len(survived) - len(not_known)
+    tail = f", {alone} by a lemma alone" if alone else ""
+    tail += f", {equivalent} equivalent" if equivalent else ""
     tail += f", {len(not_known)} unknown" if not_known else ""
     head = f"{stopped}: " if stopped else ""
     if picture is not None:
@@ -154,11 +159,13 @@ def _record(ledger: Path, spec: Any, fates: list[Any]) -> None:
     """Write what became of all mutants of a spec into a ledger."""
     from mtpo.proofs.ledger import MODULES, Entry, record, sources_hash
 
-    killed = {f.mutant.id: list(f.killed_by) for f in fates if f.killed_by}
+    killed = {f.mutant.id: list(f.killed_by) for f in fates if f.told_by}
+    alone = {f.mutant.id: f.reason for f in fates if f.by_lemma_alone}
     equivalent = {f.mutant.id: f.reason for f in fates if f.reason and not f.killed_by}
     survived = sorted(f.mutant.id for f in fates if f.survived)
     detail = {"mutants": len(fates), "killed": len(killed), "equivalent": equivalent, "survived": survived}
-    detail["killed_by"] = killed
+    detail["by_a_lemma_alone"] = alone
+    detail["killed_by"] = killed | {f.mutant.id: list(f.killed_by) for f in fates if f.by_lemma_alone}
     status = "FAILED" if survived or any(f.mislisted for f in fates) else "CHECKED"
     english = "every guard, every update and every part of them matters to a named property"
     hash = sources_hash(MODULES.get(spec.name, spec.name), "mutants")

@@ -10,23 +10,29 @@ import pytest
 import mtpo.proofs.mutate as mutating
 from mtpo.proofs.alterations import alterations
 from mtpo.proofs.children import Interrupted, processes
-from mtpo.proofs.mutate import SIZES, Mutant, mutants, mutate, try_mutant
-from mtpo.spec.language import Spec
+from mtpo.proofs.listed import key_of
+from mtpo.proofs.mutate import EQUIVALENT, SIZES, Mutant, mutants, mutate, try_mutant
+from mtpo.spec.language import Bool, Sort, Spec, forall, implies, require
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.paged_kv import kv
 
 ALL = list(mutants(mtpo))
 
+
+class Guest(Sort):
+    "a guest"
+
+
 # One mutant of each action, of those that a short exploration catches, and the property that catches it.
 ONE_EACH = {
     "mtpo.launch.rank-order": "mtpo.launch-in-rank-order",
     "mtpo.finish.inbox-empty": "mtpo.consumed-before-action",
-    "mtpo.reopen.notified": "mtpo.lemma-agents",
-    "mtpo.abort.sighted:=": "mtpo.lemma-aborted",
+    "mtpo.reopen.notified": "mtpo.notes-consumed",
+    "mtpo.abort.sighted:=": "mtpo.notified-serializable",
     "mtpo.deliver.at-work": "mtpo.consumed-before-action",
     "mtpo.commit.lower-committed": "mtpo.commit-in-rank-order",
     "mtpo.read.is-greatest": "mtpo.filtered-read",
-    "mtpo.call.seeds": "mtpo.lemma-closed",
+    "mtpo.call.seeds": "mtpo.live-materialized",
     "mtpo.retract.by-its-author": "mtpo.retract-by-author",
     "mtpo.undone.top:=": "mtpo.live-materialized",
     "mtpo.retracted.ours": "mtpo.foreign-untouched",
@@ -39,6 +45,27 @@ ONE_EACH = {
 }
 
 
+def _lemma_alone() -> Spec:
+    """A room of which only a lemma says that there is one inside at most."""
+    spec = Spec("alone", "A room.")
+    inside = spec.var("inside", Guest, init=lambda g: False, doc="is inside")
+
+    @spec.action
+    def enter(g: Guest) -> None:
+        require("free", forall(Guest, lambda h: ~inside(h)))
+        inside[g] = True
+
+    @spec.lemma("alone.one")
+    def one() -> Bool:
+        return forall(Guest, Guest, lambda g, h: implies(inside(g) & inside(h), g == h))
+
+    @spec.invariant("alone.true")
+    def true() -> Bool:
+        return forall(Guest, lambda g: inside(g) | ~inside(g))
+
+    return spec
+
+
 def test_there_is_one_of_each_action() -> None:
     """But for ``external``, which has no guard: without its one update it does nothing, and is caught for that."""
     assert [id.split(".")[1] for id in ONE_EACH] == [name for name in mtpo.actions if name != "external"]
@@ -48,7 +75,7 @@ def test_there_is_one_of_each_action() -> None:
 def test_a_mutant_of_each_action_is_caught_by_a_run(id: str) -> None:
     (mutant,) = (m for m in ALL if m.id == id)
     fate = try_mutant(mutant, SIZES["mtpo"])
-    assert ONE_EACH[id] in fate.killed_by
+    assert ONE_EACH[id] in fate.told_by
     assert not fate.survived
     assert fate.how == "exhaustive"
     trace = fate.trace
@@ -61,13 +88,61 @@ def test_a_mutant_of_each_action_is_caught_by_a_run(id: str) -> None:
         assert bytes(cells) == after
 
 
-def test_a_mutant_that_small_runs_do_not_catch_is_caught_by_a_step() -> None:
-    (mutant,) = (m for m in ALL if m.id == "mtpo.call.closed")
+def test_a_mutant_that_no_run_catches_is_caught_by_a_step() -> None:
+    (mutant,) = (m for m in ALL if m.id == "mtpo.retract.locks-only~1")
     fate = try_mutant(mutant, SIZES["mtpo"], timeout_ms=20_000)
     assert fate.how == "inductive"
-    assert fate.killed_by
+    assert fate.told_by == ("mtpo.locks-needed",)
     assert fate.trace is not None and fate.trace.inductive
-    assert [step.action for step in fate.trace.steps] == ["call"]
+    assert [step.action for step in fate.trace.steps] == ["retract"]
+
+
+@pytest.mark.parametrize(
+    ("id", "property"),
+    [
+        ("mtpo.call.gate", "mtpo.gate"),
+        ("mtpo.call.one-at-a-time", "mtpo.final-told"),
+        ("mtpo.call.closed~0", "mtpo.effects-exact"),
+        ("mtpo.retract.free", "mtpo.no-lost-call"),
+        ("mtpo.redone.ascending", "mtpo.in-place"),
+    ],
+)
+def test_where_lemmas_break_it_is_looked_on_until_a_property_does(id: str, property: str) -> None:
+    """In the small instances, or in a case of more calls; the lemmas are named last."""
+    (mutant,) = (m for m in ALL if m.id == id)
+    fate = try_mutant(mutant, SIZES["mtpo"], timeout_ms=1_000)
+    assert property in fate.told_by
+    lemmas = fate.killed_by[len(fate.told_by) :]
+    assert lemmas and {mtpo.properties[lemma].role for lemma in lemmas} == {"lemma"}
+    assert fate.how == "exhaustive" and fate.trace is not None and not fate.trace.inductive
+    assert not fate.survived and not fate.mislisted
+
+
+def test_what_a_lemma_alone_tells_survives_unless_it_is_said_why() -> None:
+    """The property of the lock, made a lemma, with nothing else that speaks of who is inside."""
+    (mutant,) = (m for m in mutants(_lemma_alone()) if m.id == "alone.enter.free")
+    sizes = dict.fromkeys(mutant.spec.sorts, 2)
+    fate = try_mutant(mutant, sizes, equivalent={})
+    assert (fate.killed_by, fate.told_by, fate.survived, fate.by_lemma_alone) == (("alone.one",), (), True, False)
+    said = try_mutant(mutant, sizes, equivalent={"alone.enter.free": "nobody looks"})
+    assert (said.survived, said.by_lemma_alone, said.mislisted) == (False, True, False)
+    assert said.as_json()["by_a_lemma_alone"] == "nobody looks"
+    assert said.as_json()["equivalent"] is None
+
+
+def test_each_mutant_that_a_lemma_alone_tells_has_its_reason() -> None:
+    """That they are told by a lemma alone is found again by the whole of ``mtpo mutate mtpo``."""
+    hidden = {key for key, reason in EQUIVALENT.items() if reason.startswith("hidden from all but a lemma because")}
+    assert {key.partition("@")[0] for key in hidden} == {
+        "mtpo.finish.at-work/0",
+        "mtpo.abort.not-over/0",
+        "mtpo.abort.sighted:=~0",
+        "mtpo.abort.sighted:=~1",
+        "mtpo.abort.sighted:=~4",
+        "mtpo.read.one-at-a-time",
+        "mtpo.read.one-at-a-time~0",
+    }
+    assert hidden <= {key_of(mutant) for mutant in ALL}
 
 
 def test_every_alteration_of_every_action_is_a_mutant() -> None:
@@ -149,7 +224,7 @@ def test_every_mutant_is_caught_or_listed_as_equivalent(mutant: Mutant) -> None:
     sizes = SIZES.get(spec) or dict.fromkeys(mutant.spec.sorts, 3)
     fate = try_mutant(mutant, sizes, timeout_ms=20_000)
     assert not fate.survived
-    assert bool(fate.killed_by) != bool(fate.reason)
+    assert bool(fate.told_by) != bool(fate.reason)
 
 
 def test_an_interrupt_leaves_what_is_known() -> None:

@@ -44,7 +44,7 @@ def entered() -> Bool:
     return exists(Process, lambda p: holds(p))
 
 
-@lock.variant("lock.emptied", Process, decreases=("release",))
+@lock.variant("lock.emptied", Process, decreases=("release",), raised_by=("acquire",))
 def emptied(p: Process) -> tuple[Bool, ...]:
     "Without new entries everybody leaves."
     return (holds(p),)
