@@ -375,12 +375,20 @@ def no_deadlock() -> Bool:
 
         return mtpo.enabled("retract", c, members=lambda m: live(m) & (c < m), locks=touched)
 
-    def goes_on(a: Agent) -> Bool:
-        orphans = exists(Call, lambda c: by(c, a) & taken_out(c))
-        return disj(*(mtpo.enabled(step, a) for step in ("finish", "reopen", "deliver", "commit")), orphans)
-
     def least(a: Agent) -> Bool:
         return launched(a) & ~committed(a) & forall(Agent, lambda b: implies(b < a, committed(b)))
+
+    def to_retract(c: Call) -> Bool:
+        return (c != origin()) & live(c) & orphan(c)
+
+    def goes_on(a: Agent) -> Bool:
+        last = finished(a) & quiet(a) & forall(Call, lambda c: ~(by(c, a) & to_retract(c)))
+        return conj(
+            implies(~quiet(a), mtpo.enabled("reopen", a) | mtpo.enabled("deliver", a)),
+            implies(~finished(a) & quiet(a), mtpo.enabled("finish", a)),
+            implies(last, mtpo.enabled("commit", a)),
+            forall(Call, lambda c: implies(by(c, a) & to_retract(c), taken_out(c))),
+        )
 
     between = forall(Call, lambda c: ~opened(c)) & forall(Object, lambda o: ~foreign(o))
     return implies(between, forall(Agent, lambda a: implies(least(a), goes_on(a))))
