@@ -38,13 +38,15 @@ EQUIVALENT = {**BUILT_IN_EQUIVALENT, **find_source(None).equivalent}
 
 REFRESH = """show it again:
   mtpo prove --cvc5 --record proofs/ledger.json
-  mtpo explore mtpo --faults --predicates --objects 1 --record proofs/ledger.json
+  for sizes in "--objects 1" ""; do
+    mtpo explore mtpo --faults --predicates $sizes --limit 1000000000 --record proofs/ledger.json; done
   mtpo explore kv --size 3 --record proofs/ledger.json
   for sizes in "--objects 1" "--objects 2" "--calls 2 --objects 1" "--agents 3 --objects 1"; do
     mtpo explore mtpo --faults $sizes --limit 1000000000 --record proofs/ledger.json; done
   for sizes in "--calls 2 --objects 1" "--agents 3"; do
     mtpo explore mtpo $sizes --limit 1000000000 --record proofs/ledger.json; done
-  for more in "" "--objects 1" "--calls 2 --objects 1" "--faults --objects 1" --faults; do
+  for more in "" "--objects 1" "--calls 2 --objects 1" "--agents 3 --objects 1" "--faults --objects 1" --faults \
+      "--faults --predicates --objects 1"; do
     mtpo explore mtpo --live $more --limit 50000000 --record proofs/ledger.json; done
   specs="fair batching concur conserve gap failover footprint recovery delivery shadows names levels locks serial"
   for spec in mtpo $specs; do mtpo explore $spec --record proofs/ledger.json; done
