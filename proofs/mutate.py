@@ -20,6 +20,7 @@ from mtpo.proofs.cases import Planned, case_instance
 from mtpo.proofs.catching import Bounds, catch, lemmas_of
 from mtpo.proofs.children import Children, Interrupted, Lost, processes
 from mtpo.proofs.explore import explore
+from mtpo.proofs.hidden import HIDDEN
 from mtpo.proofs.instances import Roots, is_mtpo, mtpo_instance, sizes_for, small_instance
 from mtpo.proofs.listed import reason_for
 from mtpo.proofs.refuting import broken_by
@@ -29,6 +30,7 @@ from mtpo.spec.language import Sort, Spec
 from mtpo.spec.mtpo import Agent, Call, Object, Value
 
 EQUIVALENT: Mapping[str, str] = {
+    **HIDDEN,
     "mtpo.read.not-the-origin@55e5923d": "the origin writes every object, so `writes-nothing` already excludes it",
     "mtpo.reopen.notified~0@56f1da0c": "nobody is told of the origin, and nobody reasons from it",
     "mtpo.abort.note:=~0@dc9a07bd": "nobody is told of the origin, and nobody reasons from it",
@@ -130,7 +132,8 @@ EQUIVALENT: Mapping[str, str] = {
     "kv.evict.published@7f6185b6": "an unowned block that is not cached is free already",
 }
 """Mutants of mtpo and kv that change nothing that the properties speak of, with the reason, by id and digest (see
-:mod:`mtpo.proofs.listed`), those that a lemma tells among them; other specs list theirs where they are declared."""
+:mod:`mtpo.proofs.listed`), those that a lemma tells among them, as of other specs
+(:mod:`mtpo.proofs.hidden`); else these list theirs where they are declared."""
 
 EXPLORED = 60_000
 """States after which the exploration of a mutant gives up."""
