@@ -22,10 +22,10 @@ from mtpo.proofs.verdicts import Verdict
 ABSTRACTION = "spec/mtpo/abstraction.py"
 """What the core's states are in the protocol: the refinement rests on it, nothing that is shown of a spec does."""
 
-LANGUAGE = ("spec/terms.py", "spec/substitution.py", "spec/language.py")
+LANGUAGE = ("spec/terms.py", "spec/substitution.py", "spec/enabling.py", "spec/language.py")
 _PROVE = (
     *LANGUAGE,
-    *(f"proofs/{name}.py" for name in ("symbolic", "inductive", "prover", "refuting", "relevant", "vacuity")),
+    *(f"proofs/{name}.py" for name in ("symbolic", "inductive", "prover", "refuting", "relevant", "vacuity", "endings")),
     *(f"proofs/{name}.py" for name in ("children", "second")),
 )
 _EXPLORE = (

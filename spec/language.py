@@ -582,11 +582,12 @@ class Spec(Studied):
 
     def _refuted_by(self, actions: dict[str, Action]) -> dict[str, Property]:
         """What must be refuted, by these actions: what is to be seen of a state before a step depends on them."""
-        return {
-            p.id: attrs.evolve(p, formula=refutation(p.refutes, actions.values(), p.at))
-            for p in self.properties.values()
-            if p.refutes is not None
-        }
+        found = {}
+        for p in self.properties.values():
+            claim = p.refutes if p.enables is None else with_guards(p.enables, actions)
+            if p.refutes is not None and claim is not None:
+                found[p.id] = attrs.evolve(p, refutes=claim, formula=refutation(claim, actions.values(), p.at))
+        return found
 
     def variant(
         self, id: str, over: type[Sort], *, decreases: tuple[str, ...], raised_by: tuple[str, ...] = ()
@@ -648,7 +649,7 @@ class Spec(Studied):
             copy.properties |= {
                 id: attrs.evolve(p, formula=with_guards(p.enables, copy.actions))
                 for id, p in copy.properties.items()
-                if p.enables is not None and p is self.properties.get(id)
+                if p.enables is not None and p.refutes is None and p is self.properties.get(id)
             }
         copy._named = dict(self._named)
         return copy

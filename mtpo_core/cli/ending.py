@@ -45,8 +45,11 @@ class Ending:
 def show_verdict(verdict: Any, what: str) -> None:
     """A line for a verdict; where it has a run, the run, and why the property is false there."""
     from mtpo.proofs.picture import reasons_of
+    from mtpo.proofs.refuted import refuting_reasons
 
     out.print(f"{verdict.status:<8} {verdict.property:<36} {verdict.method}{': ' if what else ''}{what}")
     if verdict.trace:
-        reasons = [line for reason in reasons_of(verdict.trace, verdict.property) for line in reason.lines()]
+        property = verdict.trace.instance.spec.properties.get(verdict.property)
+        why = reasons_of if property is None or property.refutes is None else refuting_reasons
+        reasons = [line for reason in why(verdict.trace, verdict.property) for line in reason.lines()]
         out.print("\n".join(f"         {line}" for line in (*verdict.trace.lines(), *reasons)))

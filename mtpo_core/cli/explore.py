@@ -164,6 +164,8 @@ def explore_command(
         raise typer.Exit(drawn_footprints(made, footprints, seed or 0, limit, jobs, ending))
     if live:
         raise typer.Exit(live_runs(made, goal, may or [], limit, record, ending))
+    from mtpo.proofs.refuted import with_refuting_runs
+
     found: list[Any] = []
     covered: list[Any] = []
     for one, instance, initial in made:
@@ -171,7 +173,7 @@ def explore_command(
             raise usage(f"{one.name}: no invariant, step property or reachable formula to check")
         saved = way.saved(instance, sizes.options())
         with saying_what_is_saved(saved), progress(f"exploring {one.name}", json) as tell:
-            found.append(way.explore(instance, initial, saved, tell))
+            found.append(with_refuting_runs(way.explore(instance, initial, saved, tell), initial))
         if coverage:
             with progress(f"coverage of {one.name}", json) as tell:
                 covered.append(measure(instance, initial, limit, source.unreachable, frontier(tell)))
