@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 import attrs
 
-from mtpo.proofs.breaking import all_broken, why_broken
+from mtpo.proofs.breaking import all_broken
 from mtpo.proofs.cases import Planned, case_instance
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import Roots, mtpo_instance
+from mtpo.proofs.picture import violations_of
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.language import Action, Spec
@@ -267,3 +268,11 @@ def _round(instance: Instance) -> tuple[Trace, int]:
                 return Trace(instance, *run), looked
             runs.append(run)
     raise AssertionError("a run of two agents ends")
+
+
+def why_broken(trace: Trace, id: str) -> list[str]:
+    """What is false at the end of a run that breaks a property, as text; or why the run has no end."""
+    spec = trace.instance.spec
+    if false := [line.removeprefix("  ") for line in violations_of(trace, [id])[1:]]:
+        return false
+    return ["and so on: nothing ends it, as is proven", f"{id}: {spec.properties[id].doc}"]

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import attrs
 
-from mtpo.proofs.picture import violations_of
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.language import Bool, Term, Variant, conj, disj
@@ -35,14 +34,6 @@ def all_broken(
     search = _Search(instance, supporting, enough)
     complete = search.run(roots, limit)
     return dict(sorted(search.broken.items())), len(search.parent), complete
-
-
-def why_broken(trace: Trace, id: str) -> list[str]:
-    """What is false at the end of a run that breaks a property, as text; or why the run has no end."""
-    spec = trace.instance.spec
-    if false := [line.removeprefix("  ") for line in violations_of(trace, [id])[1:]]:
-        return false
-    return ["and so on: nothing ends it, as is proven", f"{id}: {spec.properties[id].doc}"]
 
 
 def bounded(variant: Variant, action: str) -> Bool:

@@ -25,7 +25,10 @@ ABSTRACTION = "spec/mtpo/abstraction.py"
 LANGUAGE = ("spec/terms.py", "spec/substitution.py", "spec/enabling.py", "spec/language.py")
 _PROVE = (
     *LANGUAGE,
-    *(f"proofs/{name}.py" for name in ("symbolic", "inductive", "prover", "refuting", "relevant", "vacuity", "endings")),
+    *(
+        f"proofs/{name}.py"
+        for name in ("symbolic", "inductive", "prover", "refuting", "relevant", "vacuity", "endings")
+    ),
     *(f"proofs/{name}.py" for name in ("children", "second")),
 )
 _EXPLORE = (

@@ -7,9 +7,9 @@ import itertools
 import attrs
 import pytest
 
-from mtpo.proofs.ablate import ENDLESS, RULES, ablate, without
+from mtpo.proofs.ablate import ENDLESS, RULES, ablate, why_broken, without
 from mtpo.proofs.alterations import alterations
-from mtpo.proofs.breaking import all_broken, bounded, why_broken
+from mtpo.proofs.breaking import all_broken, bounded
 from mtpo.proofs.cases import case_instance
 from mtpo.proofs.dropped import ablate_clauses, clause_rules
 from mtpo.proofs.explore import explore
