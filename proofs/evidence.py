@@ -63,6 +63,12 @@ def explain(
     """
     ledger = list(read_ledger() if entries is None else entries)
     known = {known_id: (spec, item) for spec in specs for known_id, item in _items(spec)}
+    for spec in specs:
+        if id == f"{spec.name}.mutants":
+            said, every = evidence_of(id, ledger), tuple(mutants(spec))
+            english = next((e.english for e in ledger if e.property == id), "")
+            text, at = f"{len(every)} mutants: `mtpo mutate {spec.name}`", next(iter(spec.actions.values())).at
+            return Explanation(id, "all mutants", english, text, at, said, ())
     if id not in known and (mutant := _mutant(id, specs, ledger)) is not None:
         return mutant
     if id not in known:

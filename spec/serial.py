@@ -336,6 +336,11 @@ def all_complete(a: Agent) -> tuple[Bool, ...]:
     return (~ended(a),)
 
 
+@serial.ends("serial.every-run-ends")
+def every_run_ends() -> None:
+    "The serial run comes to its end (A1)."
+
+
 _ENDED: Final = "nothing that stands is left to an agent that has completed (serial.same-calls)"
 _NOBODY_ASTRAY: Final = "nothing differs from the run in anybody's context (serial.same-calls, serial.same-sights)"
 _NO_EFFECT: Final = "to fail and to be looked at only leave the same"

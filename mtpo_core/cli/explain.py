@@ -1,15 +1,15 @@
 """Explain an id that an error, a log's verdict or a page cites: its English, its formula, its evidence, its mutants.
 
 ID is a property (mtpo.one-way), an action (mtpo.call) or a guard clause (mtpo.call.gate) of a built-in spec, a mutant
-of one as `mtpo mutate` names it (mtpo.commit.lower-committed~0), a spec (fair), which is as with --rules, a check of
-a log (run.gate), a reason for which a run halts (core.inverse-restores), a check of a tool (tool.reads), a finding
-(F29), or a rule of a paper or of `mtpo ablate` (mtpo:gate, closure). With --rules it is a spec (fair), a rule or left
-out: what the papers say, the clauses that carry it, what none carries, and for each action and property the rules that
-it is for. --picture draws the traces of a finding, what mends it and the evidence for that, as a page in one file;
---findings lists them all, and with --pictures draws them all. With --spec it is a property, an action or a guard clause
-that a Python file of yours declares. With --log it is a call of a run (1.4): what it went through, who was told, and
-which clauses allowed each step; what is damaged in the log, or was altered, is named on standard error, with exit code
-1.
+of one as `mtpo mutate` names it (mtpo.commit.lower-committed~0), a spec (fair), which is as with --rules, a check of a
+log (run.gate), a reason for which a run halts (core.inverse-restores), a check of a tool (tool.reads), a finding (F29),
+a rule of a paper or of `mtpo ablate` (mtpo:gate, closure), or what is assumed of agents (A1). With --rules it is a spec
+(fair), a rule or left out: what the papers say, the clauses that carry it, what none carries, and for each action and
+property the rules that it is for. --picture draws the traces of a finding, what mends it and the evidence for that, as
+a page in one file; --findings lists them all, and with --pictures draws them all. With --spec it is a property, an
+action or a guard clause that a Python file of yours declares. With --log it is a call of a run (1.4): what it went
+through, who was told, and which clauses allowed each step; what is damaged in the log, or was altered, is named on
+standard error, with exit code 1.
 
 A long formula is laid out over lines, an operand each; --json has it on one. Of a finding --json has the traces that
 --picture draws: runs of a spec in ITF, runs of the core as the lines of their logs, charts as their rows.
@@ -17,6 +17,7 @@ A long formula is laid out over lines, an operand each; --json has it on one. Of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +29,9 @@ from mtpo_core.cli.explained import explained, others, rule_data, rule_lines
 from mtpo_core.cli.specs import BUILT_IN, find_specs
 
 NEEDS_ARGUMENTS = True
+
+_ASSUMED = re.compile("A[123]")
+"""What the papers assume of agents and tools, by number."""
 
 
 @verb
@@ -62,7 +66,7 @@ def explain_command(
     if spec is not None:
         _of_spec(id, spec, json)
         raise typer.Exit(0)
-    if id in BUILT_IN:
+    if id in BUILT_IN or _ASSUMED.fullmatch(id):
         _rules(id, json)
         raise typer.Exit(0)
     if id.endswith(".py"):
@@ -195,10 +199,11 @@ def _story(path: Path, call: str, json: bool) -> int:
 def _rules(wanted: str, json: bool) -> None:
     from mtpo.spec.rules import RULES, carried
 
-    shown = [rule for rule in RULES if wanted in ("", rule.id, rule.id.partition(":")[0])]
+    named_so = [rule for rule in RULES if _ASSUMED.fullmatch(wanted) and wanted in re.split(r"\W+", rule.source)]
+    shown = named_so or [rule for rule in RULES if wanted in ("", rule.id, rule.id.partition(":")[0])]
     if not shown:
         raise usage(f"no rules of {wanted!r}; give {', '.join(BUILT_IN)}, or a rule such as {RULES[0].id}")
-    named = {rule.id.partition(":")[0] for rule in shown} if ":" not in wanted else set()
+    named = {rule.id.partition(":")[0] for rule in shown} if ":" not in wanted and not named_so else set()
     back: dict[str, list[str]] = {}
     for spec in find_specs(None):
         ids = [*(f"{spec.name}.{name}" for name in spec.actions), *spec.claims]

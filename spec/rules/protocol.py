@@ -324,7 +324,7 @@ SERIAL: Final = (
         "individual-success",
         "SCCP 4, A1",
         "Run alone, an agent completes.",
-        "goes-on calls-run-out all-complete end",
+        "goes-on calls-run-out all-complete every-run-ends end",
         "That an agent which can go on does is fairness, no formula of states; that it can, and not for ever, is.",
     ),
     _serial(
