@@ -68,7 +68,7 @@ def catch(spec: Spec, action: str, bounds: Bounds) -> Caught:
     if found.by and lemmas.issuperset(found.by):
         found = _in_runs(spec, bounds.cases(spec), bounds.further).beside(found)
     variants = tuple(v for v in spec.variants.values() if v.bounds(action))
-    for group in (spec.role("invariant", "step"), variants):
+    for group in (tuple(p for p in spec.role("invariant", "step") if not p.derived), variants):
         if group and lemmas.issuperset(found.by):
             found = _in_steps(spec, action, group, bounds).beside(found)
     if not found.by and lemmas:
@@ -113,7 +113,8 @@ def _in_steps(spec: Spec, action: str, claims: Sequence[Property | Variant], bou
         answer = step_breaking(spec, action, claims, sizes, bounds.timeout_ms)
         if isinstance(answer, Trace):
             before, after = answer.states
-            broken = [p.id for p in answer.instance.violated(after, ("invariant", "lemma"))]
+            already = {p.id for p in answer.instance.violated(before)}
+            broken = [p.id for p in answer.instance.violated(after) if p.id not in already]
             broken += [p.id for p in answer.instance.violated_step(before, after)]
             for variant in spec.variants.values():
                 if variant.bounds(action):

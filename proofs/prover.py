@@ -96,7 +96,7 @@ class Prover:
         self.timeout_ms = timeout_ms
         self.symbolic = Symbolic(spec)
         self.axioms = self.symbolic.axioms()
-        self.invariants = spec.role("invariant", "lemma")
+        self.invariants = spec.basis
         self.induction = self.symbolic.hypotheses(self.invariants)
         self.relevance = Relevance(self.symbolic, Memory() if memory is None else memory)
         self._initial = self.symbolic.initial()
@@ -105,9 +105,7 @@ class Prover:
 
     def of(self, obligation: Obligation) -> Prover:
         """Who discharges an obligation: what is derived follows from invariants that are not."""
-        if obligation.action is not ANY or not any(p.derived for p in self.invariants):
-            return self
-        return self._of_any_state
+        return self._of_any_state if obligation.action is ANY and ANY.name not in self.spec.actions else self
 
     @functools.cached_property
     def _of_any_state(self) -> Prover:

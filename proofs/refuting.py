@@ -36,7 +36,7 @@ def step_breaking(
     sizes: Mapping[type[Sort], int],
     timeout_ms: int,
 ) -> Trace | z3.CheckSatResult:
-    """A state of these sizes that satisfies every property and a step of the action after which one is broken."""
+    """A state of these sizes that satisfies every invariant and a step of the action after which one is broken."""
     symbolic = Symbolic(spec, sizes)
     found = spec.actions[action]
     env = symbolic.parameters(found)
@@ -50,7 +50,7 @@ def step_breaking(
         else:
             goals.append(symbolic.formula(p.formula, after))
     solver = z3.Solver(ctx=symbolic.context)
-    solver.add(*symbolic.axioms(), *symbolic.hypotheses(spec.role("invariant", "lemma")))
+    solver.add(*symbolic.axioms(), *symbolic.hypotheses(spec.basis))
     solver.add(*symbolic.guard(found, symbolic.before, env), z3.Not(z3.And(goals)))
     answer = check(solver, timeout_ms)
     if answer != z3.sat:
@@ -68,7 +68,7 @@ def broken_by(
     """What an action breaks on finite domains, properties before lemmas before variants, and how: for mutants."""
     answer: Trace | z3.CheckSatResult = z3.unsat
     groups: list[tuple[Property | Variant, ...]] = [
-        spec.role("invariant", "step"),
+        tuple(p for p in spec.role("invariant", "step") if not p.derived),
         spec.role("lemma"),
         *((v,) for v in spec.variants.values() if v.bounds(action)),
     ]

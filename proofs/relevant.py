@@ -65,7 +65,7 @@ class Relevance:
         self.unbounded = unbounded
         self.memory = memory
         self.spec: Spec = unbounded.spec
-        self._facts = [part for p in self.spec.role("invariant", "lemma") for part in parts(p.formula)]
+        self._facts = [part for p in self.spec.basis for part in parts(p.formula)]
         self._digests = [formula_digest(fact) for fact in self._facts]
         self._places: dict[tuple[str, int], Place] = {}
         self._small: dict[int, Symbolic] = {}

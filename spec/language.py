@@ -410,6 +410,11 @@ class Spec(Studied):
         """All that is claimed of the spec, by id: properties, variants, endings."""
         return {**self.properties, **self.variants, **self.endings}
 
+    @property
+    def basis(self) -> tuple[Property, ...]:
+        """The invariants and lemmas that are inductive together; what is derived follows from them."""
+        return tuple(p for p in self.role("invariant", "lemma") if not p.derived)
+
     def role(self, *roles: str) -> tuple[Property, ...]:
         """The properties with one of these roles."""
         return tuple(p for p in self.properties.values() if p.role in roles)
