@@ -14,6 +14,10 @@ with the runtime (``called`` is memory); a call without an inverse takes effect 
 while no runtime is there, but not after the resource was asked about it: the question is a fence. Calls whose objects
 are disjoint may be in flight together.
 
+A crash in the middle of a repair leaves nothing more to say: every step of ``mtpo`` is one record, so what the log has
+of repairs, members and notifications is a state of ``mtpo``, between two of its steps, and whoever goes on from there
+takes its next one. Only inside of a step, which is of phases, is there something to put back, and that is told here.
+
 That a runtime which recovers refines this spec, as the core does ``mtpo``, is not shown: in this version there is none.
 Mtpo's writes what recovery would read (``prepared``, ``exec``, ``redo``), and where it dies the run has ended.
 """
