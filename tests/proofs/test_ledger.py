@@ -133,8 +133,11 @@ def test_every_mutant_is_accounted_for(entries: list[Entry], spec: Spec) -> None
     made = list(mutants(spec))
     assert entry.detail["mutants"] == len(made)
     assert entry.detail["survived"] == []
-    assert entry.detail["equivalent"] == {m.id: why for m in made if (why := reason_for(m, EQUIVALENT))}
-    assert entry.detail["killed"] + len(entry.detail["equivalent"]) == len(made)
+    equivalent, alone = entry.detail["equivalent"], entry.detail["by_a_lemma_alone"]
+    assert equivalent | alone == {m.id: why for m in made if (why := reason_for(m, EQUIVALENT))}
+    assert entry.detail["killed"] + len(equivalent) + len(alone) == len(made)
+    lemmas = {p.id for p in spec.role("lemma")}
+    assert {id for id, by in entry.detail["killed_by"].items() if lemmas.issuperset(by)} == alone.keys()
 
 
 # -- which change makes an entry stale -----------------------------------------------------------------------------
