@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 import attrs
 
 from mtpo.proofs.children import Interrupted
+from mtpo.proofs.endings import open_ends
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.language import Spec
 
@@ -33,7 +34,7 @@ def surviving(spec: Spec, verdicts: list[Verdict], prove: Prove) -> list[Verdict
     """
     left_open = frozenset(v.property for v in verdicts if _left_open(v))
     failed = gone = _failed(verdicts) & basis_of(spec)
-    if not left_open:
+    if not left_open or not failed:  # that runs end may be open though every invariant is shown
         return verdicts
     again: list[Verdict] = []
     lost = failed
@@ -53,20 +54,30 @@ def surviving(spec: Spec, verdicts: list[Verdict], prove: Prove) -> list[Verdict
 def proven(spec: Spec, wanted: Collection[str], first: Prove, again: Prove) -> tuple[list[Verdict], list[Verdict]]:
     """The verdicts on the ``wanted`` properties, with what is vacuous; and those on the further invariants on which
     these rest. ``first`` proves the spec, ``again`` what is left of it. Raises as :func:`surviving` does, with all."""
-    verdicts = surviving(spec, first(spec, frozenset(wanted) | basis_of(spec)), again)
-    return split(verdicts, wanted)
+    verdicts = surviving(spec, first(spec, frozenset(wanted) | basis_of(spec) | _telling(spec, wanted)), again)
+    return split(spec, verdicts, wanted)
 
 
-def split(verdicts: Iterable[Verdict], wanted: Collection[str]) -> tuple[list[Verdict], list[Verdict]]:
-    """Verdicts that were asked for, or are of no property, and the others."""
-    found, beside = list[Verdict](), list[Verdict]()
+def split(spec: Spec, verdicts: Iterable[Verdict], wanted: Collection[str]) -> tuple[list[Verdict], list[Verdict]]:
+    """Verdicts that were asked for, or are of no property, and those on the other invariants."""
+    found, beside, basis = list[Verdict](), list[Verdict](), basis_of(spec)
     for v in verdicts:
-        (found if v.method != "inductive" or v.property in wanted else beside).append(v)
+        if v.method != "inductive" or v.property in wanted:
+            found.append(v)
+        elif v.property in basis:
+            beside.append(v)
     return found, beside
 
 
+def _telling(spec: Spec, wanted: Collection[str]) -> frozenset[str]:
+    """The variants, where they don't bound what must end: of those that are shown it is told why they don't."""
+    variants = spec.variants.values()
+    is_open = any(id in wanted and open_ends(spec, ending, variants) for id, ending in spec.endings.items())
+    return frozenset(spec.variants) if is_open else frozenset()
+
+
 def _left_open(verdict: Verdict) -> bool:
-    """Nothing of it failed, and yet it is not shown: it rests on an invariant that is not."""
+    """Nothing of it failed, and yet it is not shown: it rests on an invariant that is not, or says that runs end."""
     return verdict.method == "inductive" and verdict.status is Status.UNKNOWN and not verdict.clause
 
 
@@ -80,11 +91,17 @@ def _decided(
     """A verdict when those that failed are gone; ``again`` is None when it was not found out what holds then."""
     if not _left_open(verdict):
         return verdict
-    now = next((v for v in again or () if v.property == verdict.property and v.status is Status.PROVED), None)
-    if now is not None:
+    now = next((v for v in again or () if v.property == verdict.property), None)
+    if now is not None and now.status is Status.PROVED:
         return attrs.evolve(now, detail={**now.detail, "without": sorted(gone)})
-    which = ", ".join(sorted(failed))
+    return attrs.evolve(verdict, detail={**verdict.detail, "why": _why(now, again is not None, failed, gone)})
+
+
+def _why(now: Verdict | None, tried: bool, failed: frozenset[str], gone: frozenset[str]) -> str:
+    """Why what was left open stays so: ``now`` is what was found without those that are gone, if that was ``tried``."""
+    if now is not None and _left_open(now):  # all that it may rest on then is shown: it says that runs end
+        is_not = "is" if len(gone) == 1 else "are"
+        return f"without {', '.join(sorted(gone))}, which {is_not} not shown, {now.detail['why']}"
     is_not = "which is not shown itself" if len(failed) == 1 else "which are not all shown themselves"
-    without = "not shown without" if again is not None else "whether it holds without was not found out"
-    why = f"shown with {which} as a hypothesis, {is_not}; {without}"
-    return attrs.evolve(verdict, detail={**verdict.detail, "why": why})
+    without = "not shown without" if tried else "whether it holds without was not found out"
+    return f"shown with {', '.join(sorted(failed))} as a hypothesis, {is_not}; {without}"

@@ -2,10 +2,10 @@
 
 SPEC is a built-in spec, a Python file that declares one, or left out for all built-in ones. Every invariant is shown to
 hold initially and to be preserved by every action; every step property to hold of every action; every variant to
-decrease. A property that fails is shown with a state that satisfies all properties and the step that breaks it
-(--picture draws it). The invariants are hypotheses of each other, lemmas among them; when one fails, the others are
-tried again without it. Assumptions that contradict each other, and actions that can never be taken, fail: nothing is
-proven of nothing.
+decrease, and runs to end where the variants that are shown bound every action; else those not bounded are named. A
+property that fails is shown with a state that satisfies all properties and the step that breaks it (--picture draws
+it). The invariants are hypotheses of each other, lemmas among them; when one fails, the others are tried again without
+it. Assumptions that contradict each other, and actions that can never be taken, fail: nothing is proven of nothing.
 
 z3 runs in child processes with hard limits, one a core. Ctrl-C ends with what was shown up to there (exit code 3). What
 was hard to find is remembered, and is tried first next time; every proof is made anew all the same.
@@ -84,7 +84,7 @@ def prove_command(
             try:
                 of_these = proven(one, wanted, asked, functools.partial(asked, folder=smt2 and smt2 / "without"))
             except Interrupted as stop:
-                of_these, interrupted = split(stop.found, wanted), True
+                of_these, interrupted = split(one, stop.found, wanted), True
         found += of_these[0]
         beside += of_these[1]
         if interrupted:

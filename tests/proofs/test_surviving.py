@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mtpo.proofs.children import Interrupted
@@ -128,3 +130,55 @@ def test_a_notebook_comes_to_the_same() -> None:
     }
     (chain,) = CHAIN.prove("chain.one-c").verdicts
     assert (chain.status, chain.detail["why"].split()[:3]) == (Status.UNKNOWN, ["shown", "with", "chain.one-a"])
+
+
+def ladder(**way: Any) -> Spec:
+    """Tokens go up and come down; one at most is up, it is said, if ``alone``."""
+    spec = Spec("ladder", "Up and down.")
+    up = spec.var("up", Token, init=lambda t: False)
+
+    @spec.action
+    def rise(t: Token) -> None:
+        require("down", ~up(t))
+        up[t] = True
+
+    @spec.action
+    def fall(t: Token) -> None:
+        require("up", up(t))
+        up[t] = False
+
+    if way.get("alone"):
+        spec.invariant("ladder.alone")(lambda: at_most_one(up))
+    spec.variant("ladder.falls", Token, decreases=("fall",), raised_by=("rise",))(lambda t: (up(t),))
+    if way.get("rises"):
+        spec.variant("ladder.rises", Token, decreases=("rise",), raised_by=("fall",))(lambda t: (~up(t),))
+    spec.ends("ladder.ends")(lambda: None)
+    return spec
+
+
+NO_BOUND = "nothing shown bounds how often these are taken: "
+
+
+@pytest.mark.parametrize("asked", [None, frozenset({"ladder.ends"})])
+def test_runs_that_nothing_bounds_are_told_by_what_is_not_bounded(asked: frozenset[str] | None) -> None:
+    spec = ladder()
+    found, beside = proven(spec, asked or frozenset(spec.claims), quietly, quietly)
+    ends = next(v for v in found if v.property == "ladder.ends")
+    why = "rise (no variant that is shown decreases with it); fall (ladder.falls is raised by rise)"
+    assert (ends.status, ends.detail["why"]) == (Status.UNKNOWN, NO_BOUND + why)
+    assert asked is None or (found, beside) == ([ends], [])
+    (circle,) = ladder(rises=True).prove("ladder.ends").verdicts
+    assert circle.detail["why"] == NO_BOUND + (
+        "rise (ladder.rises is raised by fall); fall (ladder.falls is raised by rise)"
+    )
+
+
+def test_runs_that_nothing_bounds_are_not_said_to_be_shown_with_an_invariant_that_fails() -> None:
+    spec = ladder(alone=True)
+    by_id = {v.property: v for v in surviving(spec, quietly(spec), quietly)}
+    assert by_id["ladder.alone"].status is Status.FAILED
+    assert by_id["ladder.falls"].detail["without"] == ["ladder.alone"]
+    assert by_id["ladder.ends"].detail["why"] == (
+        f"without ladder.alone, which is not shown, {NO_BOUND}"
+        "rise (no variant that is shown decreases with it); fall (ladder.falls is raised by rise)"
+    )
