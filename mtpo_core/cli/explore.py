@@ -5,7 +5,8 @@ inverses, both policies; with --faults agents also abort and retract, and somebo
 specs every sort has SIZE elements and every choice of constants is tried (for fair, whose constants are times, a few of
 them; for serial, the states in which mtpo rests, looked for among as many of its states as --limit says). Whole states
 are compared, not fingerprints. A property that fails is shown with a shortest run; something that must be reachable and
-is never reached is a failure too.
+is never reached is a failure too. Variants, and that runs end by them, are not looked at: that is said, and `mtpo
+prove` decides them.
 
 --engine says what runs it. auto, the default, begins with python, which takes each state by itself; where there are
 more than 20,000 states, many of them at each depth, it goes on with numpy, in columns: a program on arrays is made from
@@ -179,4 +180,4 @@ def explore_command(
                 covered.append(measure(instance, initial, limit, source.unreachable, frontier(tell)))
         if record is not None:
             note_what_holds(record, one, found[-1].verdicts)
-    raise typer.Exit(tell_explored(found, covered, limit, f"{spec}: what is violated", ending))
+    raise typer.Exit(tell_explored(found, covered, limit, spec, ending))

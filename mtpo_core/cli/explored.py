@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,22 +57,42 @@ def note_what_holds(ledger: Path, spec: Any, verdicts: list[Any]) -> None:
     record(ledger, entries_of([v for v in verdicts if v.status is Status.CHECKED], english))
 
 
-def tell_explored(found: list[Any], covered: list[Any], limit: int, title: str, ending: Ending) -> int:
+def tell_explored(found: list[Any], covered: list[Any], limit: int, spec: str, ending: Ending) -> int:
     """Tell of explorations, and of what they exercised; return the exit code."""
     from mtpo.proofs.verdicts import EXIT_CODES
 
     def data() -> dict[str, Any]:
-        told: dict[str, Any] = {"explorations": [result.as_json() for result in found]}
+        told: dict[str, Any] = {"explorations": [_data(result, spec) for result in found]}
         return told | ({"coverage": [c.as_json() for c in covered]} if covered else {})
 
     def show() -> None:
         for result in found:
             _show(result, limit)
+            for line in _not_looked_at(result.instance.spec, spec):
+                out.print(line, markup=False)
         for one in covered:
             show_coverage(one)
 
     verdicts = [v for result in found for v in result.verdicts]
-    return ending.tell(verdicts, title, data, show, *(EXIT_CODES.get(c.status, 0) for c in covered))
+    return ending.tell(
+        verdicts, f"{spec}: what is violated", data, show, *(EXIT_CODES.get(c.status, 0) for c in covered)
+    )
+
+
+def _data(result: Any, spec: str) -> dict[str, Any]:
+    """An exploration as data, with what it does not look at, and which command does."""
+    of = result.instance.spec
+    beside = {"variants": list(of.variants), "endings": list(of.endings), "command": f"mtpo prove {spec}"}
+    return result.as_json() | {"not_looked_at": beside if of.variants or of.endings else None}
+
+
+def _not_looked_at(of: Any, spec: str) -> Iterator[str]:
+    """A line of the variants and endings of a spec, if it has any: no exploration asks whether runs end."""
+    variants, endings = ", ".join(of.variants), ", ".join(of.endings)
+    kind = "variant" if len(of.variants) == 1 else "variants"
+    named = [f"{ids} ({what})" for ids, what in ((variants, kind), (endings, "runs end")) if ids]
+    if named:
+        yield f"not looked at: {'; '.join(named)}. `mtpo prove {spec}` does"
 
 
 def _show(result: Any, limit: int) -> None:

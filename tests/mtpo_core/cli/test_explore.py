@@ -62,13 +62,40 @@ def test_text_for_people(mtpo: Mtpo, lock_path: Path) -> None:
     assert lines[0] == "lock: 2 Process; 1 initial state"
     assert lines[1].startswith("3 states, 4 steps, depth 1, ")
     assert lines[1].endswith(", complete")
-    assert [line.split()[:2] for line in lines[2:]] == [
+    assert [line.split()[:2] for line in lines[2:-1]] == [
         ["CHECKED", "lock.exclusion"],
         ["CHECKED", "lock.no-barging"],
         ["CHECKED", "lock.entered"],
     ]
     assert lines[2].endswith(" exhaustive: 3 states to depth 1, symmetry off (2 Process)")
     assert lines[4].endswith(" reached: 3 states to depth 1, symmetry off (2 Process)")
+
+
+def test_variants_and_endings_are_said_not_to_be_looked_at(mtpo: Mtpo, lock_path: Path, tmp_path: Path) -> None:
+    assert mtpo("explore", lock_path).out.splitlines()[-1] == (
+        f"not looked at: lock.emptied (variant). `mtpo prove {lock_path}` does"
+    )
+    path = tmp_path / "ending.py"
+    path.write_text(
+        lock_path.read_text()
+        + '\n\n@lock.variant("lock.falls", Process, decreases=("acquire",))\n'
+        + 'def falls(p: Process) -> tuple[Bool, ...]:\n    "Whoever holds it."\n    return (holds(p),)\n'
+        + '\n\n@lock.ends("lock.ends")\ndef ends() -> None:\n    "Every run ends."\n'
+    )
+    said = mtpo("explore", path)
+    assert said.code == 0, "the variant is false, which proving finds"
+    line = f"not looked at: lock.emptied, lock.falls (variants); lock.ends (runs end). `mtpo prove {path}` does"
+    assert said.out.splitlines()[-1] == line
+    assert mtpo("prove", path, "-p", "lock.falls", "--jobs", 0).code == 1
+    (found,) = mtpo("explore", path, "--json").json["explorations"]
+    command = f"mtpo prove {path}"
+    assert found["not_looked_at"] == {
+        "variants": ["lock.emptied", "lock.falls"],
+        "endings": ["lock.ends"],
+        "command": command,
+    }
+    (found,) = mtpo("explore", "kv", "--json").json["explorations"]
+    assert found["not_looked_at"] is None and "not looked at" not in mtpo("explore", "kv").out
 
 
 def test_mtpo_at_its_smallest(mtpo: Mtpo) -> None:
