@@ -124,7 +124,7 @@ def unmatched(
         if found is not None:
             elements, facts = told(numbering, finder, found)
             ended = until.get(clause.id, "")
-            clauses.append(FalseClause(clause.id, repr(clause.formula), elements, facts, ended, remedies[clause.id]))
+            clauses.append(FalseClause(clause.id, finder.formula, elements, facts, ended, remedies[clause.id]))
     instead = [named(numbering, s) for s in search.near() if sparse.refused(s) is None]
     return Unmatched(records[place], tuple(clauses), tuple(instead), _others(candidates, step))
 
@@ -169,7 +169,7 @@ def _others(candidates: Candidates, step: Taken) -> tuple[tuple[str, Refusal], .
         if refused is not None and not refused[1].of_arguments:
             finder, found = refused
             (_, *elements), facts = told(candidates.numbering, finder, found)
-            refusal = Refusal(finder.clause.id, repr(finder.clause.formula), tuple(elements), facts)
+            refusal = Refusal(finder.clause.id, finder.formula, tuple(elements), facts)
             made.append((named(candidates.numbering, other), refusal))
     return tuple(made)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -13,9 +13,9 @@ from mtpo.proofs.compiling import Compiler
 from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, disjuncts, free, name_of
 from mtpo.proofs.incremental import Incremental
 from mtpo.proofs.numbering import OF_AGENTS, SLICED, Numbering, Taken
-from mtpo.spec.language import Action, Clause, Term
+from mtpo.spec.language import Action, Clause, Term, show
 from mtpo.spec.mtpo import Agent, Call
-from mtpo.spec.terms import Function
+from mtpo.spec.terms import Function, names_for
 
 _SIGNS: Final = {"eq": "=", "ne": "!=", "lt": "<", "le": "<="}
 _OPENING: Final = frozenset({"call", "retract"})
@@ -72,6 +72,16 @@ class Finder:
         return None if found is None else Instance(self.clause, self.disjuncts[found[0]], found[1])
 
     @property
+    def formula(self) -> str:
+        """The clause as text, in the names of the action's parameters."""
+        return show(self.clause.formula, names_for(self.action.elements))
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What the variables of a search are called in that text."""
+        return dict(_names(self.clause.formula, names_for(self.action.elements)))
+
+    @property
     def _own(self) -> dict[str, type[Term]]:
         """The action's parameters that are elements, with their sorts."""
         return {name_of(p): p.sort for p in self.action.params if not isinstance(p, Function)}
@@ -93,6 +103,15 @@ class Finder:
         return {found.values[name] for name, of in sorts.items() if of is sort}
 
 
+def _names(term: Term, names: Mapping[Term, str]) -> Iterator[tuple[str, str]]:
+    """The variables of a formula, those in scope first, as they are called in a search and where it is shown."""
+    if term.op in ("forall", "exists"):
+        names = names_for(term.data, names)
+    yield from ((name_of(variable), name) for variable, name in names.items())
+    for arg in term.args:
+        yield from _names(arg, names)
+
+
 def named(numbering: Numbering, step: Taken) -> str:
     """A step in the names of the log."""
     if not step[1]:
@@ -111,7 +130,8 @@ def told(numbering: Numbering, finder: Finder, found: Instance) -> tuple[tuple[t
     sorts = finder.elements(found)
     own = {x.value: x for x in literals if isinstance(x, Atom) and x.value is not None}
     of_values = {str(name): signatures[atom.symbol].range for name, atom in own.items()}
-    elements = tuple((name.rpartition("_")[0], numbering.element(sort, values[name])) for name, sort in sorts.items())
+    names = finder.names
+    elements = tuple((names[name], numbering.element(sort, values[name])) for name, sort in sorts.items())
 
     def shown(operand: Operand) -> str:
         if isinstance(operand, str) and operand in own:

@@ -83,7 +83,7 @@ def _data(result: Any, spec: str) -> dict[str, Any]:
     """An exploration as data, with what it does not look at, and which command does."""
     of = result.instance.spec
     beside = {"variants": list(of.variants), "endings": list(of.endings), "command": f"mtpo prove {spec}"}
-    return result.as_json() | {"not_looked_at": beside if of.variants or of.endings else None}
+    return {**result.as_json(), "not_looked_at": beside if of.variants or of.endings else None}
 
 
 def _not_looked_at(of: Any, spec: str) -> Iterator[str]:

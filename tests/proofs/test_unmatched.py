@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 
-from mtpo.proofs.numbering import STEPS
+from mtpo.proofs.disjuncts import name_of
+from mtpo.proofs.numbering import STEPS, Numbering
 from mtpo.proofs.remedies import BACK, DEEP, Remedy
-from mtpo.proofs.replay import replay
+from mtpo.proofs.replay import Sparse, replay
 from mtpo.proofs.story import NoSuchCall, story
 from mtpo.proofs.unmatched import Unmatched, unmatched
+from mtpo.proofs.witness import Finder
 from mtpo_core.log import LoggedRun
 
 Written = Callable[[Any], LoggedRun]
@@ -79,6 +82,24 @@ def test_several_steps_that_would_mend_it_rather_than_one_that_makes_only_the_cl
     remedy = Remedy(("reopen of rank 1", "deliver of rank 1"))
     assert [clause.remedies for clause in told.clauses] == [(remedy,), (remedy,)]
     assert "  it would hold after: reopen of rank 1, then deliver of rank 1" in told.lines()
+
+
+def test_elements_have_the_names_of_the_formula(good: Any, written: Written) -> None:
+    good.drop(good.of("reopen"), good.of("deliver"))
+    good.moved(lambda: good.read("1.2", {"y": (None, "0")}), good.of("judge"))
+    clause = why(written(good)).clauses[1]
+    assert clause.formula == "forall c_2: Call. (c_2 != origin & (author(c_2) = author(c))) -> ~note(c_2)"
+    assert clause.elements == (("c", "1.2"), ("c_2", "1.0"))
+
+
+def test_every_variable_of_every_guard_has_a_name_in_it(good: Any, written: Written) -> None:
+    spec = Sparse(Numbering(written(good).records)).spec
+    for action in spec.spec.actions.values():
+        for clause in action.guard:
+            finder = Finder(spec, action, clause)
+            variables = [name for found in finder.disjuncts for name, _ in found.variables]
+            assert {name_of(p) for p in action.elements} | {*variables} <= finder.names.keys()
+            assert all(re.search(rf"\b{finder.names[name]}\b", finder.formula) for name in variables)
 
 
 def test_a_step_before_an_earlier_record_where_none_here_would_mend_it(good: Any, written: Written) -> None:
