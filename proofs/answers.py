@@ -20,7 +20,7 @@ from mtpo_core.view.texts import clip, visible
 
 _COLOURS: Mapping[str, str] = {
     **dict.fromkeys(("PROVED", "CHECKED", "SAMPLED", "killed", "breaks", "holds", "exercised"), "#23774d"),
-    **dict.fromkeys(("equivalent", "not asked", "listed", ""), "#5b6069"),
+    **dict.fromkeys(("equivalent", "by a lemma", "not asked", "listed", ""), "#5b6069"),
     **dict.fromkeys(("UNKNOWN", "incomplete", "not so far"), "#97620a"),
 }
 _BAD = "#bf3527"

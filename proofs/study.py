@@ -123,6 +123,7 @@ def mutated(
     from mtpo.proofs.listed import check_listed
     from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
     from mtpo_core.cli.common import counted as told
+    from mtpo_core.cli.mutate import summary
     from mtpo_core.cli.specs import find_source
 
     if size is not None and is_mtpo(spec):
@@ -140,5 +141,4 @@ def mutated(
     if not fates:
         raise StudyError(f"{spec.name}: no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE")
     whole = not only and size is None
-    killed = sum(bool(f.killed_by) for f in fates)
-    return Mutated(spec, f"{spec.name}: {counted(len(fates), 'mutant')}, {killed} killed", fates, traces, whole)
+    return Mutated(spec, f"{spec.name}: {summary(fates)}", fates, traces, whole)

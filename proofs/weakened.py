@@ -27,10 +27,13 @@ class Mutated(Answer):
         return not any(f.survived or f.mislisted or f.why for f in self.verdicts)
 
     def rows(self) -> Iterable[tuple[str, str, str]]:
+        from mtpo_core.cli.mutate import word_of
+
         for f in self.verdicts:
-            word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "equivalent"
-            word = "UNKNOWN" if f.why else "killed" if f.killed_by and not f.mislisted else word
-            yield word, f.mutant.id, ", ".join(f.killed_by) or f.why or f.reason or f.mutant.what
+            remark = ", ".join(f.killed_by) or f.why or f.reason or f.mutant.what
+            if f.killed_by and not f.told_by:
+                remark += f", a lemma alone: {f.reason or 'lemmas serve the proof, and tell nothing of the system'}"
+            yield word_of(f), f.mutant.id, remark
 
     def cases(self) -> Sequence[Case]:
         return self.drawn() if self.traces else ()

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,10 +79,9 @@ def mutate_command(
     tried = functools.partial(mutate_chosen, held=held) if only else mutate
 
     def line(f: Any) -> None:
-        word = "MISLISTED" if f.mislisted else "SURVIVED" if f.survived else "killed" if f.told_by else "equivalent"
-        word = "UNKNOWN" if f.why else "by a lemma" if f.by_lemma_alone else word
         how = f" ({_HOW[f.how]})" if f.how in _HOW else ""
-        out.print(f"{word:<10} {f.mutant.id:<38} {', '.join(f.killed_by) or f.why or f.reason or f.mutant.what}{how}")
+        remark = ", ".join(f.killed_by) or f.why or f.reason or f.mutant.what
+        out.print(f"{word_of(f):<10} {f.mutant.id:<38} {remark}{how}")
         if f.by_lemma_alone:
             out.print(f"           ({f.reason})")
         if f.survived:
@@ -131,15 +131,10 @@ def mutate_command(
     for f in fates[told:]:
         if not stopped or f.why != stopped:
             line(f)
-    killed, alone = sum(bool(f.told_by) for f in fates), sum(f.by_lemma_alone for f in fates)
-    equivalent = len(fates) - killed - alone - len(survived) - len(not_known)
-    tail = f", {alone} by a lemma alone" if alone else ""
-    tail += f", {equivalent} equivalent" if equivalent else ""
-    tail += f", {len(not_known)} unknown" if not_known else ""
     head = f"{stopped}: " if stopped else ""
     if picture is not None:
         out.print(drawn(cases, picture))
-    out.print(f"\n{head}{plural(len(fates), 'mutant')}, {killed} killed, {len(survived)} survived{tail}")
+    out.print(f"\n{head}{summary(fates)}")
     if held:
         out.print(f"that {spec} itself holds is in the ledger, for the sources as they are, and was not asked again")
     if mislisted:
@@ -147,6 +142,27 @@ def mutate_command(
     if record is not None and not_known:
         out.print(f"not recorded in {record}: something is unknown")
     raise typer.Exit(1 if survived or mislisted else 3 if not_known else 0)
+
+
+def word_of(fate: Any) -> str:
+    """What became of a mutant, in a word."""
+    if fate.why:
+        return "UNKNOWN"
+    if fate.by_lemma_alone:
+        return "by a lemma"
+    return (
+        "MISLISTED" if fate.mislisted else "SURVIVED" if fate.survived else "killed" if fate.told_by else "equivalent"
+    )
+
+
+def summary(fates: Sequence[Any]) -> str:
+    """How many mutants there are, and what became of them."""
+    killed, alone = sum(bool(f.told_by) for f in fates), sum(f.by_lemma_alone for f in fates)
+    survived, unknown = sum(f.survived for f in fates), sum(bool(f.why) for f in fates)
+    equivalent = len(fates) - killed - alone - survived - unknown
+    rest = ((alone, "by a lemma alone"), (equivalent, "equivalent"), (unknown, "unknown"))
+    tail = "".join(f", {count} {what}" for count, what in rest if count)
+    return f"{plural(len(fates), 'mutant')}, {killed} killed, {survived} survived{tail}"
 
 
 def _weakened(fate: Any) -> str:

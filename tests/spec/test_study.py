@@ -250,6 +250,52 @@ def test_mutants(lock: Spec) -> None:
     assert "lock.acquire.free" in found._repr_html_()
 
 
+def lined() -> Spec:
+    """Guests come in order, and only one of them goes in: that they come first is a lemma's alone to tell."""
+    spec = Spec("lined")
+    came = spec.var("came", Guest, init=lambda g: False)
+    inside = spec.var("inside", Guest, init=lambda g: False)
+
+    @spec.action
+    def come(g: Guest) -> None:
+        require("new", ~came(g))
+        came[g] = True
+
+    @spec.action
+    def enter(g: Guest) -> None:
+        require("came", came(g))
+        require("alone", forall(Guest, lambda h: ~inside(h)))
+        inside[g] = True
+
+    @spec.invariant("lined.alone")
+    def alone() -> Bool:
+        return forall(Guest, Guest, lambda g, h: implies(inside(g) & inside(h), g == h))
+
+    @spec.lemma("lined.in-order")
+    def in_order() -> Bool:
+        return forall(Guest, lambda g: implies(inside(g), came(g)))
+
+    return spec
+
+
+def test_a_mutant_that_a_lemma_alone_catches_is_not_killed() -> None:
+    spec = lined()
+    found = spec.mutate("enter.")
+    rows = {id: (word, remark) for word, id, remark in found.rows()}
+    assert not found.holds and "lined.enter.came" in found.as_json()["survived"]
+    assert rows["lined.enter.came"] == (
+        "SURVIVED",
+        "lined.in-order, a lemma alone: lemmas serve the proof, and tell nothing of the system",
+    )
+    assert rows["lined.enter.alone"] == ("killed", "lined.alone")
+    survived = [word for word, _ in rows.values()].count("SURVIVED")
+    killed = [word for word, _ in rows.values()].count("killed")
+    assert found.title == f"lined: {len(rows)} mutants, {killed} killed, {survived} survived"
+    listed = spec.mutate("enter.came", equivalent={"lined.enter.came": "who was not in line has no ticket"})
+    assert listed.holds and listed.title == "lined: 1 mutant, 0 killed, 0 survived, 1 by a lemma alone"
+    assert "by a lemma lined.enter.came" in repr(listed) and "a lemma alone: who was not in line" in repr(listed)
+
+
 @pytest.mark.parametrize(
     ("ask", "told"),
     [
