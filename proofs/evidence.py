@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.endings import rests_on
+from mtpo.proofs.alterations import alterations
+from mtpo.proofs.endings import open_ends, rests_on
+from mtpo.proofs.fates import Fate, altered, caught_by, fates
 from mtpo.proofs.goals import Goal, goals_of
 from mtpo.proofs.ledger import REFINES, Entry, read_ledger, stale
-from mtpo.proofs.listed import key_of, reason_for
-from mtpo.proofs.mutate import EQUIVALENT, Mutant, mutants
+from mtpo.proofs.listed import key_of
 from mtpo.spec.language import Action, Clause, Ending, Property, Spec, Variant, formals_of, show
 from mtpo.spec.terms import names_for
 
@@ -44,7 +45,7 @@ class Explanation:
     formula: str
     at: str
     evidence: tuple[Evidence, ...]
-    mutants: tuple[tuple[str, str, str], ...]
+    mutants: tuple[Fate, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -65,7 +66,7 @@ def explain(
     known = {known_id: (spec, item) for spec in specs for known_id, item in _items(spec)}
     for spec in specs:
         if id == f"{spec.name}.mutants":
-            said, every = evidence_of(id, ledger), tuple(mutants(spec))
+            said, every = evidence_of(id, ledger), altered(spec)
             english = next((e.english for e in ledger if e.property == id), "")
             text, at = f"{len(every)} mutants: `mtpo mutate {spec.name}`", next(iter(spec.actions.values())).at
             return Explanation(id, "all mutants", english, text, at, said, ())
@@ -79,31 +80,26 @@ def explain(
     spec, item = known[id]
     # What one spec assumes of a state of another (spec/frozen.py) is shown there.
     shown = evidence_of(id, ledger) or evidence_of(id.partition(".")[2], ledger)
-    killed = _killed_by(spec, ledger)
     match item:
         case Property():
-            caught = tuple((m.id, m.what, "caught by this") for m in mutants(spec) if id in killed.get(m.id, ()))
+            caught = caught_by(id, spec, ledger)
             return Explanation(id, item.role, item.doc, show(item.formula), item.at, shown, caught)
         case Variant():
             formula = f"decreases with {', '.join(item.decreases)}: ({'; '.join(map(show, item.sets))})"
             formula += f"\nmay be raised by: {', '.join(item.raised_by) or 'nothing'}"
-            caught = tuple((m.id, m.what, "caught by this") for m in mutants(spec) if id in killed.get(m.id, ()))
-            return Explanation(id, "variant", item.doc, formula, item.at, shown, caught)
+            return Explanation(id, "variant", item.doc, formula, item.at, shown, caught_by(id, spec, ledger))
         case Ending():
-            order = ", ".join(v.id for v in rests_on(spec, item))
-            formula = f"every action but {', '.join(item.but) or 'none'} is taken finitely often, by: {order}"
-            return Explanation(id, "ending", item.doc, formula, item.at, shown, ())
+            return Explanation(id, "ending", item.doc, _rests(spec, item), item.at, shown, ())
         case Goal():
             needless = ", ".join(name for name in spec.actions if name in item.may)
             formula = f"{show(item.formula)}\nneed never be taken: {needless or 'nothing'}"
             return Explanation(id, "goal of whole runs", item.doc, formula, item.at, shown, ())
         case Clause():
-            own = [m for m in mutants(spec) if m.id == id or m.id.startswith(f"{id}/")]
-            names = names_for(spec.actions[id.split(".")[1]].elements)
-            text = show(item.formula, names)
-            return Explanation(id, "guard clause", "", text, item.at, shown, _fates(own, spec, ledger))
+            action = spec.actions[id.split(".")[1]]
+            own = [m for m in alterations(spec, action) if m.id == id or m.id.startswith(f"{id}/")]
+            text = show(item.formula, names_for(action.elements))
+            return Explanation(id, "guard clause", "", text, item.at, shown, fates(own, spec, ledger))
         case Action():
-            own = [m for m in mutants(spec) if m.action == item.name]
             lines = [f"{item.name}({', '.join(formals_of(item))})"]
             names = names_for(item.elements)
             lines += [f"  {clause.id.rpartition('.')[2]}: {show(clause.formula, names)}" for clause in item.guard]
@@ -111,24 +107,35 @@ def explain(
                 inner = names_for(u.args, names) if u.whole else names
                 place = f"({', '.join(show(arg, inner) for arg in u.args)})" if u.args else ""
                 lines.append(f"  {u.variable.name}{place} := {show(u.value, inner)}")
-            return Explanation(id, "action", item.doc, "\n".join(lines), item.at, shown, _fates(own, spec, ledger))
+            caught = fates(alterations(spec, item), spec, ledger)
+            return Explanation(id, "action", item.doc, "\n".join(lines), item.at, shown, caught)
 
 
 def _mutant(id: str, specs: Sequence[Spec], ledger: Sequence[Entry]) -> Explanation | None:
     """The mutant of that id, which may have its digest with it, if there is one."""
     for spec in specs:
-        for mutant in mutants(spec) if id.partition(".")[0] == spec.name else ():
-            if id not in (mutant.id, key_of(mutant)):
+        for action in spec.actions.values() if id.partition(".")[0] == spec.name else ():
+            mutant = next((m for m in alterations(spec, action) if id in (m.id, key_of(m))), None)
+            if mutant is None:
                 continue
-            rule, action = re.sub(r"[~/]\d+$", "", mutant.id), spec.actions[mutant.action]
+            rule = re.sub(r"[~/]\d+$", "", mutant.id)
             at = next((clause.at for clause in action.guard if clause.id == rule), action.at)
             how = {"~": "altered from within", "/": "a conjunct of it dropped"}.get(
                 mutant.id[len(rule) :][:1], "dropped"
             )
-            return Explanation(
-                mutant.id, "mutant", f"{rule}, {how}.", mutant.what, at, (), _fates([mutant], spec, ledger)
-            )
+            told = fates([mutant], spec, ledger)
+            return Explanation(mutant.id, "mutant", f"{rule}, {how}.", mutant.what, at, (), told)
     return None
+
+
+def _rests(spec: Spec, ending: Ending) -> str:
+    """What a claim that runs end says, and by which variants; where these do not bound all actions, which not."""
+    said = f"every action but {', '.join(ending.but) or 'none'} is taken finitely often"
+    order = ", ".join(v.id for v in rests_on(spec, ending))
+    if unbounded := open_ends(spec, ending, spec.variants.values()):
+        others = f"the others by: {order}" if order else "nor any other"
+        return "\n".join((f"{said}; not bounded:", *(f"  {one}" for one in unbounded), others))
+    return f"{said}, by: {order}"
 
 
 def nearest(id: str, known: Iterable[str], most: int = 6) -> list[str]:
@@ -149,29 +156,6 @@ def _items(spec: Spec) -> Iterable[tuple[str, Property | Variant | Ending | Goal
     for action in spec.actions.values():
         yield f"{spec.name}.{action.name}", action
         yield from ((clause.id, clause) for clause in action.guard)
-
-
-def _killed_by(spec: Spec, ledger: Iterable[Entry]) -> dict[str, list[str]]:
-    detail = next((e.detail for e in ledger if e.property == f"{spec.name}.mutants"), {})
-    return dict(detail.get("killed_by", {}))
-
-
-def _fates(own: Iterable[Mutant], spec: Spec, ledger: Iterable[Entry]) -> tuple[tuple[str, str, str], ...]:
-    killed = _killed_by(spec, ledger)
-    detail = next((e.detail for e in ledger if e.property == f"{spec.name}.mutants"), {})
-    equivalent = detail.get("equivalent", {})
-    rows = []
-    for mutant in own:
-        if mutant.id in killed:
-            fate = f"caught by {', '.join(killed[mutant.id])}"
-            if reason := detail.get("by_a_lemma_alone", {}).get(mutant.id):
-                fate += f", a lemma alone: {reason}"
-        elif reason := equivalent.get(mutant.id) or reason_for(mutant, EQUIVALENT):
-            fate = f"equivalent: {reason}"
-        else:
-            fate = "not tried"
-        rows.append((mutant.id, mutant.what, fate))
-    return tuple(rows)
 
 
 def evidence_of(id: str, ledger: Iterable[Entry]) -> tuple[Evidence, ...]:

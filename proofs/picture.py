@@ -61,7 +61,7 @@ FORMULA = 130
 @attrs.frozen
 class Case:
     """A counterexample to be drawn: the tab it goes under and its name there. ``shows`` says of a run that breaks
-    nothing what is to be seen in it."""
+    nothing what is to be seen in it; ``stays`` are the steps after the one from which on the property is false."""
 
     trace: Trace
     property: str = ""
@@ -69,6 +69,7 @@ class Case:
     tab: str = ""
     method: str = ""
     shows: Sentence | None = None
+    stays: int = 0
 
 
 def pictures_of(verdicts: Iterable[Verdict], english: dict[str, str] | None = None) -> list[Case]:
@@ -131,7 +132,7 @@ def timeline_of(case: Case) -> Timeline:
     for number in range(len(trace.steps)):
         sent = _arrows(trace, number, lanes, owners[number])
         arrows += sent
-        breaks = case.shows is None and number + 1 == len(trace.steps)
+        breaks = case.shows is None and number + 1 == len(trace.steps) - case.stays
         marks.append(_mark(trace, number, owners[number], sent, breaks))
     count = len(trace.steps)
     how = "one step from a state that every property allows" if trace.inductive else f"a shortest run, {count} steps"
@@ -141,7 +142,7 @@ def timeline_of(case: Case) -> Timeline:
         how = "a shortest run, one step"
     if case.shows is not None:
         how = f"a run, {count} step{'' if count == 1 else 's'}"
-    places = {count} if _role(spec, case.property) != "step" else {count - 1, count}
+    places = {count - 1, count} if _role(spec, case.property) == "step" else {*range(count - case.stays, count + 1)}
     return Timeline(
         case=case.tab or case.property,
         mode=case.property if case.property and case.tab not in ("", case.property) else how,

@@ -106,11 +106,12 @@ def ablated(
 
 def _listed(spec: Spec, equivalent: Mapping[str, str]) -> dict[str, str]:
     """Mutants that change nothing: those that are given and, of a built-in spec, those that it lists."""
+    from mtpo.proofs.fates import altered
     from mtpo.proofs.listed import check_listed
-    from mtpo.proofs.mutate import EQUIVALENT, mutants
+    from mtpo.proofs.mutate import EQUIVALENT
     from mtpo_core.cli.specs import find_source
 
-    check_listed(equivalent, mutants(spec), f"{spec.name}: equivalent")
+    check_listed(equivalent, altered(spec), f"{spec.name}: equivalent")
     ours = {**EQUIVALENT, **find_source(None).equivalent} if built_in(spec) else {}
     return {**{key: why for key, why in ours.items() if key.partition(".")[0] == spec.name}, **equivalent}
 
@@ -120,8 +121,9 @@ def mutated(
 ) -> Mutated:
     """See ``Spec.mutate``."""
     from mtpo.proofs.chosen import held_before, mutate_chosen
+    from mtpo.proofs.fates import altered
     from mtpo.proofs.listed import check_listed
-    from mtpo.proofs.mutate import EQUIVALENT, mutants, mutate
+    from mtpo.proofs.mutate import EQUIVALENT, mutate
     from mtpo_core.cli.common import counted as told
     from mtpo_core.cli.mutate import summary
     from mtpo_core.cli.specs import find_source
@@ -129,7 +131,7 @@ def mutated(
     if size is not None and is_mtpo(spec):
         raise StudyError(f"{spec.name}: size means nothing for it: its instances have two agents with one call each")
     check_numbers(spec, 1, size=size)
-    check_listed(equivalent, mutants(spec), f"{spec.name}: equivalent")
+    check_listed(equivalent, altered(spec), f"{spec.name}: equivalent")
     ours = built_in(spec)
     listed = {**EQUIVALENT, **(find_source(None).equivalent if ours else {}), **equivalent}
     tell = told(progress, "mutants")

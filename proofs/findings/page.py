@@ -99,7 +99,7 @@ def _run(run: Run, says: str, kind: str, tab: str) -> Timeline:
         reasons.append(f"violated: {id}{f': {what.doc}' if what and what.doc else ''}")
         reasons += [f"  {line}" for line in reason_lines(reasons_of(run.trace, id))]
     verdict = Verdict(_tone(run, kind), says, tuple(reasons))
-    line = timeline_of(Case(run.trace, broken, tab=tab, shows=None if run.breaks else verdict))
+    line = timeline_of(Case(run.trace, broken, tab=tab, shows=None if run.breaks else verdict, stays=run.stays))
     tried = [attempt(run.trace, t.after, t.step, t.by) for t in run.told if t.step is not None]
     count = len(run.trace.steps)
     how = (
@@ -108,7 +108,8 @@ def _run(run: Run, says: str, kind: str, tab: str) -> Timeline:
         else f"{kind}, {count} step{'' if count == 1 else 's'}"
     )
     marks = tuple(sorted((*line.marks, *tried), key=lambda mark: mark.at))
-    return attrs.evolve(line, case=tab, mode=how, verdict=verdict, facts=(), marks=marks)
+    end = max(line.end, *(mark.at for mark in tried)) if tried else line.end
+    return attrs.evolve(line, case=tab, mode=how, verdict=verdict, facts=(), marks=marks, end=end)
 
 
 def _tone(run: Run, kind: str) -> Tone:

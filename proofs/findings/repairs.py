@@ -85,6 +85,8 @@ SUCCESSOR_WAITED_FOR: Final = attrs.evolve(
         _THREE,
         [*_SUCCESSOR_HALTS, Refused.by(("deliver", 1), "mtpo.deliver.settled")],
     ),
+    breaks=("mtpo.no-wait-for-successors",),
+    stays=1,  # the retraction makes it false, and what is changed from outside keeps it so
     weaken=waiting_for_successors,
     without="with mtpo.deliver.settled as the papers have it: a delivery waits for whoever has what was read",
 )

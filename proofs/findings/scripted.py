@@ -40,7 +40,7 @@ class Holds:
 @attrs.frozen
 class Script:
     """A run that is written out. Every step must be allowed, and every property hold until the end; of a weakened spec
-    ``breaks`` must be false there, and not before."""
+    ``breaks`` must be false there, and not before; or it is so before the last ``stays`` steps, and stays so."""
 
     says: str
     spec: Spec
@@ -51,6 +51,7 @@ class Script:
     without: str = ""
     weaken: Callable[[], Spec] | None = None
     objects: str = OBJECTS
+    stays: int = 0
     kind: ClassVar[str] = "scripted run"
 
     def instance(self) -> Instance:
@@ -64,7 +65,7 @@ class Script:
 
     def run(self) -> Run:
         """Take the steps. Raises :class:`NotShown`."""
-        at = self.instance()
+        at, count = self.instance(), sum(isinstance(one, tuple) for one in self.steps)
         state, told = at.initial(), list[Told]()
         states, steps, false = [at.freeze(state)], list[Step](), set[str]()
         for one in self.steps:
@@ -76,18 +77,22 @@ class Script:
                 step = step_of(at, one)
                 if clauses := at.refused(state, step):
                     raise NotShown(f"step {len(steps) + 1}, {one}: refused by {', '.join(c.id for c in clauses)}")
-                if false & set(self.breaks) or (false and not self.breaks):
-                    raise NotShown(f"after step {len(steps)}, {', '.join(sorted(false))} is false")
+                self._check(false, count - len(steps), f"after step {len(steps)},")
                 at.perform(state, step)
                 states.append(at.freeze(state))
                 steps.append(step)
                 broken = (*at.violated(state), *at.violated_step(states[-2], states[-1]))
                 false = {p.id for p in broken}
-        if lacking := set(self.breaks) - false:
-            raise NotShown(f"at the end {', '.join(sorted(lacking))} is not false")
-        if false and not self.breaks:
-            raise NotShown(f"at the end {', '.join(sorted(false))} is false")
-        return Run(Trace(at, tuple(states), tuple(steps)), self.breaks, self.without, tuple(told))
+        self._check(false, 0, "at the end")
+        return Run(Trace(at, tuple(states), tuple(steps)), self.breaks, self.without, tuple(told), self.stays)
+
+    def _check(self, false: set[str], left: int, where: str) -> None:
+        """That so many steps before the end is false what should be, and nothing else."""
+        wanted = set(self.breaks) if left <= self.stays else set[str]()
+        if lacking := wanted - false:
+            raise NotShown(f"{where} {', '.join(sorted(lacking))} is not false")
+        if not wanted and (false & set(self.breaks) if self.breaks else false):
+            raise NotShown(f"{where} {', '.join(sorted(false))} is false")
 
 
 def step_of(at: Instance, given: Given) -> Step:

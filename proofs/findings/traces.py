@@ -12,8 +12,9 @@ from typing import ClassVar, Final
 import attrs
 
 from mtpo.proofs.explore import explore, witness
+from mtpo.proofs.fates import altered
 from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
-from mtpo.proofs.mutate import SIZES, mutants
+from mtpo.proofs.mutate import SIZES
 from mtpo.proofs.refuting import step_breaking
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, State, Step
@@ -44,12 +45,14 @@ class Told:
 
 @attrs.frozen
 class Run:
-    """A run of a spec, ready to be drawn: ``breaks`` is what is false at its end, if anything is."""
+    """A run of a spec, ready to be drawn: ``breaks`` is what is false at its end, if anything is, and was already
+    before its last ``stays`` steps."""
 
     trace: Trace
     breaks: tuple[str, ...] = ()
     weakened: str = ""
     told: tuple[Told, ...] = ()
+    stays: int = 0
 
 
 @attrs.frozen
@@ -72,17 +75,18 @@ class Mutated:
 
     def run(self) -> Run:
         """Search for it. Raises :class:`NotShown`."""
-        mutant = next((m for m in mutants(self.spec) if m.id == self.id), None)
+        name = self.rule.partition(".")[0]
+        mutant = next((m for m in altered(self.spec) if m.id == self.id), None)
         if mutant is None:
             raise NotShown(f"no mutant {self.id}")
-        for instance, roots in small_instances(narrowed(mutant.spec, self.breaks)):
+        spec = self.spec.without(actions={**self.spec.actions, name: mutant.action})
+        for instance, roots in small_instances(narrowed(spec, self.breaks)):
             trace = shortest(instance, roots)
             if trace is not None:
                 return ended(Run(trace, (self.breaks,), mutant.what), self.ends_with)
-        spec = mutant.spec
         goal = spec.properties.get(self.breaks) or spec.variants[self.breaks]
         sizes = SIZES.get(spec.name, dict.fromkeys(spec.sorts, 3))
-        found = step_breaking(spec, mutant.action, [goal], sizes, 5_000)
+        found = step_breaking(spec, name, [goal], sizes, 5_000)
         if not isinstance(found, Trace):
             raise NotShown(f"nothing was found that breaks {self.breaks} without {self.id}")
         return ended(Run(found, (self.breaks,), mutant.what), self.ends_with)

@@ -14,7 +14,7 @@ from mtpo.proofs.explore import explore
 from mtpo.proofs.findings import beside, core, predicates, protocol, repairs
 from mtpo.proofs.inductive import prove
 from mtpo.proofs.instances import mtpo_instance
-from mtpo.proofs.mutate import SIZES, mutants, try_mutant
+from mtpo.proofs.mutate import SIZES, try_mutant
 from mtpo.spec.delivery import delivery
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.rules import clauses_of
@@ -22,7 +22,7 @@ from mtpo_core import machine as m
 from mtpo_core.cli.specs import find_specs
 from mtpo_core.machine import Key, Machine, Policy
 from tests.proofs import test_findings_of_schedulers
-from tests.proofs.fates import fate
+from tests.proofs.fates import fate, mutants_of
 
 TEXT = (Path(__file__).parents[2] / "proofs" / "FINDINGS.md").read_text(encoding="utf-8")
 
@@ -74,7 +74,7 @@ def test_f1_undoing_only_what_lies_on_the_object_loses_a_write():
     assert machine.trajectory["y"] == [Key(1, 0), Key(1, 1)]
     trace, _ = shown(protocol.WRITES_OVER_WRITES)
     assert trace.steps[-1].args[1] == (0, 0, 1, 0), "a1's second write is not undone with its first"
-    assert fate("mtpo.call.closed").killed_by == ("mtpo.undo-enabled",)
+    assert fate("mtpo.call.closed").told_by == ("mtpo.repairs-go-on", "mtpo.undo-enabled")
 
 
 def test_f1_a_redo_that_reads_needs_read_write_edges_and_a_cancel_does_not():
@@ -182,7 +182,7 @@ def test_f9_what_an_aborted_agent_had_read_is_no_premise_any_more():
 
 def test_f10_what_somebody_changed_is_not_touched():
     for clause in ("call.ours", "retract.ours", "undone.ours", "applied.ours", "redone.ours", "retracted.ours"):
-        for mutant in (mutant for mutant in mutants(mtpo) if mutant.id.startswith(f"mtpo.{clause}")):
+        for mutant in mutants_of(mtpo, f"mtpo.{clause}"):
             assert "mtpo.foreign-untouched" in try_mutant(mutant, SIZES["mtpo"]).killed_by
     trace, state = shown(protocol.FOREIGN)
     assert trace.steps[-1].action == "read" and trace.instance.value(state, "opened", 1)

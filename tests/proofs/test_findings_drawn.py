@@ -92,6 +92,9 @@ def test_what_is_to_be_false_must_be_so_at_the_end_and_not_before():
     late = attrs.evolve(WRITES_OVER_WRITES, steps=(*WRITES_OVER_WRITES.steps, ("external", 0)))
     with pytest.raises(NotShown, match=r"after step 9, .*mtpo\.undo-enabled is false"):
         late.run()
+    assert attrs.evolve(late, stays=1).run().stays == 1
+    with pytest.raises(NotShown, match=r"after step 8, mtpo\.undo-enabled is not false"):
+        attrs.evolve(late, stays=2).run()
     with pytest.raises(NotShown, match="refused by"):
         attrs.evolve(WRITES_OVER_WRITES, weaken=None).run()
     with pytest.raises(NotShown, match=r"its constants violate mtpo\.origin-first"):
@@ -124,6 +127,9 @@ def test_a_step_that_is_refused_stands_between_those_that_are_taken():
     (mark,) = (mark for mark in line.marks if mark.id.startswith("refused:"))
     assert (mark.kind, mark.lane, mark.at, mark.label) == ("bounce", 1, 12.5, "refused: deliver a1")
     assert line.marks[-1] is mark and line.end == 12.5
+    assert line.states is not None and line.states.false_in == (11, 12)
+    (broke,) = (one for one in line.marks if any(field.text == "the property is false" for field in one.fields))
+    assert broke.label == "retract call3"
     assert "after step 12: refused: deliver(a=a1), by mtpo.deliver.settled" in line.verdict.reasons
     middle = draw(HALF_A_REPAIR, "t")
     assert isinstance(middle, Timeline) and middle.marks[-1].label == "deliver a1"
@@ -143,7 +149,7 @@ def test_a_run_of_the_core_counts_records_and_no_seconds():
 
 def test_what_a_run_without_a_mend_shows_is_not_told_as_good():
     tones = {id: [draw(one, "t").verdict.tone for one in TRACES[id].values()] for id in ("F26", "F29", "F31")}
-    assert tones == {"F26": ["good", "warn"], "F29": ["warn", "good"], "F31": ["good", "bad"]}
+    assert tones == {"F26": ["good", "warn"], "F29": ["bad", "good"], "F31": ["good", "bad"]}
 
 
 # -- pages ---------------------------------------------------------------------------------------------------------
