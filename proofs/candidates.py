@@ -70,12 +70,13 @@ class Candidates:
         return finder, found
 
     def of(self, calls: Iterable[int], agents: Iterable[int]) -> Iterator[Taken]:
-        """Every step of these calls and agents."""
+        """Every step of these calls and agents, in serial order; but what is above is undone first."""
         for action in self.sparse.spec.spec.actions.values():
             if any(p.sort not in (Agent, Call) for p in action.elements):
                 continue
             first = agents if action.name in OF_AGENTS else calls
-            yield from (self._with_arguments(action.name, element) for element in sorted(first))
+            downwards = action.name == "undone"  # what is above goes first
+            yield from (self._with_arguments(action.name, element) for element in sorted(first, reverse=downwards))
 
     def near(self, calls: Iterable[int], agents: Iterable[int]) -> Iterator[Taken]:
         """Every step of these, of who undoes them, of what they undo, of the last repairs if they are open, and of the

@@ -9,14 +9,13 @@ so that it is a log like any other.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import attrs
 
 from mtpo.proofs.judge import Judgment, judge
 from mtpo.proofs.leaving import (
-    Key,
     key_of,
     objects_of,
     without_agents,
@@ -24,9 +23,11 @@ from mtpo.proofs.leaving import (
     without_objects,
     without_records,
 )
-from mtpo.spec.records import GENESIS, Record, canonical
-from mtpo_core.logchain import digests_of
-from mtpo_core.logfile import LoggedRun, Row, sha
+from mtpo.proofs.rechaining import chained, rechained, renumbered
+from mtpo.spec.records import Record
+from mtpo_core.causes import is_damage
+from mtpo_core.logchain import check_chain
+from mtpo_core.logfile import LoggedRun
 from mtpo_core.problems import Problem
 
 T = TypeVar("T")
@@ -71,11 +72,13 @@ class Trouble:
 
 @attrs.frozen
 class Shrunk:
-    """The smaller log, what is wrong with it, as with the whole, and how many logs were judged."""
+    """The smaller log, what is wrong with it, as with the whole, and how many logs were judged. ``mended`` is damage of
+    the whole that a log numbered and chained anew does not have: ``trouble`` is what is wrong beside it."""
 
     run: LoggedRun
     trouble: Trouble
     checks: int
+    mended: tuple[Problem, ...] = ()
 
     @property
     def property(self) -> str:
@@ -84,7 +87,8 @@ class Shrunk:
 
 
 def shrink(run: LoggedRun, tell: Callable[[str], None] = lambda text: None) -> Shrunk:
-    """Make a log smaller in which something is wrong: what its judgment says is wrong first stays so.
+    """Make a log smaller in which something is wrong: what its judgment says is wrong first, beside damage that
+    numbers and a chain of its own mend, stays so.
 
     Raises :class:`NothingToShrink` when nothing is but with the file itself: its chain, its values.
     """
@@ -95,7 +99,9 @@ def shrink(run: LoggedRun, tell: Callable[[str], None] = lambda text: None) -> S
         said = judge(run).problems
         why = f"only {said[0].property}, which a log made anew does not have" if said else "nothing"
         raise NothingToShrink(f"{run.path}: nothing to shrink: it violates {why}")
-    search = _Search(run, trouble, frozenset(p.property for p in whole.problems), tell)
+    allowed = frozenset(p.property for p in whole.problems)
+    mended = tuple(p for p in check_chain(run) if is_damage(p) and p.property not in allowed)
+    search = _Search(run, trouble, allowed, tell)
     records = search.prefix(list(run.records), _end(whole))
     records = search.around(records)
     size = -1
@@ -108,7 +114,7 @@ def shrink(run: LoggedRun, tell: Callable[[str], None] = lambda text: None) -> S
             (lambda rs: [r.seq for r in rs[1:]], without_records),
         ):
             records = search.fewer(records, things, drop)
-    return Shrunk(rechained(run, records), trouble, search.checks)
+    return Shrunk(rechained(run, records), trouble, search.checks, mended)
 
 
 class _Search:
@@ -200,63 +206,4 @@ def _kind(problem: Problem) -> str:
 _PLACE: Final = re.compile(r"record (?P<seq>\d+)(?: \((?P<kind>[a-z-]+))?")
 
 
-# -- a log again ---------------------------------------------------------------------------------------------------
-
-
-def renumbered(records: Sequence[Record]) -> list[Record]:
-    """The records with ranks, calls and places without gaps."""
-    agents = {r.agent for r in records if r.agent is not None}
-    ranks = {rank: n for n, rank in enumerate(sorted(agents))}
-    calls: dict[Key, str] = {}
-    counts: dict[int, int] = {}
-    for key in sorted({key_of(r.call) for r in records if r.call is not None}):
-        rank = ranks.get(key[0], key[0])
-        calls[key] = f"{rank}.{counts.get(rank, 0)}"
-        counts[rank] = counts.get(rank, 0) + 1
-
-    def name(text: str) -> str:
-        return calls.get(key_of(text), text)
-
-    made = []
-    for seq, r in enumerate(records):
-        body = dict(r.body)
-        for part in ("members", "stale"):
-            if part in body:
-                body[part] = [name(k) for k in body[part]]
-        if "by" in body:
-            body["by"] = name(body["by"])
-        if "saw" in body:
-            body["saw"] = {o: _renamed(s, "write", name) for o, s in body["saw"].items()}
-        if "premises" in body:
-            body["premises"] = [_renamed(_renamed(p, "call", name), "write", name) for p in body["premises"]]
-        if "results" in body:
-            body["results"] = [_renamed(p, "call", name) for p in body["results"]]
-        if "waits_for" in body:
-            body["waits_for"] = [ranks[rank] for rank in body["waits_for"] if rank in ranks]
-        agent = None if r.agent is None else ranks[r.agent]
-        made.append(attrs.evolve(r, seq=seq, agent=agent, call=None if r.call is None else name(r.call), body=body))
-    return made
-
-
-def _renamed(part: Mapping[str, Any], field: str, name: Callable[[str], str]) -> dict[str, Any]:
-    return {**part, field: None if part[field] is None else name(part[field])}
-
-
-def rechained(run: LoggedRun, records: Sequence[Record]) -> LoggedRun:
-    """A log of these records, numbered and chained as if they had been written so, with the values that they name."""
-    return chained(run, renumbered(records))
-
-
-def chained(run: LoggedRun, records: Sequence[Record]) -> LoggedRun:
-    """:func:`rechained`, with agents and calls named as they are."""
-    made: list[Record] = []
-    rows: list[Row] = []
-    for seq, record in enumerate(records):
-        made.append(attrs.evolve(record, seq=seq, prev=rows[-1].digest if rows else GENESIS))
-        text = canonical(made[-1]).decode()
-        rows.append(Row(seq, text, sha(text)))
-    named = {d for r in made for d in digests_of(r)}
-    values = {d: v for d, v in run.values.items() if d in named}
-    return attrs.evolve(
-        run, rows=tuple(rows), records=tuple(made), values=values, redacted=run.redacted & named, faults=()
-    )
+__all__ = ["NothingToShrink", "Shrunk", "Trouble", "chained", "rechained", "shrink"]

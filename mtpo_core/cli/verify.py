@@ -11,9 +11,10 @@ before an earlier record; then the steps that are possible, and of the others of
 The cores share the replay of a long log, so many of them as --jobs says; what is found is the same. With --shrink a log
 that violates a property is made smaller and written as lines of JSON: fewer agents, calls, objects and records with
 which the same is wrong first, by the same clause at the same kind of record, and nothing that is not with the whole.
-LOG may be such lines, too. Where a file can't be written that is said first. The last line is the verdict: yes (exit
-code 0), no (1), or not known (3: the run did not come to its end, or something can't be checked any more). Interrupted
-(Ctrl-C) it says in one line how far it came; the exit code is 3 then.
+These are numbered and chained anew: if that mends damage, as a gap, it is said. LOG may be such lines, too. Where a
+file can't be written that is said first. The last line is the verdict: yes (exit code 0), no (1), or not known (3: the
+run did not come to its end, or something can't be checked any more). Interrupted (Ctrl-C) it says in one line how far
+it came; the exit code is 3 then.
 """
 
 from __future__ import annotations
@@ -122,8 +123,13 @@ def _shrunk(run: Any, path: Path, quiet: bool) -> str:
         return f"{path}: not written: {error}"
     path.write_text("".join(f"{line}\n" for line in export_jsonl(found.run)), encoding="utf-8")
     size = f"{len(run.records)} records to {len(found.run.records)}"
+    same = "; as the whole it violates"
+    if found.mended:
+        more = f", and {len(found.mended) - 1} more" if found.mended[1:] else ""
+        mended = f"{found.mended[0]}{more}"
+        same = f", numbered and chained anew, which mends {mended}; beside that it violates, as the whole does,"
     return (
-        f"{path}: the log shrunk from {size}; as the whole it violates {found.trouble} "
+        f"{path}: the log shrunk from {size}{same} {found.trouble} "
         f"({plural(found.checks, 'log')} judged); `mtpo verify {path}` says so"
     )
 

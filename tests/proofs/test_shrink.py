@@ -67,6 +67,18 @@ def test_nothing_to_shrink(good: Any, written: Written) -> None:
     assert judge(rechained(run, run.records)).exit_code == 0
 
 
+def test_a_gap_is_closed_and_said_to_be(good: Any, written: Written) -> None:
+    good.of("settle", "0.1").body.update(stale=[])
+    whole = written(good)
+    assert shrink(whole).mended == ()
+    torn = attrs.evolve(whole, rows=whole.rows[:3] + whole.rows[4:], records=whole.records[:3] + whole.records[4:])
+    assert judge(torn).problems[0].property == "log.gap"
+    found = shrink(torn)
+    assert [str(p) for p in found.mended] == [f"log.gap: record {whole.rows[4].seq}: record 3 missing before it"]
+    after = {p.property for p in judge(found.run).problems}
+    assert found.property in after and "log.gap" not in after
+
+
 def test_what_the_trouble_is(good: Any, written: Written) -> None:
     good.drop(good.of("deliver"))
     found = Trouble.of(judge(written(good)))

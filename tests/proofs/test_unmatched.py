@@ -102,6 +102,16 @@ def test_every_variable_of_every_guard_has_a_name_in_it(good: Any, written: Writ
             assert all(re.search(rf"\b{finder.names[name]}\b", finder.formula) for name in variables)
 
 
+def test_what_is_above_is_undone_first(script: Any, written: Written) -> None:
+    s = script("mtpo", ["A", "B"], {"x": "0"})
+    s.write("1.0", {"x": (None, "0")}, {"x": "1"})
+    s.write("1.1", {"x": ("1.0", "1")}, {"x": "2"})
+    s.call("0.0", ["x"], ["x"], ["1.0", "1.1"])
+    s.act("0.0", {"x": (None, "0")}, {"x": "3"})
+    (clause,) = why(written(s)).clauses
+    assert (clause.id, clause.remedies) == ("mtpo.applied.all-undone", (Remedy(("undone 1.1", "undone 1.0")),))
+
+
 def test_a_step_before_an_earlier_record_where_none_here_would_mend_it(good: Any, written: Written) -> None:
     good.drop(good.of("finish"))
     run = written(good)

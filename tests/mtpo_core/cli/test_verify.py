@@ -128,6 +128,19 @@ def test_why_a_log_stops_being_a_run_and_a_smaller_one(log: Path, tmp_path: Path
     assert found.json["unmatched"]["clauses"][0]["remedies"][0]["steps"] == ["settle 1.1"]
 
 
+def test_a_smaller_log_of_one_with_a_gap_says_that_it_has_none(log: Path, tmp_path: Path, mtpo: Mtpo) -> None:
+    small = tmp_path / "small.jsonl"
+    settled = next(r for r in read_log(log).records if r.kind == "settle")
+    spoil(log, f"DELETE FROM records WHERE seq = {settled.seq}")
+    found = mtpo("verify", log, "--shrink", small, "--json").json
+    gap = f"log.gap: record {settled.seq + 1}: record {settled.seq} missing before it"
+    assert found["violated"][0]["property"] == "log.gap"
+    anew = f", numbered and chained anew, which mends {gap}; beside that it violates, as the whole does, "
+    assert anew in found["shrunk"]
+    property, *_ = found["shrunk"].partition(anew)[2].split()
+    assert property in {p["property"] for p in mtpo("verify", small, "--json").json["violated"]}
+
+
 def without_settle(log: Path, folder: Path) -> Path:
     """A log that was made without one of its records: it violates a property."""
     run = read_log(log)
