@@ -80,7 +80,7 @@ def explained(spec: Spec | None, id: str | None, *, rules: bool, log: Path | Non
         return _rules(what, id or (spec.name if spec else ""))
     if id is None:
         raise StudyError(f"{what}: explain wants an id, such as mtpo.one-way, or rules=True")
-    return _other(id) or _of_specs(spec, id) if spec is None else _of_specs(spec, id)
+    return _of_specs(spec, id) if spec is not None else _any(id)
 
 
 def _findings() -> Told:
@@ -89,6 +89,15 @@ def _findings() -> Told:
     every = list(findings().values())
     rows = tuple(f"{one.id:<4} {one.title}" for one in every)
     return Told(rows, {"findings": [one.as_json() for one in every]}, every)
+
+
+def _any(id: str) -> Told:
+    """Whatever has that id."""
+    from mtpo_core.cli.explain import is_of_rules
+
+    if is_of_rules(id):
+        return _rules(id, id)
+    return _other(id) or _of_specs(None, id)
 
 
 def _other(id: str) -> Told | None:
@@ -125,15 +134,11 @@ def _of_specs(spec: Spec | None, id: str) -> Told:
 
 def _rules(what: str, wanted: str) -> Told:
     """What the papers say, and the clauses that carry it."""
-    from mtpo.spec.rules import RULES
-    from mtpo_core.cli.common import out
-    from mtpo_core.cli.explain import _rules as tell
-    from mtpo_core.cli.explained import rule_data
+    from mtpo_core.cli.explain import rules_data, rules_of, rules_text
 
-    with refusing(what), out.capture() as said:
-        tell(wanted, False)
-    shown = [rule for rule in RULES if wanted in ("", rule.id, rule.id.partition(":")[0])]
-    return Told(tuple(said.get().rstrip("\n").split("\n")), {"rules": [rule_data(rule) for rule in shown]}, shown)
+    with refusing(what):
+        shown, back = rules_of(wanted)
+    return Told(tuple(rules_text(shown, back)), rules_data(shown, back), shown)
 
 
 def _story(log: Path, call: str | None) -> Told:

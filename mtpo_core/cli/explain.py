@@ -66,7 +66,7 @@ def explain_command(
     if spec is not None:
         _of_spec(id, spec, json)
         raise typer.Exit(0)
-    if id in BUILT_IN or _ASSUMED.fullmatch(id):
+    if is_of_rules(id):
         _rules(id, json)
         raise typer.Exit(0)
     if id.endswith(".py"):
@@ -196,7 +196,13 @@ def _story(path: Path, call: str, json: bool) -> int:
     return tell_damaged(run)
 
 
-def _rules(wanted: str, json: bool) -> None:
+def is_of_rules(id: str) -> bool:
+    """Whether an id is told of by rules: it is a spec, or what is assumed of agents by its number."""
+    return id in BUILT_IN or _ASSUMED.fullmatch(id) is not None
+
+
+def rules_of(wanted: str) -> tuple[list[Any], dict[str, list[str]]]:
+    """The rules of a spec, of what is assumed, or all; of a spec also each action and property with its rules."""
     from mtpo.spec.rules import RULES, carried
 
     named_so = [rule for rule in RULES if _ASSUMED.fullmatch(wanted) and wanted in re.split(r"\W+", rule.source)]
@@ -209,15 +215,29 @@ def _rules(wanted: str, json: bool) -> None:
         ids = [*(f"{spec.name}.{name}" for name in spec.actions), *spec.claims]
         if spec.name in named:
             back |= {id: [rule.id for rule in carried(id)] for id in ids}
+    return shown, back
+
+
+def rules_data(shown: Sequence[Any], back: dict[str, list[str]]) -> dict[str, Any]:
+    """Rules as ``--json`` has them."""
+    return {"rules": [rule_data(rule) for rule in shown], "clauses": back}
+
+
+def _rules(wanted: str, json: bool) -> None:
+    shown, back = rules_of(wanted)
     if json:
-        print_json({"rules": [rule_data(rule) for rule in shown], "clauses": back})
+        print_json(rules_data(shown, back))
         return
-    for rule in shown:
-        out.print("\n".join(rule_lines(rule)))
+    for line in rules_text(shown, back):
+        out.print(line)
+
+
+def rules_text(shown: Sequence[Any], back: dict[str, list[str]]) -> list[str]:
+    """Rules as they are printed."""
+    lines = [line for rule in shown for line in rule_lines(rule)]
     if back:
-        out.print("\nand back: each action and property, and the rules that it is for")
-    for id, rules in back.items():
-        out.print(f"{id:<38} {', '.join(rules)}")
+        lines += ["", "and back: each action and property, and the rules that it is for"]
+    return lines + [f"{id:<38} {', '.join(rules)}" for id, rules in back.items()]
 
 
 def _short(at: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from mtpo.proofs.ledger import read_ledger
 from mtpo.spec.language import Bool, Sort, Spec, exists, forall, implies, require
@@ -192,6 +193,21 @@ def test_an_id_is_explained(lock: Spec, tmp_path: Path) -> None:
     assert explain(findings=True).lines[0].startswith("F1 ")
     with pytest.raises(ValueError, match=r"^.*no rules of 'nothing'"):
         explain("nothing", rules=True)
+
+
+@pytest.mark.parametrize(
+    ("id", "rules"), [("A1", False), ("fair", False), ("A1", True), ("mtpo:gate", True), (None, True)]
+)
+def test_rules_are_told_as_the_command_tells_them(
+    id: str | None, rules: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = explain(id, rules=rules)
+    for machine in (False, True):
+        with pytest.raises(typer.Exit):
+            explain_command(id, rules=rules, json=machine)
+        said = capsys.readouterr().out
+        assert found.as_json() == json.loads(said) if machine else repr(found) == said.rstrip("\n")
+    assert found.as_json()["rules"]
 
 
 def test_a_run_is_verified_by_its_log(tmp_path: Path) -> None:
