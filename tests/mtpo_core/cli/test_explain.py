@@ -326,7 +326,7 @@ COMPOSED = {
 """Ids that are put together, and what may stand in the gap."""
 
 AN_ID = re.compile(r"(core|tool|log|run|certificate|spec|mtpo|kv)(\.([a-z][a-z-]*|\{\})){1,2}")
-CITED = re.compile(r"\b(?:core|tool|log|run|certificate|kv)\.[a-z-]+(?=[]:])")
+CITED = re.compile(r"(?<![.\w])(?:core|tool|log|run|certificate|kv)\.[a-z-]+(?=[]:])")
 CARRIERS = {"Problem", "Divergence", "RunHalted", "MachineError", "MonitorViolation", "Check", "halt", "report"}
 
 
