@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from mtpo.proofs.deadends import data_of
 from mtpo.proofs.picture import Case, pictures_of, reasons_of, timeline_of, write_picture
 from mtpo.proofs.refuted import refuting_reasons
 from mtpo.proofs.verdicts import EXIT_CODES, Status, Verdict
@@ -91,7 +92,7 @@ def _reasons(case: Case) -> list[str]:
 def _drawn(case: Case) -> str:
     """A run without script: the verdict, why, and the states."""
     line = timeline_of(case)
-    colour = _BAD if case.shows is None else _COLOURS["holds"]
+    colour = _BAD if line.verdict.tone == "bad" else _COLOURS["holds"]
     why = text("\n".join(line.verdict.reasons))
     return (
         f'<h4 style="color:{colour};margin:14px 0 4px">{text(line.verdict.sentence)}</h4>'
@@ -162,7 +163,8 @@ class OfVerdicts(Answer):
 
     def as_json(self) -> dict[str, Any]:
         if self.found is not None:
-            return dict(self.found.as_json())
+            live = any(v.method == "live" for v in self.verdicts)
+            return data_of(self.found) if live else dict(self.found.as_json())
         return {"spec": self.spec.name, "verdicts": [v.as_json() for v in self.verdicts]}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from mtpo.proofs.deadends import dead_end, goal_reasons, missed
 from mtpo.proofs.lanes import Lanes
 from mtpo.proofs.layout import laid_out
 from mtpo.proofs.statetable import cell_name, states_of, step_label
@@ -75,10 +76,19 @@ class Case:
 def pictures_of(verdicts: Iterable[Verdict], english: dict[str, str] | None = None) -> list[Case]:
     """What can be drawn of verdicts: the counterexamples, one a tab."""
     return [
-        Case(v.trace, v.property, (english or {}).get(v.property, ""), v.property, v.method)
+        Case(v.trace, v.property, (english or {}).get(v.property, ""), v.property, v.method, _of_runs(v, v.trace))
         for v in verdicts
         if v.trace is not None and v.status is Status.FAILED
     ]
+
+
+def _of_runs(verdict: Verdict, trace: Trace) -> Sentence | None:
+    """Of a whole run what it misses, and why it may end there; no state of it need break anything."""
+    if verdict.method != "live":
+        return None
+    said = missed(trace.instance.spec, verdict.property, trace, verdict.detail.get("why", ""))
+    lines = (*reason_lines(goal_reasons(trace, verdict.property)), *dead_end(trace))
+    return Sentence("bad", said, lines)
 
 
 def write_picture(cases: Sequence[Case], path: Path, title: str) -> bool:
@@ -127,6 +137,8 @@ def timeline_of(case: Case) -> Timeline:
     trace, spec = case.trace, case.trace.instance.spec
     lanes = Lanes.of(trace.instance)
     reasons = reasons_of(trace, case.property) if case.shows is None else []
+    if case.method == "live":
+        reasons = goal_reasons(trace, case.property)
     marks, arrows = [], []
     owners = [lanes.taker(trace, number) for number in range(len(trace.steps))]
     for number in range(len(trace.steps)):
@@ -142,7 +154,8 @@ def timeline_of(case: Case) -> Timeline:
         how = "a shortest run, one step"
     if case.shows is not None:
         how = f"a run, {count} step{'' if count == 1 else 's'}"
-    places = {count - 1, count} if _role(spec, case.property) == "step" else {*range(count - case.stays, count + 1)}
+    of_step = case.shows is None and _role(spec, case.property) == "step"
+    places = {count - 1, count} if of_step else {*range(count - case.stays, count + 1)}
     return Timeline(
         case=case.tab or case.property,
         mode=case.property if case.property and case.tab not in ("", case.property) else how,
@@ -156,7 +169,7 @@ def timeline_of(case: Case) -> Timeline:
         unit="step",
         end=float(max(count, 1))
         + (0.0 if case.shows is None else 0.5),  # a mark at the end is one that breaks something
-        states=states_of(trace, reasons, tuple(sorted(places)) if case.shows is None else ()),
+        states=states_of(trace, reasons, tuple(sorted(places)) if case.shows is None else (), of_step=of_step),
         lanes_are=lanes.title(owners),
     )
 

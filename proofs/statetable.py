@@ -42,11 +42,14 @@ def cell_name(symbol: Function[Any], args: Sequence[int]) -> str:
     return f"{symbol.name}({inner})" if inner else symbol.name
 
 
-def states_of(trace: Trace, reasons: Sequence[Reason] = (), false_in: tuple[int, ...] = ()) -> StateTable:
-    """A row for each cell that some step changes or that a false formula reads; what is left is listed by symbol."""
+def states_of(
+    trace: Trace, reasons: Sequence[Reason] = (), false_in: tuple[int, ...] = (), *, of_step: bool = False
+) -> StateTable:
+    """A row for each cell that some step changes or that a false formula reads; what is left is listed by symbol.
+    ``of_step``: the formula is one of the last step, not of the last state."""
     instance, spec = trace.instance, trace.instance.spec
     last = len(trace.states) - 1
-    base = last - 1 if len(false_in) == 2 else last
+    base = last - 1 if of_step else last
     read: dict[int, set[int]] = {}
     for primed, place in (cell for reason in reasons for cell in reason.reads):
         read.setdefault(place, set()).add(base + primed)

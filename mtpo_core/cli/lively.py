@@ -23,6 +23,7 @@ def live_runs(
 ) -> int:
     """Look at the runs of specs, each with its instance and initial states; tell of them, write what holds into a
     ledger if there is one, and return the exit code."""
+    from mtpo.proofs.deadends import data_of
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.liveness import check_goal
@@ -42,7 +43,7 @@ def live_runs(
         for (each, _, _), result in zip(wanted, found, strict=True):
             _show(each, result)
 
-    data = {"runs": [result.as_json() for result in found]}
+    data = {"runs": list(map(data_of, found))}
     return ending.tell(verdicts, "runs that miss their goal", lambda: data, show)
 
 
@@ -69,8 +70,7 @@ def _goal(spec: Any, id: str | None, may: Sequence[str]) -> Any:
 
 
 def _show(goal: Any, result: Any) -> None:
-    from mtpo.proofs.why import why_false
-    from mtpo.spec.language import Property
+    from mtpo.proofs.deadends import dead_end, goal_reasons
 
     v, spec = result.verdict, result.instance.spec
     out.print(extent_line(result.instance, result.initial))
@@ -86,8 +86,6 @@ def _show(goal: Any, result: Any) -> None:
     out.print(f"{v.status:<8} {v.property:<36} live: {v.detail.get('why') or goal.doc}")
     if v.trace is None:
         return
-    reasons = why_false(
-        Property(goal.id, goal.doc, goal.formula, "reachable", goal.at), v.trace.instance, v.trace.states[-1]
-    )
-    for line in (*v.trace.lines(), *(line for reason in reasons for line in reason.lines())):
+    reasons = [line for reason in goal_reasons(v.trace, goal.id) for line in reason.lines()]
+    for line in (*v.trace.lines(), *reasons, *dead_end(v.trace)):
         out.print(f"         {line}")

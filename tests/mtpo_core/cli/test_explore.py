@@ -325,6 +325,13 @@ def test_runs_that_miss_their_goal_are_shown(mtpo: Mtpo, lock_path: Path, tmp_pa
     assert said.code == 1
     assert "need never be taken: acquire, release" in said.out
     assert "live: a run may end here, short of the goal\n         first state\n" in said.out
+    assert "no step must follow:\n           acquire: need not be taken: acquire(p=process0), acquire(p" in said.out
+    may = ("--may", "release", "--may", "acquire", "--json", "--picture", page)
+    (found,) = mtpo("explore", lock_path, "--live", "--goal", "lock.entered", *may).json["runs"]
+    assert "A run may end here, short of lock.entered." in page.read_text()
+    assert "lock.entered is violated" not in page.read_text()
+    assert [one["action"] for one in found["no_step"]] == ["acquire", "release"]
+    assert found["no_step"][1]["refused"][0]["clauses"] == ["lock.release.holder"]
     keeping = mtpo("explore", lock_path, "--live", "--goal", "lock.exclusion", "--json")
     assert (keeping.code, keeping.json["runs"][0]["states_on_cycles"]) == (0, 3)
 
