@@ -1,4 +1,7 @@
-"""A log again of records that are those of another in part: numbered, and chained, as if they had been written so."""
+"""A log again of records that are those of another in part: numbered, and chained, as if they had been written so.
+
+What is not of its form, in one that is damaged, stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from mtpo.proofs.leaving import Key, key_of
+from mtpo.proofs.runform import Key, call_of, key_of, name_of, parts_of
 from mtpo.spec.records import GENESIS, Record, canonical
 from mtpo_core.logchain import digests_of
 from mtpo_core.logfile import LoggedRun, Row, sha
@@ -19,9 +22,9 @@ def renumbered(records: Sequence[Record]) -> list[Record]:
     ranks = {rank: n for n, rank in enumerate(sorted(agents))}
     calls: dict[Key, str] = {}
     counts: dict[int, int] = {}
-    for key in sorted({key_of(r.call) for r in records if r.call is not None}):
+    for key in sorted({key for r in records if (key := call_of(r)) is not None}):
         rank = ranks.get(key[0], key[0])
-        calls[key] = f"{rank}.{counts.get(rank, 0)}"
+        calls[key] = name_of((rank, counts.get(rank, 0)))
         counts[rank] = counts.get(rank, 0) + 1
 
     def name(text: str) -> str:
@@ -29,22 +32,23 @@ def renumbered(records: Sequence[Record]) -> list[Record]:
 
     made = []
     for seq, r in enumerate(records):
-        body = dict(r.body)
+        parts, again = parts_of(r), dict[str, Any]()
         for part in ("members", "stale"):
-            if part in body:
-                body[part] = [name(k) for k in body[part]]
-        if "by" in body:
-            body["by"] = name(body["by"])
-        if "saw" in body:
-            body["saw"] = {o: _renamed(s, "write", name) for o, s in body["saw"].items()}
-        if "premises" in body:
-            body["premises"] = [_renamed(_renamed(p, "call", name), "write", name) for p in body["premises"]]
-        if "results" in body:
-            body["results"] = [_renamed(p, "call", name) for p in body["results"]]
-        if "waits_for" in body:
-            body["waits_for"] = [ranks[rank] for rank in body["waits_for"] if rank in ranks]
-        agent = None if r.agent is None else ranks[r.agent]
-        made.append(attrs.evolve(r, seq=seq, agent=agent, call=None if r.call is None else name(r.call), body=body))
+            if part in parts:
+                again[part] = [name(k) for k in parts[part]]
+        if "by" in parts:
+            again["by"] = name(parts["by"])
+        if "saw" in parts:
+            again["saw"] = {o: _renamed(s, "write", name) for o, s in parts["saw"].items()}
+        if "premises" in parts:
+            again["premises"] = [_renamed(_renamed(p, "call", name), "write", name) for p in parts["premises"]]
+        if "results" in parts:
+            again["results"] = [_renamed(p, "call", name) for p in parts["results"]]
+        if "waits_for" in parts:
+            again["waits_for"] = [ranks[rank] for rank in parts["waits_for"] if rank in ranks]
+        agent, key = None if r.agent is None else ranks[r.agent], call_of(r)
+        call = r.call if key is None else calls[key]
+        made.append(attrs.evolve(r, seq=seq, agent=agent, call=call, body={**r.body, **again}))
     return made
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -155,6 +155,18 @@ FORMS: Final[Mapping[str, Form]] = {
     "close": Form(False, False, {"final": _HASHES, "outcome": _one_of("complete", "halted"), "error": _maybe(_TEXT)}),
 }
 """The form of every kind that the checker can judge; ``recover`` is not among them."""
+
+
+def call_of(record: Record) -> Key | None:
+    """The call that a record is of; None where it names none, or something else."""
+    return key_of(record.call) if _ID.fits(record.call) else None  # type: ignore[arg-type]
+
+
+def parts_of(record: Record) -> dict[str, Any]:
+    """Of the body of a record, which may be damaged, the fields that its kind has and that are of their form."""
+    form = FORMS.get(record.kind, Form(False, False))
+    shapes = {**form.fields, **form.optional}
+    return {field: x for field, x in record.body.items() if field in shapes and shapes[field].fits(x)}
 
 
 def fault(record: Record) -> str | None:

@@ -16,7 +16,6 @@ import attrs
 
 from mtpo.proofs.judge import Judgment, judge
 from mtpo.proofs.leaving import (
-    key_of,
     objects_of,
     without_agents,
     without_calls,
@@ -24,6 +23,7 @@ from mtpo.proofs.leaving import (
     without_records,
 )
 from mtpo.proofs.rechaining import chained, rechained, renumbered
+from mtpo.proofs.runform import call_of
 from mtpo.spec.records import Record
 from mtpo_core.causes import is_damage
 from mtpo_core.logchain import check_chain
@@ -109,7 +109,7 @@ def shrink(run: LoggedRun, tell: Callable[[str], None] = lambda text: None) -> S
         size = len(records)
         for things, drop in (
             (lambda rs: sorted({r.agent for r in rs if r.agent is not None}), without_agents),
-            (lambda rs: sorted({key_of(r.call) for r in rs if r.call is not None}), without_calls),
+            (lambda rs: sorted({key for r in rs if (key := call_of(r)) is not None}), without_calls),
             (lambda rs: sorted({o for r in rs for o in objects_of(r)}), without_objects),
             (lambda rs: [r.seq for r in rs[1:]], without_records),
         ):

@@ -9,8 +9,10 @@ import attrs
 import pytest
 
 from mtpo.proofs.judge import judge
-from mtpo.proofs.leaving import objects_of
-from mtpo.proofs.shrink import NothingToShrink, Trouble, rechained, shrink
+from mtpo.proofs.leaving import objects_of, without_agents, without_calls, without_objects, without_records
+from mtpo.proofs.rechaining import chained, rechained, renumbered
+from mtpo.proofs.runform import fault
+from mtpo.proofs.shrink import NothingToShrink, Trouble, shrink
 from mtpo_core.log import LoggedRun, check_chain, read_log
 from mtpo_core.loglines import export_jsonl, import_jsonl
 
@@ -55,6 +57,64 @@ def test_agents_and_objects_that_do_not_matter_are_gone(script: Any, written: Wr
     assert found.records[0].body["initial"].keys() <= {"x"}
     assert len([r for r in found.records if r.kind == "launch"]) <= 2
     assert not any({"y", "z"} & objects_of(r) for r in found.records)
+
+
+DAMAGED = [None, 5, "x", [5], {"a": 5}, [{}], {}]
+"""What a field may be damaged to; each field also gets lost."""
+
+
+def test_what_is_not_of_its_form_names_nothing_and_stays(good: Any, written: Written) -> None:
+    """Each field of each kind, damaged in every way: agents, calls and objects are left out of the rest."""
+    whole = written(good).records
+    fields = {(r.kind, field): r.seq for r in whole for field in r.body}
+    assert {("read", "saw"), ("settle", "stale"), ("notify", "premises"), ("run-open", "initial")} <= fields.keys()
+    for (_, field), seq in fields.items():
+        for damage in DAMAGED:
+            spoilt = attrs.evolve(whole[seq], body=whole[seq].body | {field: damage})
+            if fault(spoilt) is None:
+                continue
+            records = renumbered([*whole[:seq], spoilt, *whole[seq + 1 :]])
+            for left in (
+                without_agents(records, {1}),
+                without_calls(records, {(1, 0)}),
+                without_objects(records, {"x"}),
+                without_records(records, {1}),
+            ):
+                assert len(left) <= len(records)
+                assert all(r.body[field] == damage for r in left if r.seq == seq)
+        lost = {name: x for name, x in whole[seq].body.items() if name != field}
+        assert field not in renumbered([*whole[:seq], attrs.evolve(whole[seq], body=lost)])[seq].body
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoilt"),
+    [
+        ("settle", {"kind": "read"}),
+        ("settle", {"kind": "recover"}),
+        ("settle", {"call": "nonsense"}),
+        ("settle", {"call": None}),
+        ("settle", {"body": {"stale": None}}),
+        ("read", {"body": {"saw": 5}}),
+        ("run-open", {"body": {"initial": []}}),
+    ],
+)
+def test_a_log_with_a_record_of_no_form_is_shrunk(
+    good: Any, written: Written, kind: str, spoilt: dict[str, Any]
+) -> None:
+    run = written(good)
+    at = next(r.seq for r in run.records if r.kind == kind)
+    _shrinks(chained(run, [attrs.evolve(r, **spoilt) if r.seq == at else r for r in run.records]))
+
+
+def _shrinks(run: LoggedRun) -> None:
+    """It does, to what has the same trouble; or nothing is violated by what records say."""
+    try:
+        found = shrink(run)
+    except NothingToShrink:
+        assert not judge(run).problems
+        return
+    assert Trouble.of(judge(found.run)) == found.trouble == Trouble.of(judge(run))
+    assert len(found.run.records) <= len(run.records)
 
 
 def test_nothing_to_shrink(good: Any, written: Written) -> None:
