@@ -17,7 +17,7 @@ from mtpo.proofs.verdicts import EXIT_CODES, Status, Verdict
 from mtpo.spec.language import Spec
 from mtpo_core.view.shapes import Verdict as Sentence
 from mtpo_core.view.tables import state_table
-from mtpo_core.view.texts import clip, visible
+from mtpo_core.view.texts import clip, counted, visible
 
 _COLOURS: Mapping[str, str] = {
     **dict.fromkeys(("PROVED", "CHECKED", "SAMPLED", "killed", "breaks", "holds", "exercised"), "#23774d"),
@@ -218,7 +218,7 @@ class Explored(OfVerdicts):
             for value in line.missing:
                 yield ("NEVER" if self.coverage.complete else "not so far"), f"{line.id} {value}", line.what
             if line.kind == "action" and line.count:
-                yield "exercised", line.id, f"{line.count:,} steps"
+                yield "exercised", line.id, counted(line.count, "step")
 
     def as_json(self) -> dict[str, Any]:
         told = dict(self.found.as_json())

@@ -136,7 +136,7 @@ def explored(spec: Spec, **options: Any) -> OfVerdicts:
         with refusing(spec.name):
             covered = measure(instance, initial, asked.limit, asked.unreachable, frontier(asked.progress))
     extent = "all states" if found.complete else "not all states"
-    title = f"{_elements(instance)}; {found.states:,} states, {found.transitions:,} steps, {extent}"
+    title = f"{_elements(instance)}; {counted(found.states, 'state')}, {counted(found.transitions, 'step')}, {extent}"
     return Explored(spec, title, found.verdicts, found, coverage=covered)
 
 
@@ -157,7 +157,8 @@ def _walked(spec: Spec, asked: Exploring) -> OfVerdicts:
 
     depth, seed = asked.depth or DEPTH, asked.seed or 0
     found = walk(instance, draw, walks=asked.walks or 0, seed=seed, depth=depth, progress=tell)
-    extent = f"{counted(found.walks, 'walk')}, {found.steps:,} steps, {found.states:,} states, seed {found.seed}"
+    numbers = ((found.walks, "walk"), (found.steps, "step"), (found.states, "state"))
+    extent = f"{', '.join(counted(number, noun) for number, noun in numbers)}, seed {found.seed}"
     more = _never(found.taken, found.unreached, "on these walks")
     return OfVerdicts(spec, f"{_elements(instance)}; {extent}", found.verdicts, found, more)
 
@@ -188,7 +189,7 @@ def _live(spec: Spec, asked: Exploring, instance: Any, initial: Any) -> OfVerdic
         goal = _goal(spec, asked.goal, asked.may)
     found = check_goal(instance, initial, goal, limit=asked.limit, progress=frontier(asked.progress))
     extent = "all runs" if found.complete else "not all runs"
-    title = f"{_elements(instance)}; {found.states:,} states, {found.transitions:,} steps, {extent}"
+    title = f"{_elements(instance)}; {counted(found.states, 'state')}, {counted(found.transitions, 'step')}, {extent}"
     more = [f"{goal.id}: {goal.doc}"]
     if needless := [name for name in spec.actions if name in goal.may]:
         more.append(f"need never be taken: {', '.join(needless)}")

@@ -101,7 +101,9 @@ def ablated(
     else:
         given = None if is_mtpo(spec) else instance_of(spec, size, sizes)[0].sizes
         rows = ablate_clauses(spec, only, limit, given, _listed(spec, equivalent), tell)
-    return Ablated(spec, f"{spec.name}: {counted(len(rows), 'rule')}, and what breaks without it", rows, traces)
+    without = "it" if len(rows) == 1 else "each"
+    title = f"{spec.name}: {counted(len(rows), 'rule')}, and what breaks without {without}"
+    return Ablated(spec, title, rows, traces)
 
 
 def _listed(spec: Spec, equivalent: Mapping[str, str]) -> dict[str, str]:

@@ -117,7 +117,7 @@ def _of_specs(spec: Spec | None, id: str) -> Told:
     from mtpo.proofs.evidence import explain
     from mtpo.spec.rules import carried
     from mtpo_core.cli.common import out
-    from mtpo_core.cli.explain import _tell, _unrecorded
+    from mtpo_core.cli.explain import _tell
     from mtpo_core.cli.explained import others
     from mtpo_core.cli.specs import find_specs
 
@@ -127,9 +127,21 @@ def _of_specs(spec: Spec | None, id: str) -> Told:
     else:
         found = explain(id, [spec], None if ours else [])
     with out.capture() as said:
-        _tell(found, False, "" if ours else _unrecorded(found.kind, id, f"{found.id.partition('.')[0]}.py"))
+        _tell(found, False, "" if ours else _unrecorded(found.kind, id))
     rules = [rule.id for rule in carried(found.id)] if ours else []
     return Told(tuple(said.get().rstrip("\n").split("\n")), {**found.as_json(), "rules": rules}, found)
+
+
+def _unrecorded(kind: str, id: str) -> str:
+    """What shows something of a spec that is asked in a notebook, where it need not be in a file."""
+    if kind == "assumption":
+        return "taken, not shown: it is an assumption"
+    if kind in ("mutant", "action", "guard clause"):
+        only = id if kind == "mutant" else id.partition(".")[2]
+        shows = "who catches it" if kind == "mutant" else "what it is for"
+        return f"nothing recorded: `.mutate({only!r})` of the spec shows {shows}"
+    asked = {"reachable": "explore()", "goal of whole runs": "explore(live=True)"}.get(kind, f"prove({id!r})")
+    return f"nothing recorded: `.{asked}` of the spec {'tells whether it is so' if kind == 'ending' else 'shows it'}"
 
 
 def _rules(what: str, wanted: str) -> Told:

@@ -9,11 +9,24 @@ loaded when it is asked for: a spec alone needs neither a solver nor it. What is
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 Place = str | Path
+
+_TEXT: Final = (str, type(None))
+_WANTED: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
+    "only": ((str,), "a text, part of an id"),
+    "id": (_TEXT, "a text, such as 'mtpo.one-way'"),
+    "goal": (_TEXT, "a text, the id of a property"),
+    "engine": (_TEXT, "a text, such as 'numpy'"),
+    "timeout": ((int, float), "seconds"),
+    "checkpoint_every": ((int, float), "seconds"),
+    "equivalent": ((Mapping,), "reasons by mutant, such as {'ID': 'because ...'}"),
+    "unreachable": ((Mapping,), "reasons by what is not exercised, such as {'ID': 'because ...'}"),
+}
+"""What some options are, and how that is said to who gives something else."""
 
 
 class Answer(Protocol):
@@ -176,18 +189,28 @@ def verify(
     Raises ValueError for a log that can't be read and for files that can't be written.
     """
     places = {"certificate": _path(certificate), "save": _path(save), "shrink": _path(shrink)}
-    return cast(Text, _ask("verified", Path(log), every=all, jobs=jobs, progress=progress, **places))
+    return cast(Text, _ask("verified", _path(log), every=all, jobs=jobs, progress=progress, **places))
 
 
 def _path(place: Place | None) -> Path | None:
+    if not isinstance(place, str | Path | None):
+        raise ValueError(f"{place!r}: wants the path of a file or a folder")
     return None if place is None else Path(place)
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+    found = (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
+    for name in found:
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r}: wants a text, a name or several")
+    return found
 
 
 def _ask(what: str, of: Studied | Path | None, **given: Any) -> object:
+    for name, (kinds, wants) in _WANTED.items():
+        if name in given and not isinstance(given[name], kinds):
+            whose = getattr(of, "name", what.removesuffix("ed"))
+            raise ValueError(f"{whose}: {name}={given[name]!r}: wants {wants}")
     try:
         study = importlib.import_module("mtpo.proofs.study")
         return getattr(study, what)(of, **given)

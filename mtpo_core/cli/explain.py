@@ -148,7 +148,8 @@ def _unrecorded(kind: str, id: str, name: str) -> str:
     if kind in ("action", "guard clause"):
         return f"nothing recorded: `mtpo mutate {name}` shows what it is for"
     explored = {"reachable": f"explore {name}", "goal of whole runs": f"explore {name} --live"}
-    return f"nothing recorded: `mtpo {explored.get(kind, f'prove {name} -p {id}')}` shows it"
+    shows = "tells whether it is so" if kind == "ending" else "shows it"
+    return f"nothing recorded: `mtpo {explored.get(kind, f'prove {name} -p {id}')}` {shows}"
 
 
 def _tell(found: Any, json: bool, unrecorded: str = "") -> None:

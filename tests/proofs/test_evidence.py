@@ -134,3 +134,16 @@ def test_what_one_spec_assumes_of_a_state_of_another_is_shown_there():
     assert (assumed.kind, assumed.english) == ("assumption", explain("mtpo.effects-exact", SPECS).english)
     assert "PROVED" in {e.status for e in assumed.evidence}
     assert explain("serial.at-rest", SPECS).evidence == ()
+
+
+def test_of_a_claim_that_runs_end_it_is_told_what_the_variants_do_not_bound():
+    bounded = "every action but external is taken finitely often, by: mtpo."
+    assert explain("mtpo.no-livelock", SPECS).formula.startswith(bounded)
+    kept = {id: v for id, v in mtpo.variants.items() if id != "mtpo.agents-advance"}
+    lines = explain("mtpo.no-livelock", [mtpo.without(variants=kept)]).formula.splitlines()
+    assert lines[0] == "every action but external is taken finitely often; not bounded:"
+    open = [name for name in mtpo.actions if name in mtpo.variants["mtpo.agents-advance"].decreases]
+    assert lines[1:-1] == [f"  {name} (no variant that is shown decreases with it)" for name in open]
+    assert lines[-1].startswith("the others by: mtpo.") and "mtpo.agents-advance" not in lines[-1]
+    none = explain("mtpo.no-livelock", [mtpo.without(variants={})]).formula
+    assert none.endswith("\nnor any other") and "by:" not in none

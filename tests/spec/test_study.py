@@ -177,6 +177,8 @@ def test_what_breaks_without_a_rule(tmp_path: Path) -> None:
     assert "step 2: enter(g=guest0)" in repr(found) and "guest0" in found._repr_html_()
     assert Path(found.picture(str(tmp_path / "page.html"))).exists()
     assert found.as_json()["breaks_nothing"] == []
+    assert found.title == "door: 1 rule, and what breaks without it"
+    assert door(shut=True).ablate(Guest=1).title == "door: 2 rules, and what breaks without each"
     published = mtpo.ablate("one-way")
     assert [row.rule.id for row in published.verdicts] == ["one-way"] and published.holds
     assert kv.ablate("fill.not-full").as_json()["rows"][0]["equivalent"] == "filling a full block again changes nothing"
@@ -187,7 +189,14 @@ def test_an_id_is_explained(lock: Spec, tmp_path: Path) -> None:
     assert found.lines[0].startswith("kv.conservation   invariant   spec/paged_kv.py:")
     assert "PROVED" in repr(found) and found.as_json()["kind"] == "invariant"
     own = lock.explain("lock.acquire.free")
-    assert "nothing recorded" in repr(own) and "PROVED" not in repr(own)
+    assert "nothing recorded: `.mutate('acquire.free')` of the spec shows what it is for" in repr(own)
+    assert "PROVED" not in repr(own)
+    for id, asked in (
+        ("lock.exclusion", ".prove('lock.exclusion')"),
+        ("lock.entered", ".explore()"),
+        ("lock.acquire.free~0", ".mutate('lock.acquire.free~0')"),
+    ):
+        assert f"nothing recorded: `{asked}` of the spec shows " in repr(lock.explain(id))
     assert kv.explain(rules=True).lines[0].startswith("kv:")
     assert explain("run.gate").as_json()["kind"] == "check of a log"
     assert explain(findings=True).lines[0].startswith("F1 ")
@@ -343,6 +352,14 @@ def test_a_mutant_that_a_lemma_alone_catches_is_not_killed() -> None:
         (lambda lock: lock.prove("lock.nothing"), "lock: 'lock.nothing' is nothing to prove; there are lock."),
         (lambda lock: lock.mutate("nothing"), "lock: no mutant's id contains 'nothing'"),
         (lambda lock: lock.mutate(equivalent={"x": "y"}), "lock: equivalent names no mutant: x"),
+        (lambda lock: lock.ablate(3), "lock: only=3: wants a text, part of an id"),
+        (lambda lock: lock.mutate(None), "lock: only=None: wants a text, part of an id"),
+        (lambda lock: lock.explain(3), "lock: id=3: wants a text, such as 'mtpo.one-way'"),
+        (lambda lock: explain(3), "explain: id=3: wants a text, such as 'mtpo.one-way'"),
+        (lambda lock: lock.prove(timeout="1"), "lock: timeout='1': wants seconds"),
+        (lambda lock: lock.explore(live=True, goal="lock.entered", may=3), "3: wants a text, a name or several"),
+        (lambda lock: lock.mutate(equivalent=3), "lock: equivalent=3: wants reasons by mutant"),
+        (lambda lock: explain("1.4", log=3), "3: wants the path of a file or a folder"),
     ],
 )
 def test_a_question_that_does_not_fit_is_refused_in_one_line(lock: Spec, ask, told: str) -> None:
