@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,17 @@ _BAD = "#bf3527"
 
 class StudyError(ValueError):
     """A question that does not fit the spec: one line that says what would."""
+
+
+@contextlib.contextmanager
+def places(of: str) -> Iterator[None]:
+    """What the system says of a file or a folder is a :class:`StudyError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or not error.strerror:
+            raise
+        raise StudyError(f"{of}: {error.filename}: {error.strerror}") from error
 
 
 @attrs.frozen(repr=False)
@@ -60,7 +72,9 @@ class Answer(abc.ABC):
 
     def picture(self, path: str) -> str:
         """Write the runs as a page in one file; returns its path. Raises StudyError if there are none."""
-        if not write_picture(self.drawn(), Path(path), self.title):
+        with places(self.spec.name):
+            drawn = write_picture(self.drawn(), Path(path), self.title)
+        if not drawn:
             raise StudyError(f"{self.spec.name}: nothing is violated, so there is nothing to draw")
         return path
 
@@ -149,7 +163,8 @@ class OfVerdicts(Answer):
         """Write each violating run into a folder, in ITF (Apalache, Quint); returns the files."""
         from mtpo.proofs.itf import write_itf
 
-        return write_itf([v for v in self.verdicts if v.status is Status.FAILED], Path(folder))
+        with places(self.spec.name):
+            return write_itf([v for v in self.verdicts if v.status is Status.FAILED], Path(folder))
 
     def record(self, ledger: str) -> None:
         """Write what holds into a ledger, as ``--record`` does: of a built-in spec, what is shown of all states."""
@@ -159,7 +174,8 @@ class OfVerdicts(Answer):
         check_record(self.spec, ledger)
         if any(v.status is Status.SAMPLED for v in self.verdicts):
             raise StudyError(f"{self.spec.name}: what is SAMPLED is shown of no instance, so it is not recorded")
-        record(Path(ledger), entries_of(shown, {v.property: english(self.spec, v.property) for v in shown}))
+        with places(self.spec.name):
+            record(Path(ledger), entries_of(shown, {v.property: english(self.spec, v.property) for v in shown}))
 
     def as_json(self) -> dict[str, Any]:
         if self.found is not None:

@@ -35,12 +35,6 @@ def refusing(what: str) -> Iterator[None]:
         raise StudyError(f"{what}: {line}") from None
 
 
-def check_numbers(spec: Spec, least: int, **given: int | None) -> None:
-    for name, n in given.items():
-        if n is not None and (not isinstance(n, int) or isinstance(n, bool) or n < least):
-            raise StudyError(f"{spec.name}: {name}={n!r}: wants a whole number of at least {least}")
-
-
 @attrs.frozen(kw_only=True)
 class Exploring:
     """The options of ``Spec.explore``, by the names that they have on the command line."""
@@ -73,11 +67,6 @@ class Exploring:
         from mtpo_core.cli.explored import check_what_goes_together
         from mtpo_core.cli.exploring import Way, engine_of
 
-        check_numbers(
-            spec, 1, limit=self.limit, jobs=self.jobs, walks=self.walks, footprints=self.footprints, depth=self.depth
-        )
-        if not isinstance(self.checkpoint_every, int | float) or self.checkpoint_every < 0:
-            raise StudyError(f"{spec.name}: checkpoint_every={self.checkpoint_every!r}: wants seconds, at least 0")
         modes = {name: getattr(self, name) for name in ("live", "walks", "footprints", "coverage")}
         options = {name: getattr(self, name) for name in ("goal", "seed", "depth", "checkpoint")}
         options |= {"may": list(self.may), "record": None}

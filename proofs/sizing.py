@@ -66,7 +66,7 @@ def _chosen(
     for name, n in ({} if size is None else {"size": size}).items() | sizes.items():
         if name not in known and (name != "size" or is_mtpo(spec)):
             raise StudyError(f"{spec.name}: no size {name!r}; it has {', '.join(known)}")
-        if not isinstance(n, int) or n < 1:
+        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
             raise StudyError(f"{spec.name}: {name}={n!r}: a size is a number of at least 1")
         if n > (largest := _MOST[name] if is_mtpo(spec) else most):
             raise StudyError(

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtpo.proofs.answers import Proved, StudyError, built_in
-from mtpo.proofs.exploring import Tell, check_numbers, explored
+from mtpo.proofs.answers import Proved, StudyError, built_in, places
+from mtpo.proofs.asking import checked
+from mtpo.proofs.exploring import Tell, explored
 from mtpo.proofs.instances import is_mtpo
 from mtpo.proofs.sizing import instance_of
 from mtpo.proofs.told import explained, verified
@@ -17,13 +18,15 @@ from mtpo.proofs.weakened import Ablated, Mutated
 from mtpo.spec.language import Spec
 from mtpo_core.view.texts import counted
 
-__all__ = ["StudyError", "ablated", "explained", "explored", "instance_of", "mutated", "proved", "verified"]
+__all__ = ["StudyError", "ablated", "checked", "explained", "explored", "instance_of", "mutated", "places", "proved"]
+__all__ += ["verified"]
 
 
 def proved(
     spec: Spec,
     *,
     properties: Sequence[str],
+    property: Sequence[str],
     timeout: float,
     jobs: int | None,
     remember: Path | None,
@@ -40,14 +43,12 @@ def proved(
     from mtpo_core.cli.prove import _keeper
 
     provable = [*(p.id for p in spec.role("invariant", "lemma", "step")), *spec.variants, *spec.endings]
-    for id in properties:
+    wanted = (*properties, *property)
+    for id in wanted:
         if id not in provable:
             raise StudyError(f"{spec.name}: {id!r} is nothing to prove; there are {', '.join(provable)}")
     if not provable:
         raise StudyError(f"{spec.name}: no invariant, step property or variant to prove")
-    if timeout < 0.001:
-        raise StudyError(f"{spec.name}: timeout={timeout!r}: wants seconds, at least 0.001")
-    check_numbers(spec, 0, jobs=jobs)
     hints = memory()
     if remember is not None:
         check_place(remember)
@@ -61,7 +62,7 @@ def proved(
         def again(what: Spec, ids: frozenset[str]) -> list[Verdict]:
             return asked(what, ids, smt2 and smt2 / "without")
 
-        verdicts, _ = proven(spec, properties or provable, asked, again)
+        verdicts, _ = proven(spec, wanted or provable, asked, again)
     hints.keep()
     if remember is not None:
         hints.keep(remember)
@@ -85,7 +86,6 @@ def ablated(
     from mtpo.proofs.dropped import ablate_clauses, clause_rules
     from mtpo_core.cli.common import counted as told
 
-    check_numbers(spec, 1, limit=limit)
     published = is_mtpo(spec) and built_in(spec)
     if is_mtpo(spec) and (size is not None or sizes):
         raise StudyError(f"{spec.name}: size means nothing for it: its instances have two agents with one call each")
@@ -132,7 +132,6 @@ def mutated(
 
     if size is not None and is_mtpo(spec):
         raise StudyError(f"{spec.name}: size means nothing for it: its instances have two agents with one call each")
-    check_numbers(spec, 1, size=size)
     check_listed(equivalent, altered(spec), f"{spec.name}: equivalent")
     ours = built_in(spec)
     listed = {**EQUIVALENT, **(find_source(None).equivalent if ours else {}), **equivalent}

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from mtpo.proofs.answers import StudyError, built_in, text
+from mtpo.proofs.answers import StudyError, built_in, places, text
 from mtpo.proofs.exploring import refusing
 from mtpo.proofs.judge import Judgment, judge
 from mtpo.spec.language import Spec
@@ -45,7 +45,7 @@ class Finding(Told):
         from mtpo_core.cli.common import out
         from mtpo_core.cli.explained_findings import draw_finding
 
-        with refusing(self.data["id"]), out.capture():
+        with refusing(self.data["id"]), places(self.data["id"]), out.capture():
             draw_finding(self.data["id"], Path(path), False)
         return path
 
@@ -66,7 +66,9 @@ class Verified(Told):
         return judgment.exit_code
 
 
-def explained(spec: Spec | None, id: str | None, *, rules: bool, log: Path | None, findings: bool) -> Told:
+def explained(
+    spec: Spec | None, *, id: str | None, rules: bool, log: Path | None = None, findings: bool = False
+) -> Told:
     """See :func:`mtpo.spec.study.explain`."""
     what = id or (spec.name if spec else "explain")
     given = [name for name, one in (("rules", rules), ("log", log), ("findings", findings)) if one]
@@ -177,7 +179,7 @@ def verified(
     certificate: Path | None,
     save: Path | None,
     shrink: Path | None,
-    every: bool,
+    all: bool,
     jobs: int | None,
     progress: Callable[[str], None],
 ) -> Verified:
@@ -197,8 +199,8 @@ def verified(
         found.certificate.save(save)
     why = _why(run, found, log, True)
     smaller = _shrunk(run, shrink, True) if shrink is not None else ""
-    lines = rows(found.certificate.properties, every)
-    lines += [named(line, run) for line in violations(found.problems, found.report.unfinished, every)]
+    lines = rows(found.certificate.properties, all)
+    lines += [named(line, run) for line in violations(found.problems, found.report.unfinished, all)]
     lines += ["", *why.lines()] if why is not None else []
     lines += ["", smaller] if smaller else []
     lines += ["", "The verdict rests on", *found.certificate.assumed(), named(found.verdict, run)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from mtpo.proofs.answers import Answer, StudyError, check_record
+from mtpo.proofs.answers import Answer, StudyError, check_record, places
 from mtpo.proofs.picture import Case
 
 
@@ -57,7 +57,8 @@ class Mutated(Answer):
                 f"{self.spec.name}: what is recorded is of all mutants, each decided: leave out only, size"
             )
         check_record(self.spec, ledger)
-        _record(Path(ledger), self.spec, list(self.verdicts))
+        with places(self.spec.name):
+            _record(Path(ledger), self.spec, list(self.verdicts))
 
     def as_json(self) -> dict[str, Any]:
         survived = [f.mutant.id for f in self.verdicts if f.survived]

@@ -3,30 +3,18 @@
 What the commands of these names do of a spec is here, with options of the same names; where a command writes a file,
 the answer has a method: ``picture``, ``itf``, ``record``, ``as_json``. The work is that of ``mtpo.proofs``, which is
 loaded when it is asked for: a spec alone needs neither a solver nor it. What is asked of no spec alone are functions,
-:func:`explain` and :func:`verify`.
+:func:`explain` and :func:`verify`. What is of another type than is declared here, or out of the range that the
+command has, and a file or a folder that can't be written, is a ValueError of one line.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Protocol, cast
 
 Place = str | Path
-
-_TEXT: Final = (str, type(None))
-_WANTED: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
-    "only": ((str,), "a text, part of an id"),
-    "id": (_TEXT, "a text, such as 'mtpo.one-way'"),
-    "goal": (_TEXT, "a text, the id of a property"),
-    "engine": (_TEXT, "a text, such as 'numpy'"),
-    "timeout": ((int, float), "seconds"),
-    "checkpoint_every": ((int, float), "seconds"),
-    "equivalent": ((Mapping,), "reasons by mutant, such as {'ID': 'because ...'}"),
-    "unreachable": ((Mapping,), "reasons by what is not exercised, such as {'ID': 'because ...'}"),
-}
-"""What some options are, and how that is said to who gives something else."""
 
 
 class Answer(Protocol):
@@ -101,9 +89,7 @@ class Studied:
         and ``footprints`` at some of many. ``unreachable`` is what a file lists for ``coverage``. Raises ValueError for
         a size that does not fit, an engine that is not there, and for options that do not go together.
         """
-        given = {name: value for name, value in locals().items() if name != "self"}
-        given |= {"checkpoint": _path(checkpoint), "may": _several(may), "unreachable": unreachable or {}}
-        return cast(Answer, _ask("explored", self, **given))
+        return cast(Answer, _ask("explored", Studied.explore, locals()))
 
     def prove(
         self,
@@ -120,11 +106,7 @@ class Studied:
 
         ``timeout`` in seconds for each question to a solver. Raises ValueError for a property that the spec lacks.
         """
-        given = {"timeout": timeout, "jobs": jobs, "cvc5": cvc5, "progress": progress}
-        wanted = (*properties, *_several(property))
-        return cast(
-            Answer, _ask("proved", self, properties=wanted, remember=_path(remember), smt2=_path(smt2), **given)
-        )
+        return cast(Answer, _ask("proved", Studied.prove, locals()))
 
     def mutate(
         self,
@@ -140,8 +122,7 @@ class Studied:
         ``traces`` shows the runs that caught them. ``equivalent`` are mutants that change nothing (``ID`` or
         ``ID@DIGEST``), with the reasons. Raises ValueError for a spec that does not hold as it stands.
         """
-        given = {"only": only, "size": size, "traces": traces, "progress": progress}
-        return cast(Answer, _ask("mutated", self, equivalent=equivalent or {}, **given))
+        return cast(Answer, _ask("mutated", Studied.mutate, locals()))
 
     def ablate(
         self,
@@ -159,19 +140,18 @@ class Studied:
         ``only`` rules whose id contains it; ``traces`` shows the runs; ``sizes`` and ``size`` as for :meth:`explore`,
         ``equivalent`` as for :meth:`mutate`. Raises ValueError for a spec that is violated as it stands.
         """
-        given = {"only": only, "size": size, "sizes": sizes, "limit": limit, "traces": traces, "progress": progress}
-        return cast(Answer, _ask("ablated", self, equivalent=equivalent or {}, **given))
+        return cast(Answer, _ask("ablated", Studied.ablate, locals()))
 
     def explain(self, id: str | None = None, *, rules: bool = False) -> Text:
         """What an id of the spec stands for, its evidence and its mutants, as ``mtpo explain`` does; with ``rules``
         what the papers say, and the clauses that carry it. Raises ValueError for an id that the spec lacks."""
-        return cast(Text, _ask("explained", self, id=id, rules=rules, log=None, findings=False))
+        return cast(Text, _ask("explained", Studied.explain, locals()))
 
 
 def explain(id: str | None = None, *, rules: bool = False, log: Place | None = None, findings: bool = False) -> Text:
     """What any id stands for: of a built-in spec, a finding (F29), a check of a log (run.gate), a rule (closure); with
     ``log`` what a call of that run (1.4) went through. Raises ValueError for what is none."""
-    return cast(Text, _ask("explained", None, id=id, rules=rules, log=_path(log), findings=findings))
+    return cast(Text, _ask("explained", explain, {**locals(), "self": None}))
 
 
 def verify(
@@ -188,32 +168,18 @@ def verify(
 
     Raises ValueError for a log that can't be read and for files that can't be written.
     """
-    places = {"certificate": _path(certificate), "save": _path(save), "shrink": _path(shrink)}
-    return cast(Text, _ask("verified", _path(log), every=all, jobs=jobs, progress=progress, **places))
+    return cast(Text, _ask("verified", verify, locals()))
 
 
-def _path(place: Place | None) -> Path | None:
-    if not isinstance(place, str | Path | None):
-        raise ValueError(f"{place!r}: wants the path of a file or a folder")
-    return None if place is None else Path(place)
-
-
-def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    found = (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
-    for name in found:
-        if not isinstance(name, str):
-            raise ValueError(f"{name!r}: wants a text, a name or several")
-    return found
-
-
-def _ask(what: str, of: Studied | Path | None, **given: Any) -> object:
-    for name, (kinds, wants) in _WANTED.items():
-        if name in given and not isinstance(given[name], kinds):
-            whose = getattr(of, "name", what.removesuffix("ed"))
-            raise ValueError(f"{whose}: {name}={given[name]!r}: wants {wants}")
+def _ask(what: str, asked: Callable[..., object], given: dict[str, Any]) -> object:
+    """What the spec that is ``given`` as self, if one is, answers to what is ``asked`` with the rest."""
     try:
         study = importlib.import_module("mtpo.proofs.study")
-        return getattr(study, what)(of, **given)
+        of = [given.pop("self")] if "self" in given else []
+        name = getattr(of[0] if of else None, "name", asked.__name__)
+        options = study.checked(name, asked, given)
+        with study.places(name):
+            return getattr(study, what)(*of, **options)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("z3", "cvc5", "numba", "numpy"):
             raise ModuleNotFoundError(

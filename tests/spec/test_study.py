@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 import typer
 
+from mtpo.proofs.asking import checked
 from mtpo.proofs.ledger import read_ledger
 from mtpo.spec.language import Bool, Sort, Spec, exists, forall, implies, require
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.paged_kv import kv
-from mtpo.spec.study import explain, verify
+from mtpo.spec.study import Studied, explain, verify
 from mtpo_core.cli.ablate import ablate_command
 from mtpo_core.cli.explain import explain_command
 from mtpo_core.cli.explore import explore_command
@@ -352,20 +354,76 @@ def test_a_mutant_that_a_lemma_alone_catches_is_not_killed() -> None:
         (lambda lock: lock.prove("lock.nothing"), "lock: 'lock.nothing' is nothing to prove; there are lock."),
         (lambda lock: lock.mutate("nothing"), "lock: no mutant's id contains 'nothing'"),
         (lambda lock: lock.mutate(equivalent={"x": "y"}), "lock: equivalent names no mutant: x"),
-        (lambda lock: lock.ablate(3), "lock: only=3: wants a text, part of an id"),
-        (lambda lock: lock.mutate(None), "lock: only=None: wants a text, part of an id"),
-        (lambda lock: lock.explain(3), "lock: id=3: wants a text, such as 'mtpo.one-way'"),
-        (lambda lock: explain(3), "explain: id=3: wants a text, such as 'mtpo.one-way'"),
+        (lambda lock: lock.ablate(3), "lock: only=3: wants a text"),
+        (lambda lock: lock.mutate(None), "lock: only=None: wants a text"),
+        (lambda lock: lock.explain(3), "lock: id=3: wants a text"),
+        (lambda lock: explain(3), "explain: id=3: wants a text"),
         (lambda lock: lock.prove(timeout="1"), "lock: timeout='1': wants seconds"),
-        (lambda lock: lock.explore(live=True, goal="lock.entered", may=3), "3: wants a text, a name or several"),
-        (lambda lock: lock.mutate(equivalent=3), "lock: equivalent=3: wants reasons by mutant"),
-        (lambda lock: explain("1.4", log=3), "3: wants the path of a file or a folder"),
+        (lambda lock: lock.explore(live=True, goal="lock.entered", may=3), "lock: may=3: wants texts"),
+        (lambda lock: lock.mutate(equivalent=3), "lock: equivalent=3: wants reasons by id"),
+        (
+            lambda lock: lock.prove(timeout=float("inf")),
+            "lock: timeout=inf: wants seconds, at least 0.001 and at most 86",
+        ),
+        (lambda lock: lock.prove(timeout=True), "lock: timeout=True: wants seconds"),
+        (lambda lock: lock.prove(jobs=257), "lock: jobs=257: wants a whole number of at least 0 and at most 256"),
+        (lambda lock: lock.prove(property=[3]), "lock: property=[3]: wants texts"),
+        (lambda lock: lock.prove(3), "lock: properties=3: wants a text"),
+        (lambda lock: lock.prove(smt2=3), "lock: smt2=3: wants a path"),
+        (lambda lock: lock.explore(limit=None), "lock: limit=None: wants a whole number of at least 1"),
+        (lambda lock: lock.explore(symmetry="no"), "lock: symmetry='no': wants True or False"),
+        (lambda lock: lock.explore(Process=True), "lock: Process=True: wants a whole number"),
+        (lambda lock: lock.explore(size="2"), "lock: size='2': wants a whole number"),
+        (lambda lock: lock.explore(walks=1, seed="a"), "lock: seed='a': wants a whole number"),
+        (lambda lock: lock.explore(walks=1, depth=0), "lock: depth=0: wants a whole number of at least 1"),
+        (lambda lock: lock.explore(checkpoint="x", checkpoint_every=math.nan), "lock: checkpoint_every=nan: wants sec"),
+        (lambda lock: lock.explore(progress=3), "lock: progress=3: wants a function"),
+        (lambda lock: lock.explore(unreachable={1: "x"}), "lock: unreachable={1: 'x'}: wants reasons by id"),
+        (lambda lock: lock.mutate(size=9), "lock: size=9: wants a whole number of at least 1 and at most 6"),
+        (lambda lock: lock.mutate(equivalent=["x"]), "lock: equivalent=['x']: wants reasons by id"),
+        (lambda lock: lock.ablate(limit=0), "lock: limit=0: wants a whole number of at least 1"),
+        (lambda lock: lock.ablate(Process=True), "lock: Process=True: wants a whole number"),
+        (lambda lock: verify("run.mtpo", jobs=0), "verify: jobs=0: wants a whole number of at least 1 and at most 64"),
+        (lambda lock: verify("run.mtpo", jobs="a"), "verify: jobs='a': wants a whole number of at least 1"),
+        (lambda lock: verify(3), "verify: log=3: wants a path"),
+        (lambda lock: explain("1.4", log=3), "explain: log=3: wants a path"),
     ],
 )
 def test_a_question_that_does_not_fit_is_refused_in_one_line(lock: Spec, ask, told: str) -> None:
     with pytest.raises(ValueError) as caught:
         ask(lock)
     assert str(caught.value).startswith(told) and "\n" not in str(caught.value)
+
+
+def test_every_option_of_each_question_is_checked() -> None:
+    """None takes what is of no type at all."""
+    asked = (Studied.explore, Studied.prove, Studied.mutate, Studied.ablate, Studied.explain, explain, verify)
+    for question in asked:
+        parameters = inspect.signature(question).parameters.values()
+        given = {p.name: () if p.kind is p.VAR_POSITIONAL else p.default for p in parameters if p.name != "self"}
+        given |= {"sizes": {}, "log": "run.mtpo"}
+        checked("spec", question, given)
+        for name in given.keys() & {p.name for p in parameters}:
+            wrong: Any = {"sizes": {"Process": object()}, "properties": (object(),)}.get(name, object())
+            with pytest.raises(ValueError, match=r"^spec: \w+=<object .*>: wants [a-zT]"):
+                checked("spec", question, given | {name: wrong})
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused_in_one_line(lock: Spec, broken_lock: Spec, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    broken = broken_lock.explore(Process=2)
+    for ask in (
+        lambda: lock.explore(engine="numpy", checkpoint=file),
+        lambda: lock.prove("lock.exclusion", smt2=file),
+        lambda: broken.picture(str(file / "page.html")),
+        lambda: broken.itf(str(file)),
+        lambda: explain("F29").picture(str(file / "page.html")),
+    ):
+        with pytest.raises(ValueError) as caught:
+            ask()
+        assert str(file) in str(caught.value) and "\n" not in str(caught.value)
+    assert file.read_text() == "kept"
 
 
 def test_a_spec_needs_no_prover_until_it_is_asked() -> None:
