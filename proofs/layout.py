@@ -2,7 +2,8 @@
 a line, the operator before it, indented by its depth.
 
 It is the text of a formula that is laid out, as :func:`mtpo.spec.language.show` writes it, maybe with a name before it:
-every operand that is no atom is in parentheses, and those of one pair have one operator. Nothing but blanks is added.
+every operand that is no atom is in parentheses, and those of one pair have one operator. Nothing but blanks is added;
+left out are the parentheses of a conjunction of one atom, such as a guard of one clause.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ _CHANGE: Final = re.compile(r"(?:one \w+ \w+ left out of|without|always) (?=\S)"
 
 _BINDER: Final = re.compile(r"(?:forall|exists) [^.]+\. ")
 
+_ATOM: Final = r"~?\w[\w.']*(?:\([^()]*\))?"
+_ALONE: Final = re.compile(rf"(?<=[&|>] )\(({_ATOM})\)|(?<![\w'])\(({_ATOM})\)(?= (?:&|\||->) )")
+"""An atom in parentheses of its own, beside an operator."""
+
 
 def laid_out(text: str, width: int = WIDTH) -> str:
     """The text with its lines, which may be indented, laid out; a word that is too long for a line stays whole."""
     rows = []
-    for row in text.splitlines():
+    for row in _ALONE.sub(lambda found: found[1] or found[2], text).splitlines():
         indent = " " * (len(row) - len(row.lstrip()))
         rows += [f"{indent}{line}" for line in _lines(row.strip(), width - len(indent))]
     return "\n".join(rows)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from mtpo.proofs.fates import altered
 from mtpo.proofs.layout import WIDTH, laid_out
-from mtpo.proofs.mutate import mutants
 from mtpo.spec.language import Spec, show
 from mtpo_core.cli.specs import find_specs
 
@@ -21,7 +21,7 @@ def texts(spec: Spec) -> Iterator[str]:
     for action in spec.actions.values():
         yield from (f"{clause.id}: {show(clause.formula)}" for clause in action.guard)
         yield from (f"{u.variable.name} := {show(u.value)}" for u in action.updates)
-    yield from (mutant.what for mutant in mutants(spec))
+    yield from (mutant.what for mutant in altered(spec))
 
 
 def bare(text: str) -> str:
@@ -88,3 +88,17 @@ def test_a_word_that_is_too_long_stays_whole_and_lines_are_laid_out_one_by_one()
     assert laid_out("go(a)\n  asked: waits(a)\nneed never be taken: nothing") == (
         "go(a)\n  asked: waits(a)\nneed never be taken: nothing"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("forall p: P. inside(p) -> (inside(p))", "forall p: P. inside(p) -> inside(p)"),
+        ("(done(p)) & (~f'(p, q)) & (free)", "done(p) & ~f'(p, q) & free"),
+        ("(p = q) -> (a & b)", "(p = q) -> (a & b)"),
+        ("inside(p) -> f'(p) | g(p)", "inside(p) -> f'(p) | g(p)"),
+        ("decreases with leave: (inside(p))", "decreases with leave: (inside(p))"),
+    ],
+)
+def test_an_atom_has_no_parentheses_of_its_own_beside_an_operator(text: str, plain: str) -> None:
+    assert laid_out(text) == plain
