@@ -16,8 +16,8 @@ from mtpo_core.loglines import export_jsonl
 
 
 def written(name: str, shown: Shown) -> dict[str, Any]:
-    """A trace, made now: its name, its kind and what it shows, with ``itf`` (and what is false at its end, what the
-    spec lacks, and what is to be seen after which step), with ``log``, the lines that `mtpo verify` reads, or with
+    """A trace, made now: its name, its kind and what it shows, with ``itf`` (and what is false at its end, and stays
+    so for how many steps, what the spec lacks, and what is to be seen after which step), with ``log``, the lines that `mtpo verify` reads, or with
     ``chart``. Raises :class:`~mtpo.proofs.findings.traces.NotShown`."""
     told = {"name": name, "kind": shown.kind, "says": shown.says}
     if isinstance(shown, Charted):
@@ -29,6 +29,7 @@ def written(name: str, shown: Shown) -> dict[str, Any]:
         seen = [{"after": one.after, "text": one.text} for one in run.told]
         return told | {
             "breaks": list(run.breaks),
+            "stays": run.stays,
             "weakened": run.weakened or None,
             "seen": seen,
             "itf": itf_of(run.trace, shown.says),

@@ -115,3 +115,11 @@ def test_a_picture_says_that_the_run_may_end_and_that_no_state_breaks_anything(s
     assert line.states is not None and line.states.false_in == ()
     # The goal reads where everybody sits, also of whom nothing has changed.
     assert {row.name for row in line.states.rows} == {"seated(guest0)", "seated(guest1)"}
+
+
+def test_a_notebook_tells_it_as_the_command_does() -> None:
+    found = SPEC.explore(live=True, goal="supper.all-seated", may="greet", Guest=2)
+    assert not found.holds and "  rise: refused by supper.rise.seated: rise(g=guest1); changes" in repr(found)
+    assert [one["action"] for one in found.as_json()["no_step"]] == ["sit", "rise", "greet"]
+    assert "#bf3527" in found._repr_html_() and "A run may end here, short of" in found._repr_html_()
+    assert SPEC.explore(live=True, goal="supper.all-seated", may="sit", Guest=1).as_json()["no_step"] is not None

@@ -485,7 +485,8 @@ def test_a_finding_as_json_has_the_traces_that_its_picture_draws(mtpo: Mtpo, tmp
     locked, mended = data["traces"]
     assert [locked["name"], mended["name"]] == list(TRACES["F29"]) and locked["says"].startswith("a2's repair")
     assert locked["seen"] == [{"after": 12, "text": "refused: deliver(a=a1), by mtpo.deliver.settled"}]
-    assert (locked["breaks"], mended["weakened"]) == ([], None)
+    assert (locked["breaks"], locked["stays"]) == (["mtpo.no-wait-for-successors"], 1)
+    assert (mended["breaks"], mended["stays"], mended["weakened"]) == ([], 0, None)
     assert [len(one["itf"]["states"]) for one in (locked, mended)] == [13, 18]
     assert locked["itf"]["states"][12]["mbt::nondetPicks"] == {"o": {"tag": "Some", "value": "x"}}
     drawn = mtpo("explain", "F29", "--picture", str(tmp_path / "f29.html"), "--json").json
