@@ -16,9 +16,9 @@ from mtpo_core.loglines import export_jsonl
 
 
 def written(name: str, shown: Shown) -> dict[str, Any]:
-    """A trace, made now: its name, its kind and what it shows, with ``itf`` (and what is false at its end, and stays
-    so for how many steps, what the spec lacks, and what is to be seen after which step), with ``log``, the lines that `mtpo verify` reads, or with
-    ``chart``. Raises :class:`~mtpo.proofs.findings.traces.NotShown`."""
+    """A trace, made now: its name, its kind and what it shows, with ``itf`` (and what is false at its end and since how
+    many steps, what the spec lacks, and what is to be seen after which step), with ``log``, the lines that
+    `mtpo verify` reads, or with ``chart``. Raises :class:`~mtpo.proofs.findings.traces.NotShown`."""
     told = {"name": name, "kind": shown.kind, "says": shown.says}
     if isinstance(shown, Charted):
         return told | {"chart": attrs.asdict(shown.draw())}
