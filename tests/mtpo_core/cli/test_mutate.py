@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import mtpo.proofs.chosen as chosen
-import mtpo.proofs.mutate as mutating
 from mtpo_core.cli import common
 
 Mtpo = Callable[..., Any]
