@@ -88,7 +88,7 @@ def _wanted(kinds: Sequence[Any], among: tuple[float | None, float | None] | Non
         named.pop(str, None)
     wanted = " or ".join(_WORDS[kind] for kind in named if kind in _WORDS)
     ends = zip(("at least", "at most"), among or (), strict=False)
-    said = " and ".join(f"{end} {number:,}" for end, number in ends if number is not None)
+    said = " and ".join(f"{end} {number:,g}" for end, number in ends if number is not None)
     return f"{wanted}{',' if float in named else ' of'} {said}" if said else wanted
 
 

@@ -348,7 +348,10 @@ def test_a_mutant_that_a_lemma_alone_catches_is_not_killed() -> None:
         (lambda lock: lock.explain("lock.nothing"), "unknown id 'lock.nothing'; close ones: "),
         (lambda lock: lock.explain(), "lock: explain wants an id"),
         (lambda lock: lock.explore(walks=2, Process=3).record("ledger.json"), "lock: record is for the built-in specs"),
-        (lambda lock: lock.explore(checkpoint="x", checkpoint_every=-1), "lock: checkpoint_every=-1: wants seconds"),
+        (
+            lambda lock: lock.explore(checkpoint="x", checkpoint_every=-1),
+            "lock: checkpoint_every=-1: wants seconds, at least 0",
+        ),
         (lambda lock: kv.explore(size=1).record("no/folder.json"), "kv: record no/folder.json: no such folder"),
         (lambda lock: kv.mutate("fill.own").record("ledger.json"), "kv: what is recorded is of all mutants"),
         (lambda lock: lock.prove("lock.nothing"), "lock: 'lock.nothing' is nothing to prove; there are lock."),
