@@ -1,7 +1,7 @@
 """A problem: one property that does not hold, and where. What the ids stand for that are no part of a spec.
 
-The checks of a run have their English in :data:`mtpo.proofs.runreport.CHECKS`, the properties and clauses of a spec in
-the spec; `mtpo explain ID` tells all of them.
+The checks of a run have their English in :data:`mtpo.proofs.runs.runreport.CHECKS`, the properties and clauses of a
+spec in the spec; `mtpo explain ID` tells all of them.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mtpo.proofs.packing import Cells, Packing
+from mtpo.proofs.exploration.packing import Cells, Packing
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Action, Function, Spec, Term, formals_of
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import attrs
 
-from mtpo.proofs.alterations import alterations
-from mtpo.proofs.endings import open_ends, rests_on
-from mtpo.proofs.fates import Fate, altered, caught_by, fates
-from mtpo.proofs.goals import Goal, goals_of
+from mtpo.proofs.exploration.goals import Goal, goals_of
+from mtpo.proofs.induction.endings import open_ends, rests_on
 from mtpo.proofs.ledger import REFINES, Entry, read_ledger, stale
-from mtpo.proofs.listed import key_of
+from mtpo.proofs.mutants.alterations import alterations
+from mtpo.proofs.mutants.fates import Fate, altered, caught_by, fates
+from mtpo.proofs.mutants.listed import key_of
 from mtpo.spec.language import Action, Clause, Ending, Property, Spec, Variant, formals_of, show
 from mtpo.spec.terms import names_for
 

@@ -22,49 +22,43 @@ from mtpo.proofs.verdicts import Verdict
 ABSTRACTION = "spec/mtpo/abstraction.py"
 """What the core's states are in the protocol: the refinement rests on it, nothing that is shown of a spec does."""
 
-LANGUAGE = ("spec/terms.py", "spec/substitution.py", "spec/enabling.py", "spec/language.py")
+
+def _files(folder: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}.py" for name in names.split())
+
+
+LANGUAGE = _files("spec", "terms substitution enabling language")
 _PROVE = (
     *LANGUAGE,
-    *(
-        f"proofs/{name}.py"
-        for name in ("symbolic", "inductive", "prover", "refuting", "relevant", "vacuity", "endings")
-    ),
-    *(f"proofs/{name}.py" for name in ("children", "second")),
+    *_files("proofs/induction", "symbolic inductive prover refuting relevant vacuity second endings"),
+    "proofs/children.py",
 )
+_ENGINES = "explore instances resting compiled bounds kernel kernelcache packing rows search symmetry checkpoint"
 _EXPLORE = (
     *LANGUAGE,
     "spec/concrete.py",
-    *(f"proofs/{name}.py" for name in ("explore", "instances", "resting", "compiled", "bounds", "kernel")),
-    *(
-        f"proofs/{name}.py"
-        for name in ("kernelcache", "packing", "rows", "search", "symmetry", "checkpoint", "digests")
-    ),
-    *(f"proofs/{name}.py" for name in ("circuit", "grounding", "gatecode", "columns", "batches", "columnar", "arrays")),
-    *(f"proofs/{name}.py" for name in ("devices", "cuda")),
+    *_files("proofs/exploration", _ENGINES),
+    *_files("proofs/columns", "circuit grounding gatecode columns batches columnar arrays devices cuda"),
     # and no more of what they import: how many first states a part has changes nothing of what is found
-    *(f"proofs/{name}.py" for name in ("parts", "part", "partition", "partwork", "partsaved", "children")),
+    *_files("proofs/parts", "parts part partition partwork partsaved"),
+    *_files("proofs", "children digests"),
 )
 METHODS: Mapping[str, tuple[str, ...]] = {
     "inductive": _PROVE,
     "exhaustive": _EXPLORE,
     "reached": _EXPLORE,
-    "live": (
-        *LANGUAGE,
-        "spec/concrete.py",
-        *(f"proofs/{name}.py" for name in ("goals", "instances", "liveness", "cycles")),
-    ),
+    "live": (*LANGUAGE, "spec/concrete.py", *_files("proofs/exploration", "goals instances liveness cycles")),
     "mutants": (
         *_EXPLORE,
         *_PROVE[len(LANGUAGE) :],
-        *(f"proofs/{name}.py" for name in ("alterations", "mutate", "catching", "cases", "breaking")),
+        *_files("proofs/mutants", "alterations mutate catching cases breaking"),
     ),
     "refinement": (
         *LANGUAGE,
         "spec/concrete.py",
-        *(f"proofs/{name}.py" for name in ("refinement", "refined", "planted")),
+        *_files("proofs/refinement", "refinement refined planted"),
         ABSTRACTION,
-        "mtpo_core/machine.py",
-        "mtpo_core/events.py",
+        *_files("mtpo_core", "machine events"),
     ),
 }
 """The sources on which a method rests, besides the spec's own module."""

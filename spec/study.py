@@ -174,7 +174,7 @@ def verify(
 def _ask(what: str, asked: Callable[..., object], given: dict[str, Any]) -> object:
     """What the spec that is ``given`` as self, if one is, answers to what is ``asked`` with the rest."""
     try:
-        study = importlib.import_module("mtpo.proofs.study")
+        study = importlib.import_module("mtpo.proofs.notebook.study")
         of = [given.pop("self")] if "self" in given else []
         name = getattr(of[0] if of else None, "name", asked.__name__)
         options = study.checked(name, asked, given)

@@ -3,7 +3,7 @@
 A term is a small immutable tree. Python operators build it, so a spec reads like Python: ``&``, ``|``, ``~`` and
 :func:`implies` on :class:`Bool`; ``==``, ``!=`` on every sort; ``<``, ``<=`` on :class:`OrderedSort` and :class:`Int`;
 ``+``, ``-`` on :class:`Int`; :func:`forall`, :func:`exists` over sorts; :func:`ite`. The interpretations walk the tree:
-:mod:`mtpo.spec.concrete` runs it on Python values, :mod:`mtpo.proofs.symbolic` gives it to z3.
+:mod:`mtpo.spec.concrete` runs it on Python values, :mod:`mtpo.proofs.induction.symbolic` gives it to z3.
 
 Nothing is evaluated here. Mistakes (a wrong sort, ``and`` instead of ``&``) raise :class:`SpecError` with the file and
 line of the spec, not of this module.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.causes import alike
 from mtpo_core.log import read_log
 from mtpo_core.notices import parse_notices

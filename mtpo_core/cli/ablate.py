@@ -43,7 +43,7 @@ def ablate_command(
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
-    from mtpo.proofs.picture import Case, write_picture
+    from mtpo.proofs.pictures.picture import Case, write_picture
 
     if size and spec == "mtpo":
         raise usage("--size means nothing for mtpo: its instances have two agents with one call each")
@@ -75,7 +75,7 @@ def ablate_command(
 
 def _mtpo_rows(only: str, limit: int, quiet: bool) -> list[tuple[Any, list[Any]]]:
     """What breaks without each published rule of mtpo."""
-    from mtpo.proofs.ablate import RULES, ablate
+    from mtpo.proofs.mutants.ablate import RULES, ablate
     from mtpo.spec.mtpo import mtpo
 
     _check_known(only, [rule.id for rule in RULES])
@@ -85,8 +85,8 @@ def _mtpo_rows(only: str, limit: int, quiet: bool) -> list[tuple[Any, list[Any]]
 
 def _clause_rows(name: str, only: str, size: list[str] | None, limit: int, quiet: bool) -> list[tuple[Any, list[Any]]]:
     """What breaks without each guard clause of the specs that the name means; none for a spec without such clauses."""
-    from mtpo.proofs.dropped import ablate_clauses, clause_rules
-    from mtpo.proofs.instances import is_mtpo, sizes_for
+    from mtpo.proofs.exploration.instances import is_mtpo, sizes_for
+    from mtpo.proofs.mutants.dropped import ablate_clauses, clause_rules
 
     source = find_source(name)
     check_finite(source, name)

@@ -35,7 +35,7 @@ def matrix(spec: Any, rows: Sequence[Any], width: int) -> list[str]:
 
 def listing(spec: Any, rows: Sequence[Any], traces: bool) -> Iterator[str]:
     """Rule by rule what breaks, the shortest run first, with the runs if they are wanted."""
-    from mtpo.proofs.ablate import why_broken
+    from mtpo.proofs.mutants.ablate import why_broken
 
     for row in rows:
         yield f"{row.rule.id:<14} {row.rule.english} ({row.rule.source})"

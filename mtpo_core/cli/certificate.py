@@ -70,8 +70,8 @@ def _refine(record: Path | None, json: bool) -> int:
     from mtpo.proofs.evidence import interleavings, planted
     from mtpo.proofs.ledger import REFINES, entry_of
     from mtpo.proofs.ledger import record as write
-    from mtpo.proofs.refined import refine
-    from mtpo.proofs.refinement import Divergence
+    from mtpo.proofs.refinement.refined import refine
+    from mtpo.proofs.refinement.refinement import Divergence
 
     check_ledger(record, None)
     try:

@@ -22,7 +22,7 @@ import typer
 from mtpo_core.cli.common import out, plural, print_json, progress, usage, verb
 
 if TYPE_CHECKING:
-    from mtpo.proofs.exercised import Exercised, Suite, SuiteLine
+    from mtpo.proofs.replay.exercised import Exercised, Suite, SuiteLine
 
 NEEDS_ARGUMENTS = True
 
@@ -37,7 +37,7 @@ def coverage_command(
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
-    from mtpo.proofs.exercised import Suite
+    from mtpo.proofs.replay.exercised import Suite
     from mtpo_core.cli.logs import one_line
 
     heads: dict[str, Path] = {}
@@ -65,8 +65,8 @@ def _exercised(
     path: Path, heads: dict[str, Path], limit: int | None, tell: Callable[[str], None]
 ) -> tuple[Exercised, int, str]:
     """What a log exercises, how many records it has, and what it violates; ``heads`` are those of the logs before."""
-    from mtpo.proofs.exercised import LOOKED, exercised
-    from mtpo.proofs.judge import REPLAY, judge
+    from mtpo.proofs.replay.exercised import LOOKED, exercised
+    from mtpo.proofs.replay.judge import REPLAY, judge
     from mtpo.spec.records import value_digest
     from mtpo_core.cli.logs import one_line, opened
 

@@ -12,7 +12,7 @@ def measure(
     instance: Any, initial: Any, limit: int, listed: Mapping[str, str], tell: Callable[[int, int], None]
 ) -> Any:
     """What is exercised of an instance; ``listed`` is what the spec's file says is unreachable."""
-    from mtpo.proofs.coverage import UNREACHABLE, coverage, ids_of
+    from mtpo.proofs.exploration.coverage import UNREACHABLE, coverage, ids_of
 
     unknown = listed.keys() - ids_of(instance.spec)
     if unknown:

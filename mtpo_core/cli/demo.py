@@ -64,9 +64,9 @@ def demo_command(
 
 
 def _check_spec(say: Any) -> dict[str, Any]:
-    from mtpo.proofs.explore import explore
-    from mtpo.proofs.inductive import prove
-    from mtpo.proofs.instances import mtpo_instance
+    from mtpo.proofs.exploration.explore import explore
+    from mtpo.proofs.exploration.instances import mtpo_instance
+    from mtpo.proofs.induction.inductive import prove
     from mtpo.spec.mtpo import mtpo
 
     begin = time.perf_counter()

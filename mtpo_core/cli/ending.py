@@ -24,8 +24,8 @@ class Ending:
     ) -> int:
         """Write and print it all: ``data`` for JSON, else what ``show`` prints; and return the exit code, the worst of
         that of the verdicts and ``codes``."""
-        from mtpo.proofs.itf import write_itf
-        from mtpo.proofs.picture import pictures_of, write_picture
+        from mtpo.proofs.pictures.itf import write_itf
+        from mtpo.proofs.pictures.picture import pictures_of, write_picture
         from mtpo.proofs.verdicts import exit_code
 
         if self.itf is not None:
@@ -44,8 +44,8 @@ class Ending:
 
 def show_verdict(verdict: Any, what: str) -> None:
     """A line for a verdict; where it has a run, the run, and why the property is false there."""
-    from mtpo.proofs.picture import reasons_of
-    from mtpo.proofs.refuted import refuting_reasons
+    from mtpo.proofs.exploration.refuted import refuting_reasons
+    from mtpo.proofs.pictures.picture import reasons_of
 
     out.print(f"{verdict.status:<8} {verdict.property:<36} {verdict.method}{': ' if what else ''}{what}")
     if verdict.trace:

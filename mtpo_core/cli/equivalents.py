@@ -8,8 +8,8 @@ from mtpo_core.cli.specs import BUILT_IN, Source
 def equivalents(name: str, source: Source) -> dict[str, str]:
     """The reasons by mutant, of the specs that ``name`` means. Raises ``WronglyListed`` for an entry that is of no
     mutant, or not of the one that it was written for."""
-    from mtpo.proofs.listed import check_listed
-    from mtpo.proofs.mutate import EQUIVALENT, mutants
+    from mtpo.proofs.mutants.listed import check_listed
+    from mtpo.proofs.mutants.mutate import EQUIVALENT, mutants
 
     listed = dict(source.equivalent)
     if name in BUILT_IN:

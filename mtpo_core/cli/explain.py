@@ -153,7 +153,7 @@ def _unrecorded(kind: str, id: str, name: str) -> str:
 
 
 def _tell(found: Any, json: bool, unrecorded: str = "") -> None:
-    from mtpo.proofs.layout import laid_out
+    from mtpo.proofs.pictures.layout import laid_out
     from mtpo.spec.rules import carried
     from mtpo_core.cli.explained_evidence import brief, evidence_lines
 
@@ -184,7 +184,7 @@ def _tell(found: Any, json: bool, unrecorded: str = "") -> None:
 
 def _story(path: Path, call: str, json: bool) -> int:
     """Tell it; how much in the log is damaged."""
-    from mtpo.proofs.story import story
+    from mtpo.proofs.replay.story import story
     from mtpo_core.cli.logs import one_line, opened, tell_damaged
 
     run = opened(path)

@@ -30,9 +30,9 @@ def explained(id: str, specs: Sequence[Spec]) -> Explained | None:
 
 def others() -> list[str]:
     """Every such id, for those that name none."""
-    from mtpo.proofs.ablate import RULES as ABLATED
     from mtpo.proofs.findings import findings
-    from mtpo.proofs.runreport import CHECKS
+    from mtpo.proofs.mutants.ablate import RULES as ABLATED
+    from mtpo.proofs.runs.runreport import CHECKS
     from mtpo.spec.rules import RULES
 
     return [*CHECKS, *MEANINGS, *findings(), *(rule.id for rule in RULES), *(rule.id for rule in ABLATED)]
@@ -60,7 +60,7 @@ def rule_data(rule: Any) -> dict[str, Any]:
 
 
 def _check(id: str) -> Explained | None:
-    from mtpo.proofs.runreport import CHECKS
+    from mtpo.proofs.runs.runreport import CHECKS
 
     check = CHECKS.get(id)
     if check is None:
@@ -105,7 +105,7 @@ def _finding(id: str) -> Explained | None:
 
 
 def _ablated(id: str) -> list[Any]:
-    from mtpo.proofs.ablate import RULES
+    from mtpo.proofs.mutants.ablate import RULES
 
     return [rule for rule in RULES if rule.id == id]
 

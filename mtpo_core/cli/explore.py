@@ -165,7 +165,7 @@ def explore_command(
         raise typer.Exit(drawn_footprints(made, footprints, seed or 0, limit, jobs, ending))
     if live:
         raise typer.Exit(live_runs(made, goal, may or [], limit, record, ending))
-    from mtpo.proofs.refuted import with_refuting_runs
+    from mtpo.proofs.exploration.refuted import with_refuting_runs
 
     found: list[Any] = []
     covered: list[Any] = []

@@ -43,7 +43,7 @@ class Way:
         if self.jobs is not None and self.engine not in _PARTED:
             raise usage(f"--jobs is not for --engine {self.engine}: parts are explored by numpy or python")
         if self.engine in ("numpy", "torch", "cupy"):
-            from mtpo.proofs.arrays import arrays_of
+            from mtpo.proofs.columns.arrays import arrays_of
 
             if said := arrays_of(self.engine).note:
                 err.print(said)
@@ -51,9 +51,9 @@ class Way:
     def saved(self, instance: Any, options: dict[str, Any]) -> Any:
         """The checkpoint to save to and go on from: of parts, or of one piece, as it was begun; None without.
         ``options``: those that say which instance of mtpo it is."""
-        from mtpo.proofs.checkpoint import MANIFEST, Checkpoint
-        from mtpo.proofs.instances import is_mtpo
-        from mtpo.proofs.partsaved import FILE, PartsSaved
+        from mtpo.proofs.exploration.checkpoint import MANIFEST, Checkpoint
+        from mtpo.proofs.exploration.instances import is_mtpo
+        from mtpo.proofs.parts.partsaved import FILE, PartsSaved
 
         if self.checkpoint is None:
             return None
@@ -70,7 +70,7 @@ class Way:
 
     def explore(self, instance: Any, initial: Any, saved: Any, tell: Tell) -> Any:
         """The exploration. Raises what engines do."""
-        from mtpo.proofs.checkpoint import Checkpoint
+        from mtpo.proofs.exploration.checkpoint import Checkpoint
 
         if saved is not None:
             tell = _with_what_failed(tell, saved)
@@ -88,7 +88,7 @@ class Way:
     def _parted(self, instance: Any) -> bool:
         """Whether it is explored in parts: where states have constants of their own, which can't meet, and it is asked
         for, or the spec is mtpo, whose parts are many and have an end."""
-        from mtpo.proofs.instances import is_mtpo
+        from mtpo.proofs.exploration.instances import is_mtpo
 
         if not instance.open or self.engine not in _PARTED:
             return False
@@ -114,7 +114,7 @@ class Way:
             return self._whole(instance, initial, tell, "python")
 
     def _parts(self, instance: Any, initial: Any, tell: Tell, engine: str, saved: Any = None) -> Any:
-        from mtpo.proofs.parts import explore_in_parts
+        from mtpo.proofs.parts.parts import explore_in_parts
 
         total = None if self.symmetry else self._total(instance)
         return explore_in_parts(
@@ -130,13 +130,13 @@ class Way:
 
     def _total(self, instance: Any) -> int | None:
         """How many first states there are, of mtpo; of other specs they are made to be counted."""
-        from mtpo.proofs.instances import is_mtpo
-        from mtpo.proofs.starts import footprints
+        from mtpo.proofs.exploration.instances import is_mtpo
+        from mtpo.proofs.exploration.starts import footprints
 
         return footprints(instance, renamed=True) if is_mtpo(instance.spec) else None
 
     def _whole(self, instance: Any, initial: Any, tell: Tell, engine: str, saved: Any = None) -> Any:
-        from mtpo.proofs.explore import explore
+        from mtpo.proofs.exploration.explore import explore
 
         return explore(
             instance,
@@ -172,7 +172,7 @@ def _with_what_failed(tell: Tell, saved: Any) -> Tell:
 
 def engine_of(name: str | None, compiled: bool, symmetry: bool) -> str:
     """The engine that the options mean."""
-    from mtpo.proofs.explore import ENGINES
+    from mtpo.proofs.exploration.explore import ENGINES
 
     if name is not None and name not in ("auto", *ENGINES):
         raise usage(f"--engine {name}: unknown; known: auto, {', '.join(ENGINES)}")

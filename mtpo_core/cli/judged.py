@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from mtpo.proofs.runreport import NEEDS_END
+from mtpo.proofs.runs.runreport import NEEDS_END
 from mtpo_core.causes import alike, in_order, is_damage
 from mtpo_core.cli.common import plural
 
 if TYPE_CHECKING:
-    from mtpo.proofs.certificate import Property
+    from mtpo.proofs.runs.certificate import Property
     from mtpo_core.log import LoggedRun
     from mtpo_core.problems import Problem
 

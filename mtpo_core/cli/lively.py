@@ -23,10 +23,10 @@ def live_runs(
 ) -> int:
     """Look at the runs of specs, each with its instance and initial states; tell of them, write what holds into a
     ledger if there is one, and return the exit code."""
-    from mtpo.proofs.deadends import data_of
+    from mtpo.proofs.exploration.deadends import data_of
+    from mtpo.proofs.exploration.liveness import check_goal
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
-    from mtpo.proofs.liveness import check_goal
     from mtpo.proofs.verdicts import Status
 
     wanted = [(_goal(spec, goal, may), instance, initial) for spec, instance, initial in made]
@@ -49,7 +49,7 @@ def live_runs(
 
 def _goal(spec: Any, id: str | None, may: Sequence[str]) -> Any:
     """The goal of an id, a property of states, or the spec's own; nobody need take the actions named."""
-    from mtpo.proofs.goals import Goal, goals_of
+    from mtpo.proofs.exploration.goals import Goal, goals_of
 
     for action in may:
         if action not in spec.actions:
@@ -70,7 +70,7 @@ def _goal(spec: Any, id: str | None, may: Sequence[str]) -> Any:
 
 
 def _show(goal: Any, result: Any) -> None:
-    from mtpo.proofs.deadends import dead_end, goal_reasons
+    from mtpo.proofs.exploration.deadends import dead_end, goal_reasons
 
     v, spec = result.verdict, result.instance.spec
     out.print(extent_line(result.instance, result.initial))

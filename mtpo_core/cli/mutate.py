@@ -55,10 +55,10 @@ def mutate_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.children import Interrupted
-    from mtpo.proofs.chosen import held_before, mutate_chosen
-    from mtpo.proofs.listed import key_of
-    from mtpo.proofs.mutate import mutate
-    from mtpo.proofs.picture import Case, violations_of, write_picture
+    from mtpo.proofs.mutants.chosen import held_before, mutate_chosen
+    from mtpo.proofs.mutants.listed import key_of
+    from mtpo.proofs.mutants.mutate import mutate
+    from mtpo.proofs.pictures.picture import Case, violations_of, write_picture
 
     if size is not None and spec == "mtpo":
         raise usage("--size means nothing for mtpo: its instances have two agents with one call each")

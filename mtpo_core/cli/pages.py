@@ -17,7 +17,7 @@ from mtpo_core.view.shapes import TONES, Timeline, Tone
 
 def verdict_of(run: LoggedRun) -> tuple[Verdict, Any]:
     """What the checker says of a run, as a sentence for a page, and its certificate."""
-    from mtpo.proofs.judge import judge
+    from mtpo.proofs.replay.judge import judge
 
     found = judge(run)
     tone: Tone = "bad" if found.problems else "good" if found.report.complete else "warn"

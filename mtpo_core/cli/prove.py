@@ -43,14 +43,14 @@ def prove_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.children import Interrupted
-    from mtpo.proofs.inductive import prove, solver_name
-    from mtpo.proofs.itf import write_itf
+    from mtpo.proofs.induction.inductive import prove, solver_name
+    from mtpo.proofs.induction.remembered import check_place, memory
+    from mtpo.proofs.induction.second import SecondSolver, cvc5_name
+    from mtpo.proofs.induction.surviving import proven, split
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
-    from mtpo.proofs.picture import pictures_of, write_picture
-    from mtpo.proofs.remembered import check_place, memory
-    from mtpo.proofs.second import SecondSolver, cvc5_name
-    from mtpo.proofs.surviving import proven, split
+    from mtpo.proofs.pictures.itf import write_itf
+    from mtpo.proofs.pictures.picture import pictures_of, write_picture
     from mtpo.proofs.verdicts import exit_code
 
     specs = find_specs(spec)
@@ -124,7 +124,7 @@ def prove_command(
 
 def _lines(v: Any, english: str) -> Iterator[str]:
     """A verdict: its row, what is false or open, and the step that shows it. A conjunct is told once."""
-    from mtpo.proofs.picture import reasons_of
+    from mtpo.proofs.pictures.picture import reasons_of
 
     obligations = v.detail.get("obligations")
     count = v.method if obligations is None else f"{obligations:>4} obligation{'' if obligations == 1 else 's'}"

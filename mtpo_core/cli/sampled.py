@@ -13,8 +13,8 @@ def drawn_footprints(
     made: Iterable[tuple[Any, Any, Any]], count: int, seed: int, limit: int, jobs: int | None, ending: Ending
 ) -> int:
     """Explore so many footprints of each instance, tell of them, and return the exit code."""
-    from mtpo.proofs.footprints import explore_footprints
-    from mtpo.proofs.instances import is_mtpo
+    from mtpo.proofs.exploration.footprints import explore_footprints
+    from mtpo.proofs.exploration.instances import is_mtpo
 
     found = []
     for spec, instance, _ in made:

@@ -39,8 +39,8 @@ class Sizes:
 
     def instance(self, one: Any, limit: int) -> tuple[Any, Any]:
         """The instance of a spec, and its initial states; serial begins where mtpo rests, of so many states of it."""
-        from mtpo.proofs.instances import is_mtpo, is_serial, sizes_for, small_instance
-        from mtpo.proofs.resting import serial_instance
+        from mtpo.proofs.exploration.instances import is_mtpo, is_serial, sizes_for, small_instance
+        from mtpo.proofs.exploration.resting import serial_instance
 
         if is_mtpo(one):
             return self._of_mtpo(one)
@@ -60,7 +60,7 @@ class Sizes:
         }
 
     def _of_mtpo(self, one: Any) -> tuple[Any, Any]:
-        from mtpo.proofs.instances import mtpo_instance
+        from mtpo.proofs.exploration.instances import mtpo_instance
 
         agents, calls, objects, faults, predicates = self.options().values()
         return mtpo_instance(agents, calls, objects, spec=one, faults=faults, predicates=predicates)
@@ -75,8 +75,8 @@ class Sizes:
 
     def drawn(self, one: Any) -> tuple[Any, Any]:
         """The instance of a spec, which may be larger than one to explore, and what draws its initial states."""
-        from mtpo.proofs.instances import is_mtpo, sizes_for
-        from mtpo.proofs.starts import drawing, large_instance
+        from mtpo.proofs.exploration.instances import is_mtpo, sizes_for
+        from mtpo.proofs.exploration.starts import drawing, large_instance
 
         if is_mtpo(one):
             instance, roots = self._of_mtpo(one)

@@ -143,7 +143,7 @@ def declared(module: ModuleType, name: str) -> list[Any]:
 
 def check_finite(source: Source, name: str) -> None:
     """Before a user's spec is explored: that there is an end to the values of its constants and arguments."""
-    from mtpo.proofs.instances import is_mtpo, sizes_for, small_instance
+    from mtpo.proofs.exploration.instances import is_mtpo, sizes_for, small_instance
     from mtpo.spec.language import Function, Int, show
 
     for spec in source.specs:

@@ -46,8 +46,8 @@ def verify_command(
     """See the module's docstring."""
     import attrs
 
-    from mtpo.proofs.certificate import RunCertificate
-    from mtpo.proofs.judge import judge
+    from mtpo.proofs.replay.judge import judge
+    from mtpo.proofs.runs.certificate import RunCertificate
     from mtpo_core.cli.judged import named, rows, told_once, violations
     from mtpo_core.cli.logs import one_line, opened
 
@@ -113,7 +113,7 @@ def _check_places(log: Path, certificate: Path | None, save: Path | None, shrunk
 
 def _shrunk(run: Any, path: Path, quiet: bool) -> str:
     """Write a smaller log with which the same is wrong; what to say of it."""
-    from mtpo.proofs.shrink import NothingToShrink, shrink
+    from mtpo.proofs.replay.shrink import NothingToShrink, shrink
     from mtpo_core.loglines import export_jsonl
 
     try:
@@ -135,7 +135,7 @@ def _shrunk(run: Any, path: Path, quiet: bool) -> str:
 
 
 def _why(run: Any, found: Any, log: Path, quiet: bool) -> Any:
-    from mtpo.proofs.unmatched import unmatched
+    from mtpo.proofs.replay.unmatched import unmatched
     from mtpo.spec.records import value_digest
 
     if found.replay is None or found.replay.refused is None or found.readable is None:

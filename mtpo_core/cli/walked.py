@@ -11,7 +11,7 @@ from mtpo_core.cli.ending import Ending, show_verdict
 
 def random_walks(made: Iterable[tuple[Any, Any]], walks: int, seed: int, depth: int | None, ending: Ending) -> int:
     """Walk in instances, each with what draws its initial states; tell of it, and return the exit code."""
-    from mtpo.proofs.walks import DEPTH, walk
+    from mtpo.proofs.exploration.walks import DEPTH, walk
 
     found = []
     for instance, draw in made:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mtpo.proofs.ablate import without
+from mtpo.proofs.exploration.instances import sizes_for, small_instance
 from mtpo.proofs.findings.scripted import Refused, Script
 from mtpo.proofs.findings.traces import Mutated, Reached
 from mtpo.proofs.findings.traces import Weakened as Without
-from mtpo.proofs.instances import sizes_for, small_instance
+from mtpo.proofs.mutants.ablate import without
 from mtpo.spec.batching import batching
 from mtpo.spec.bounded_gap import gap
 from mtpo.spec.concrete import Instance

@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from mtpo.proofs.ablate import without
 from mtpo.proofs.findings.scripted import Given, Holds, Refused, Script
+from mtpo.proofs.mutants.ablate import without
 from mtpo.spec.language import Action, Bool, Clause, Spec
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal
 import attrs
 
 from mtpo.proofs.findings.traces import NotShown
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.filetools import file_tools

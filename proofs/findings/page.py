@@ -20,9 +20,9 @@ from mtpo.proofs.findings.chart import Chart, chart_svg
 from mtpo.proofs.findings.core import CoreRun
 from mtpo.proofs.findings.standing import Row
 from mtpo.proofs.findings.traces import NotShown, Reached, Run, names
-from mtpo.proofs.judge import judge
-from mtpo.proofs.layout import laid_out
-from mtpo.proofs.picture import FORMULA, Case, attempt, reason_lines, reasons_of, timeline_of
+from mtpo.proofs.pictures.layout import laid_out
+from mtpo.proofs.pictures.picture import FORMULA, Case, attempt, reason_lines, reasons_of, timeline_of
+from mtpo.proofs.replay.judge import judge
 from mtpo.proofs.verdicts import naming
 from mtpo_core.view.page import render
 from mtpo_core.view.shapes import Timeline, Tone, Verdict

@@ -6,10 +6,10 @@ from typing import Final, cast
 
 import attrs
 
+from mtpo.proofs.exploration.instances import mtpo_instance
 from mtpo.proofs.findings.calls import NONE, X, act, script, with_actions
 from mtpo.proofs.findings.scripted import Holds, Refused
 from mtpo.proofs.findings.traces import Weakened
-from mtpo.proofs.instances import mtpo_instance
 from mtpo.spec.language import Bool, Spec, exists
 from mtpo.spec.mtpo import Call, Object, mtpo
 from mtpo.spec.mtpo.model import aborted, accepts, author, holder, note, reads, saw, sighted, source, value

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from mtpo.proofs.exploration.instances import mtpo_instance
 from mtpo.proofs.findings.calls import NONE, XY, X, Y, act, script
 from mtpo.proofs.findings.scripted import Holds, Refused
 from mtpo.proofs.findings.traces import Mutated, Weakened
-from mtpo.proofs.instances import mtpo_instance
 from mtpo.spec.language import Bool, Spec, forall, implies
 from mtpo.spec.mtpo import Call, mtpo
 from mtpo.spec.mtpo.model import author, note, opened

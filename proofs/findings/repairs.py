@@ -7,10 +7,10 @@ from typing import Final, cast
 
 import attrs
 
+from mtpo.proofs.exploration.instances import mtpo_instance
 from mtpo.proofs.findings.calls import NONE, XY, One, X, Y, act, script, with_actions, with_clause
 from mtpo.proofs.findings.scripted import Given, Holds, Refused, Script
 from mtpo.proofs.findings.traces import Mutated, Reached, Weakened
-from mtpo.proofs.instances import mtpo_instance
 from mtpo.spec.language import FALSE, Action, Bool, Function, Spec, forall, implies
 from mtpo.spec.mtpo import Agent, Call, Object, mtpo
 from mtpo.spec.mtpo.model import by, locked, reads, sighted, writes

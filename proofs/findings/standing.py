@@ -10,7 +10,7 @@ import attrs
 from mtpo.proofs.evidence import Evidence, NoSuchClause, evidence_of, explain
 from mtpo.proofs.findings import Finding
 from mtpo.proofs.ledger import Entry, read_ledger
-from mtpo.proofs.runreport import CHECKS
+from mtpo.proofs.runs.runreport import CHECKS
 from mtpo.spec.language import Spec
 
 

@@ -11,11 +11,11 @@ from typing import ClassVar, Final
 
 import attrs
 
-from mtpo.proofs.explore import explore, witness
-from mtpo.proofs.fates import altered
-from mtpo.proofs.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
-from mtpo.proofs.mutate import SIZES
-from mtpo.proofs.refuting import step_breaking
+from mtpo.proofs.exploration.explore import explore, witness
+from mtpo.proofs.exploration.instances import is_mtpo, mtpo_instance, sizes_for, small_instance
+from mtpo.proofs.induction.refuting import step_breaking
+from mtpo.proofs.mutants.fates import altered
+from mtpo.proofs.mutants.mutate import SIZES
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.language import Spec

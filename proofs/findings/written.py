@@ -10,7 +10,7 @@ import attrs
 from mtpo.proofs.findings.catalogue import Charted, Shown
 from mtpo.proofs.findings.core import CoreRun
 from mtpo.proofs.findings.traces import names
-from mtpo.proofs.itf import itf_of
+from mtpo.proofs.pictures.itf import itf_of
 from mtpo.proofs.verdicts import naming
 from mtpo_core.loglines import export_jsonl
 

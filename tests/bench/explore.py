@@ -20,18 +20,19 @@ from typing import Any
 import attrs
 from measure import Figure, alternate
 
-from mtpo.proofs import batches, search
-from mtpo.proofs.arrays import Arrays, NoDevice, arrays_of
 from mtpo.proofs.children import processes
-from mtpo.proofs.columns import columns_of
-from mtpo.proofs.explore import explore
-from mtpo.proofs.instances import mtpo_instance
-from mtpo.proofs.kernel import compile_kernel
-from mtpo.proofs.kernelcache import keep
-from mtpo.proofs.packing import Packing
-from mtpo.proofs.parts import explore_in_parts
-from mtpo.proofs.rows import roots_of
-from mtpo.proofs.symmetry import symmetry_of
+from mtpo.proofs.columns import batches
+from mtpo.proofs.columns.arrays import Arrays, NoDevice, arrays_of
+from mtpo.proofs.columns.columns import columns_of
+from mtpo.proofs.exploration import search
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import mtpo_instance
+from mtpo.proofs.exploration.kernel import compile_kernel
+from mtpo.proofs.exploration.kernelcache import keep
+from mtpo.proofs.exploration.packing import Packing
+from mtpo.proofs.exploration.rows import roots_of
+from mtpo.proofs.exploration.symmetry import symmetry_of
+from mtpo.proofs.parts.parts import explore_in_parts
 from mtpo.spec.concrete import Instance, State
 
 HERE = Path(__file__).parent

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from measure import Figure
 
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.remembered import Memory
-from mtpo.proofs.second import SecondSolver
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.induction.remembered import Memory
+from mtpo.proofs.induction.second import SecondSolver
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.language import Spec
 from mtpo.spec.mtpo import mtpo

@@ -19,11 +19,11 @@ from typing import Any
 
 from measure import Figure
 
-from mtpo.proofs.judge import judge
-from mtpo.proofs.numbering import Numbering
-from mtpo.proofs.relay import jobs
-from mtpo.proofs.replay import Run, Sparse, replay
-from mtpo.proofs.shrink import rechained
+from mtpo.proofs.replay.judge import judge
+from mtpo.proofs.replay.numbering import Numbering
+from mtpo.proofs.replay.relay import jobs
+from mtpo.proofs.replay.replay import Run, Sparse, replay
+from mtpo.proofs.replay.shrink import rechained
 from mtpo.spec.records import Record, value_digest
 from mtpo_core import events as e
 from mtpo_core.logfile import LoggedRun

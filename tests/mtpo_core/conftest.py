@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.resources.filesystem import FileSystem
 from mtpo_core.resources.filetools import file_tools

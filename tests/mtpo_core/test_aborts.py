@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.errors import RunHalted, SessionError
 from mtpo_core.log import read_log
 from mtpo_core.resources.filesystem import FileSystem

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.errors import RunHalted, SessionError
 from mtpo_core.log import read_log
 from mtpo_core.resources.base import Fingerprint, Resource, ResourceError

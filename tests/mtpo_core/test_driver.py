@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.driver import MAX_TURNS, Driver, DriverError
 from mtpo_core.inference import Generated, NoInference
 from mtpo_core.log import LoggedRun, read_log

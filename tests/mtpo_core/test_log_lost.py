@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.errors import RunHalted
 from mtpo_core.log import LogError, RunLog, read_log
 from mtpo_core.resources.filesystem import FileSystem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.errors import SessionError
 from mtpo_core.log import read_log
 from mtpo_core.resources.filesystem import FileSystem

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mtpo.proofs.alterations import alterations
-from mtpo.proofs.mutate import SIZES, Mutant, try_mutant
+from mtpo.proofs.mutants.alterations import alterations
+from mtpo.proofs.mutants.mutate import SIZES, Mutant, try_mutant
 from mtpo.spec.bounded_gap import gap
 from mtpo.spec.delivery import delivery
 from mtpo.spec.failover import failover

@@ -7,16 +7,16 @@ import itertools
 import attrs
 import pytest
 
-from mtpo.proofs.ablate import ENDLESS, RULES, ablate, why_broken, without
-from mtpo.proofs.alterations import alterations
-from mtpo.proofs.breaking import all_broken, bounded
-from mtpo.proofs.cases import case_instance
-from mtpo.proofs.dropped import ablate_clauses, clause_rules
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import mtpo_instance, sizes_for, small_instance
-from mtpo.proofs.listed import key_of
-from mtpo.proofs.mutate import EQUIVALENT, NotSound
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import mtpo_instance, sizes_for, small_instance
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.mutants.ablate import ENDLESS, RULES, ablate, why_broken, without
+from mtpo.proofs.mutants.alterations import alterations
+from mtpo.proofs.mutants.breaking import all_broken, bounded
+from mtpo.proofs.mutants.cases import case_instance
+from mtpo.proofs.mutants.dropped import ablate_clauses, clause_rules
+from mtpo.proofs.mutants.listed import key_of
+from mtpo.proofs.mutants.mutate import EQUIVALENT, NotSound
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import FALSE, Bool, Sort, Spec, forall, require
 from mtpo.spec.mtpo import mtpo

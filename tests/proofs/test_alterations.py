@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from mtpo.proofs.alterations import SKIPPED, alterations
-from mtpo.proofs.mutate import mutants, mutate
+from mtpo.proofs.mutants.alterations import SKIPPED, alterations
+from mtpo.proofs.mutants.mutate import mutants, mutate
 from mtpo.spec.language import Sort, Spec, conjuncts, exists, forall, formals_of, implies, ite, require
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.paged_kv import kv

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.blocks import TAB, apart_by_depth, bound, decided, indented, merged, propagated, shared, tidy
+from mtpo.proofs.incremental.blocks import (
+    TAB,
+    apart_by_depth,
+    bound,
+    decided,
+    indented,
+    merged,
+    propagated,
+    shared,
+    tidy,
+)
 
 
 def outcome(lines: Sequence[str], **given: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.certificate import (
+from mtpo.proofs.runs.certificate import (
     CertificateError,
     Property,
     Redaction,
@@ -19,8 +19,8 @@ from mtpo.proofs.certificate import (
     certify,
     compare,
 )
-from mtpo.proofs.checker import CHECKS, check
-from mtpo.proofs.runfacts import A1, A2, A3, Held
+from mtpo.proofs.runs.checker import CHECKS, check
+from mtpo.proofs.runs.runfacts import A1, A2, A3, Held
 from mtpo_core.log import LoggedRun, read_log, redact
 
 Written = Callable[[Any], LoggedRun]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtpo.proofs.checker import CHECKS, check
+from mtpo.proofs.runs.checker import CHECKS, check
 from mtpo_core.log import LoggedRun, read_log
 
 Written = Callable[[Any], LoggedRun]

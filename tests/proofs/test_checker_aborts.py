@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.log import LoggedRun
 
 Written = Callable[[Any], LoggedRun]

@@ -18,12 +18,12 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.arrays import arrays_of
-from mtpo.proofs.checkpoint import MANIFEST, Checkpoint, CheckpointError
-from mtpo.proofs.columnar import search_columns
-from mtpo.proofs.compiled import search_compiled
+from mtpo.proofs.columns.arrays import arrays_of
+from mtpo.proofs.columns.columnar import search_columns
 from mtpo.proofs.digests import spec_digest
-from mtpo.proofs.explore import Found, explore
+from mtpo.proofs.exploration.checkpoint import MANIFEST, Checkpoint, CheckpointError
+from mtpo.proofs.exploration.compiled import search_compiled
+from mtpo.proofs.exploration.explore import Found, explore
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Int, Sort, Spec, exists, forall, require
 

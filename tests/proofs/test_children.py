@@ -13,7 +13,7 @@ import pytest
 
 from mtpo.proofs import children
 from mtpo.proofs.children import Children, Interrupted, Lost, limited, processes
-from mtpo.proofs.inductive import prove
+from mtpo.proofs.induction.inductive import prove
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.language import Spec
 
@@ -154,7 +154,7 @@ def test_what_a_question_raises_is_raised_here() -> None:
 def test_an_obligation_whose_solver_hangs_is_unknown_and_the_others_are_shown(
     lock: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mtpo.proofs.prover import Obligation, Outcome, Prover
+    from mtpo.proofs.induction.prover import Obligation, Outcome, Prover
 
     own = Prover.discharge
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import mtpo.proofs.chosen as chosen
+import mtpo.proofs.mutants.chosen as chosen
 from mtpo.proofs.children import Interrupted
-from mtpo.proofs.chosen import held_before, mutate_chosen
 from mtpo.proofs.ledger import Entry, sources_hash
-from mtpo.proofs.mutate import Fate, NotSound, mutate
+from mtpo.proofs.mutants.chosen import held_before, mutate_chosen
+from mtpo.proofs.mutants.mutate import Fate, NotSound, mutate
 from mtpo.spec.language import Sort, Spec, exists, forall, implies, require
 
 

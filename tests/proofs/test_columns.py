@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mtpo.proofs.arrays import Arrays, NoDevice, arrays_of
-from mtpo.proofs.batches import new_batches, run
-from mtpo.proofs.circuit import Circuit
-from mtpo.proofs.columnar import search_columns
-from mtpo.proofs.columns import columns_of, transpose
-from mtpo.proofs.compiled import search_compiled
-from mtpo.proofs.explore import Exploration, explore
-from mtpo.proofs.grounding import MAX_STEPS
-from mtpo.proofs.instances import every_instance, mtpo_instance
-from mtpo.proofs.packing import Packing
-from mtpo.proofs.rows import integers, layout, successors
+from mtpo.proofs.columns.arrays import Arrays, NoDevice, arrays_of
+from mtpo.proofs.columns.batches import new_batches, run
+from mtpo.proofs.columns.circuit import Circuit
+from mtpo.proofs.columns.columnar import search_columns
+from mtpo.proofs.columns.columns import columns_of, transpose
+from mtpo.proofs.columns.grounding import MAX_STEPS
+from mtpo.proofs.exploration.compiled import search_compiled
+from mtpo.proofs.exploration.explore import Exploration, explore
+from mtpo.proofs.exploration.instances import every_instance, mtpo_instance
+from mtpo.proofs.exploration.packing import Packing
+from mtpo.proofs.exploration.rows import integers, layout, successors
 from mtpo.spec.concrete import Instance, InstanceError, evaluate
 from mtpo.spec.language import Int, Spec, forall, function, require
 from mtpo.spec.paged_kv import kv
@@ -336,7 +336,7 @@ def test_an_integer_beyond_a_cell_is_refused(instance: Instance, message: str) -
 def test_numbers_of_a_circuit_are_those_of_python() -> None:
     """Every pair of small constants, as bits that are not known."""
     circuit = Circuit()
-    from mtpo.proofs.circuit import Number, constant
+    from mtpo.proofs.columns.circuit import Number, constant
 
     for a in range(-5, 6):
         for b in range(-5, 6):

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from mtpo.proofs.coverage import coverage, ids_of
-from mtpo.proofs.instances import every_instance, fair_instance, mtpo_instance, small_instance
+from mtpo.proofs.exploration.coverage import coverage, ids_of
+from mtpo.proofs.exploration.instances import every_instance, fair_instance, mtpo_instance, small_instance
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step, evaluate
 from mtpo.spec.concur import concur

@@ -14,12 +14,12 @@ import attrs
 import numpy as np
 import pytest
 
-from mtpo.proofs.arrays import Arrays, NoDevice, Numpy, arrays_of
-from mtpo.proofs.columnar import search_columns
-from mtpo.proofs.columns import Columns
-from mtpo.proofs.cuda import PREFIX, cuda_source, kernels
-from mtpo.proofs.explore import Found
-from mtpo.proofs.instances import every_instance, mtpo_instance
+from mtpo.proofs.columns.arrays import Arrays, NoDevice, Numpy, arrays_of
+from mtpo.proofs.columns.columnar import search_columns
+from mtpo.proofs.columns.columns import Columns
+from mtpo.proofs.columns.cuda import PREFIX, cuda_source, kernels
+from mtpo.proofs.exploration.explore import Found
+from mtpo.proofs.exploration.instances import every_instance, mtpo_instance
 from mtpo.spec.concrete import Instance
 from mtpo.spec.paged_kv import kv
 

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from mtpo.proofs.ablate import without
-from mtpo.proofs.deadends import NAMED, Still, data_of, dead_end, ends, goal_reasons, stills
-from mtpo.proofs.goals import GOALS, Goal
-from mtpo.proofs.instances import mtpo_instance, small_instance
-from mtpo.proofs.liveness import Liveness, check_goal
-from mtpo.proofs.picture import pictures_of, timeline_of
+from mtpo.proofs.exploration.deadends import NAMED, Still, data_of, dead_end, ends, goal_reasons, stills
+from mtpo.proofs.exploration.goals import GOALS, Goal
+from mtpo.proofs.exploration.instances import mtpo_instance, small_instance
+from mtpo.proofs.exploration.liveness import Liveness, check_goal
+from mtpo.proofs.mutants.ablate import without
+from mtpo.proofs.pictures.picture import pictures_of, timeline_of
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.language import Bool, Sort, Spec, forall, require
 from mtpo.spec.mtpo import mtpo

@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.endings import bounded_by, rests_on
 from mtpo.proofs.evidence import explain
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.prover import ANY, Prover, obligations
+from mtpo.proofs.induction.endings import bounded_by, rests_on
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.induction.prover import ANY, Prover, obligations
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.language import Bool, Clause, OrderedSort, Spec, SpecError, forall, implies, require
 from mtpo.spec.mtpo import mtpo

@@ -9,7 +9,7 @@ import pytest
 
 from mtpo.proofs.evidence import NoSuchClause, evidence_of, explain, extent, standing
 from mtpo.proofs.ledger import Entry, read_ledger
-from mtpo.proofs.mutate import mutants
+from mtpo.proofs.mutants.mutate import mutants
 from mtpo.spec.mtpo import mtpo
 from mtpo_core.cli.specs import find_specs
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.exercised import ROLES, Exercised, Suite, exercised
-from mtpo.proofs.numbering import Numbering
-from mtpo.proofs.premises import premises
-from mtpo.proofs.stepping import Plain
-from mtpo.proofs.watching import conjuncts_of
+from mtpo.proofs.exploration.watching import conjuncts_of
+from mtpo.proofs.replay.exercised import ROLES, Exercised, Suite, exercised
+from mtpo.proofs.replay.numbering import Numbering
+from mtpo.proofs.replay.premises import premises
+from mtpo.proofs.replay.stepping import Plain
 from mtpo.spec.concrete import Instance, State, evaluate
 from mtpo.spec.language import Sort, Spec, Term, conj, forall, implies
 from mtpo.spec.mtpo import mtpo

@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.explore import Exploration, explore, witness
-from mtpo.proofs.instances import FAULTS, MAX_CHOICES, TooManyChoices, every_instance, mtpo_instance
+from mtpo.proofs.exploration.explore import Exploration, explore, witness
+from mtpo.proofs.exploration.instances import FAULTS, MAX_CHOICES, TooManyChoices, every_instance, mtpo_instance
 from mtpo.proofs.verdicts import Status, exit_code
 from mtpo.spec.concrete import Instance, InstanceError, Step
 from mtpo.spec.language import Int, Sort, Spec, exists, forall, require

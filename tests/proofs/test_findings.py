@@ -8,13 +8,13 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mtpo.proofs.ablate import all_broken
-from mtpo.proofs.checker import CHECKS
-from mtpo.proofs.explore import explore
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import mtpo_instance
 from mtpo.proofs.findings import beside, core, predicates, protocol, repairs
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import mtpo_instance
-from mtpo.proofs.mutate import SIZES, try_mutant
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.mutants.ablate import all_broken
+from mtpo.proofs.mutants.mutate import SIZES, try_mutant
+from mtpo.proofs.runs.checker import CHECKS
 from mtpo.spec.delivery import delivery
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.rules import clauses_of

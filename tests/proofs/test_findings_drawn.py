@@ -25,7 +25,7 @@ from mtpo.proofs.findings.standing import Row as Standing
 from mtpo.proofs.findings.standing import standing_of
 from mtpo.proofs.findings.traces import Mutated, NotShown
 from mtpo.proofs.ledger import Entry
-from mtpo.proofs.picture import FORMULA
+from mtpo.proofs.pictures.picture import FORMULA
 from mtpo.proofs.verdicts import element
 from mtpo.spec.footprint import footprint
 from mtpo.spec.language import show

@@ -9,11 +9,11 @@ import attrs
 import pytest
 
 from mtpo.proofs.children import processes
-from mtpo.proofs.explore import explore
-from mtpo.proofs.footprints import TooFew, distinct, explore_footprints
-from mtpo.proofs.instances import mtpo_instance
-from mtpo.proofs.part import Explorer
-from mtpo.proofs.starts import drawing, footprints
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.footprints import TooFew, distinct, explore_footprints
+from mtpo.proofs.exploration.instances import mtpo_instance
+from mtpo.proofs.exploration.starts import drawing, footprints
+from mtpo.proofs.parts.part import Explorer
 from mtpo.proofs.verdicts import Status, exit_code
 from mtpo.spec.mtpo import mtpo
 

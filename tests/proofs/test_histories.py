@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtpo.proofs.checker import check
-from mtpo.proofs.shrink import rechained
+from mtpo.proofs.replay.shrink import rechained
+from mtpo.proofs.runs.checker import check
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.machine import Policy
 from mtpo_core.resources.base import Fingerprint

@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.disjuncts import Atom, Compare, Disjunct, Literal, Never, disjuncts
-from mtpo.proofs.implied import comparisons, follows, simplified
+from mtpo.proofs.incremental.disjuncts import Atom, Compare, Disjunct, Literal, Never, disjuncts
+from mtpo.proofs.incremental.implied import comparisons, follows, simplified
 from mtpo.spec.language import OrderedSort
 from mtpo.spec.mtpo import mtpo
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtpo.proofs.disjuncts import TooManyDisjuncts
-from mtpo.proofs.incremental import Incremental, unsliced
-from mtpo.proofs.instances import mtpo_instance
-from mtpo.proofs.numbering import FIXED, NARROW, SLICED
-from mtpo.proofs.relations import Rising, Rows, row
+from mtpo.proofs.exploration.instances import mtpo_instance
+from mtpo.proofs.incremental.disjuncts import TooManyDisjuncts
+from mtpo.proofs.incremental.incremental import Incremental, unsliced
+from mtpo.proofs.incremental.relations import Rising, Rows, row
+from mtpo.proofs.replay.numbering import FIXED, NARROW, SLICED
 from mtpo.spec.concrete import Instance, InstanceError, Step
 from mtpo.spec.language import Bool, Int, OrderedSort, Spec, conj, exists, forall, implies, ite
 from mtpo.spec.mtpo import mtpo

@@ -8,10 +8,10 @@ import attrs
 import pytest
 import z3
 
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.prover import Prover, obligations
-from mtpo.proofs.refuting import broken_by
-from mtpo.proofs.second import SecondSolver
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.induction.prover import Prover, obligations
+from mtpo.proofs.induction.refuting import broken_by
+from mtpo.proofs.induction.second import SecondSolver
 from mtpo.proofs.verdicts import Status, Trace, Verdict, exit_code
 from mtpo.spec.language import (
     Bool,

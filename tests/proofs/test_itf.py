@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import every_instance
-from mtpo.proofs.itf import itf_of, write_itf
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import every_instance
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.pictures.itf import itf_of, write_itf
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.language import Spec
 
@@ -52,7 +52,7 @@ def test_a_step_that_induction_found_says_so(broken_lock: Spec, tmp_path: Path) 
 
 
 def test_functions_of_several_arguments_and_constants_are_maps(tmp_path: Path) -> None:
-    from mtpo.proofs.instances import mtpo_instance
+    from mtpo.proofs.exploration.instances import mtpo_instance
 
     instance, roots = mtpo_instance(2, 1, 1)
     state = next(iter(roots))

@@ -12,9 +12,9 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.certificate import RunCertificate
-from mtpo.proofs.checker import CHECKS
-from mtpo.proofs.judge import REPLAY, Judgment, judge
+from mtpo.proofs.replay.judge import REPLAY, Judgment, judge
+from mtpo.proofs.runs.certificate import RunCertificate
+from mtpo.proofs.runs.checker import CHECKS
 from mtpo_core.log import LoggedRun, read_log, redact
 
 Written = Callable[[Any], LoggedRun]

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mtpo.proofs.compiled import search_compiled
-from mtpo.proofs.explore import explore
-from mtpo.proofs.instances import every_instance, mtpo_instance
-from mtpo.proofs.kernel import compile_kernel
-from mtpo.proofs.packing import Packing, TooWide
-from mtpo.proofs.rows import successors
-from mtpo.proofs.symmetry import MAX_GROUP, symmetry_of
+from mtpo.proofs.exploration.compiled import search_compiled
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import every_instance, mtpo_instance
+from mtpo.proofs.exploration.kernel import compile_kernel
+from mtpo.proofs.exploration.packing import Packing, TooWide
+from mtpo.proofs.exploration.rows import successors
+from mtpo.proofs.exploration.symmetry import MAX_GROUP, symmetry_of
 from mtpo.spec.concrete import Instance, InstanceError, evaluate
 from mtpo.spec.language import Int, Sort, Spec, exists, forall, function, require
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mtpo.proofs import kernelcache
+from mtpo.proofs.exploration import kernelcache
 
 SOURCE = """\
 from numba import njit

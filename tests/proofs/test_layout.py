@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mtpo.proofs.fates import altered
-from mtpo.proofs.layout import WIDTH, laid_out
+from mtpo.proofs.mutants.fates import altered
+from mtpo.proofs.pictures.layout import WIDTH, laid_out
 from mtpo.spec.language import Spec, show
 from mtpo_core.cli.specs import find_specs
 

@@ -11,7 +11,7 @@ import pytest
 
 import mtpo.proofs.ledger as ledger
 from mtpo.proofs.evidence import standing
-from mtpo.proofs.goals import GOALS, goals_of
+from mtpo.proofs.exploration.goals import GOALS, goals_of
 from mtpo.proofs.ledger import (
     METHODS,
     REFINES,
@@ -23,11 +23,11 @@ from mtpo.proofs.ledger import (
     sources_hash,
     stale,
 )
-from mtpo.proofs.listed import reason_for
-from mtpo.proofs.mutate import EQUIVALENT as BUILT_IN_EQUIVALENT
-from mtpo.proofs.mutate import mutants
-from mtpo.proofs.planted import BUGS, FAULTY
-from mtpo.proofs.refined import SIZES, Size
+from mtpo.proofs.mutants.listed import reason_for
+from mtpo.proofs.mutants.mutate import EQUIVALENT as BUILT_IN_EQUIVALENT
+from mtpo.proofs.mutants.mutate import mutants
+from mtpo.proofs.refinement.planted import BUGS, FAULTY
+from mtpo.proofs.refinement.refined import SIZES, Size
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.language import Spec
 from mtpo_core.cli.specs import find_source
@@ -178,7 +178,8 @@ def test_a_change_of_a_syntax_tree_makes_an_entry_stale(sources: dict[str, str],
 
 
 @pytest.mark.parametrize(
-    "name", ["mtpo_core/machine.py", "mtpo_core/events.py", "proofs/refinement.py", "spec/mtpo/abstraction.py"]
+    "name",
+    ["mtpo_core/machine.py", "mtpo_core/events.py", "proofs/refinement/refinement.py", "spec/mtpo/abstraction.py"],
 )
 def test_a_change_of_the_core_makes_what_is_shown_of_it_stale_and_nothing_else(
     entries: list[Entry], name: str, monkeypatch: pytest.MonkeyPatch
@@ -221,7 +222,7 @@ def test_a_comment_or_the_layout_does_not(sources: dict[str, str], other: str) -
 
 def test_a_source_that_a_method_does_not_rest_on_does_not(sources: dict[str, str]) -> None:
     entry = toy("inductive")
-    sources["proofs/explore.py"] = "x = 1"
+    sources["proofs/exploration/explore.py"] = "x = 1"
     assert stale([entry]) == []
     assert (
         sources_hash("toy", "exhaustive") != sources_hash("toy", "reached")
@@ -232,14 +233,15 @@ def test_a_source_that_a_method_does_not_rest_on_does_not(sources: dict[str, str
 def test_the_sources_of_a_method_are_what_it_imports() -> None:
     """What a method's modules import of spec and proofs is among its sources, but for what only shows the outcome."""
     # how a list of equivalent mutants is read changes nothing that is caught; an entry has the list itself
-    shows = {"proofs/verdicts.py", "spec/study.py", "proofs/listed.py", "proofs/hidden.py"}
+    shows = {"proofs/verdicts.py", "spec/study.py", "proofs/mutants/listed.py", "proofs/mutants/hidden.py"}
     root = Path(ledger.__file__).parents[1]
-    start = {"inductive": "inductive", "exhaustive": "explore", "reached": "explore", "live": "liveness"}
-    start |= {"mutants": "mutate", "refinement": "refined"}
+    start = {"inductive": "induction/inductive", "live": "exploration/liveness", "mutants": "mutants/mutate"}
+    start |= dict.fromkeys(("exhaustive", "reached"), "exploration/explore") | {"refinement": "refinement/refined"}
     # a picture is no proof; and serial, which begins where mtpo rests, has no goal of whole runs
-    not_asked = {"inductive": {"spec/concrete.py"}, "live": {"proofs/resting.py"}}
+    not_asked = {"inductive": {"spec/concrete.py"}, "live": {"proofs/exploration/resting.py"}}
     # what z3 is asked first; it must prove it all the same
-    hints = {f"proofs/{name}.py" for name in ("remembered", "cachefolder", "digests", "packing")}
+    hints = {"proofs/induction/remembered.py", "proofs/exploration/packing.py"}
+    hints |= {"proofs/cachefolder.py", "proofs/digests.py"}
     # a property's own spec is always among its sources
     own = ("mtpo", "mtpo/model", "fairbatching", "bounded_gap", "recovery", "shadows", "names", "levels", "serial")
     specs = {f"spec/{name}.py" for name in own}
@@ -254,7 +256,7 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
                 continue
             nodes = ast.walk(ast.parse((root / name).read_text(encoding="utf-8")))
             froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
-            packages = {"mtpo.spec", "mtpo.proofs", "mtpo_core"}
+            packages = {n.module for n in froms if (root / n.module.removeprefix("mtpo.").replace(".", "/")).is_dir()}
             imported = [n.module for n in froms if n.module not in packages]
             imported += [f"{n.module}.{alias.name}" for n in froms if n.module in packages for alias in n.names]
             own_ones = [m for m in imported if m.startswith(("mtpo.", "mtpo_core."))]

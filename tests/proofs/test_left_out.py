@@ -10,10 +10,10 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.judge import REPLAY, Judgment, judge
-from mtpo.proofs.numbering import STEPS
-from mtpo.proofs.shrink import Trouble, chained, rechained, shrink
-from mtpo.proofs.unmatched import Unmatched, unmatched
+from mtpo.proofs.replay.judge import REPLAY, Judgment, judge
+from mtpo.proofs.replay.numbering import STEPS
+from mtpo.proofs.replay.shrink import Trouble, chained, rechained, shrink
+from mtpo.proofs.replay.unmatched import Unmatched, unmatched
 from mtpo.spec.records import Record, value_digest
 from mtpo_core.cli import main
 from mtpo_core.log import LoggedRun, read_log

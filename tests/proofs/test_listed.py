@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mtpo.proofs.listed import WronglyListed, check_listed, key_of, reason_for
-from mtpo.proofs.mutate import EQUIVALENT, Mutant, mutants
+from mtpo.proofs.mutants.listed import WronglyListed, check_listed, key_of, reason_for
+from mtpo.proofs.mutants.mutate import EQUIVALENT, Mutant, mutants
 from mtpo.spec.language import Sort, Spec, exists, implies, require
 from mtpo_core.cli.specs import find_source
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtpo.proofs.ablate import without
-from mtpo.proofs.cycles import Edge, Graph, components, fair_cycle
-from mtpo.proofs.goals import GOALS, Goal, goals_of
-from mtpo.proofs.instances import Roots, mtpo_instance, small_instance
-from mtpo.proofs.liveness import Liveness, check_goal
+from mtpo.proofs.exploration.cycles import Edge, Graph, components, fair_cycle
+from mtpo.proofs.exploration.goals import GOALS, Goal, goals_of
+from mtpo.proofs.exploration.instances import Roots, mtpo_instance, small_instance
+from mtpo.proofs.exploration.liveness import Liveness, check_goal
+from mtpo.proofs.mutants.ablate import without
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.language import OrderedSort, Spec, exists, forall, implies, require

@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-import mtpo.proofs.mutate as mutating
-from mtpo.proofs.alterations import alterations
+import mtpo.proofs.mutants.mutate as mutating
 from mtpo.proofs.children import Interrupted, processes
-from mtpo.proofs.listed import key_of
-from mtpo.proofs.mutate import EQUIVALENT, SIZES, Mutant, mutants, mutate, try_mutant
+from mtpo.proofs.mutants.alterations import alterations
+from mtpo.proofs.mutants.listed import key_of
+from mtpo.proofs.mutants.mutate import EQUIVALENT, SIZES, Mutant, mutants, mutate, try_mutant
 from mtpo.spec.language import Bool, Sort, Spec, forall, implies, require
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.paged_kv import kv

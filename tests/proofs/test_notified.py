@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.checker import check
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
+from mtpo.proofs.runs.checker import check
 from mtpo_core.log import LoggedRun
 
 Written = Callable[[Any], LoggedRun]

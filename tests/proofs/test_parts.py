@@ -19,18 +19,18 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-import mtpo.proofs.parts as parts
-from mtpo.proofs.checkpoint import CheckpointError
+import mtpo.proofs.parts.parts as parts
 from mtpo.proofs.children import processes
-from mtpo.proofs.explore import Exploration, explore
-from mtpo.proofs.instances import Roots, every_instance, fair_instance, gap_instance, mtpo_instance
+from mtpo.proofs.exploration.checkpoint import CheckpointError
+from mtpo.proofs.exploration.explore import Exploration, explore
+from mtpo.proofs.exploration.instances import Roots, every_instance, fair_instance, gap_instance, mtpo_instance
+from mtpo.proofs.exploration.symmetry import symmetry_of
 from mtpo.proofs.ledger import METHODS
-from mtpo.proofs.part import Explorer, Shared
-from mtpo.proofs.partition import Apart, Part, Partition, rigid
-from mtpo.proofs.parts import explore_in_parts
-from mtpo.proofs.partsaved import FILE, PartsSaved
-from mtpo.proofs.partwork import Progress, _Queue, cells
-from mtpo.proofs.symmetry import symmetry_of
+from mtpo.proofs.parts.part import Explorer, Shared
+from mtpo.proofs.parts.partition import Apart, Part, Partition, rigid
+from mtpo.proofs.parts.parts import explore_in_parts
+from mtpo.proofs.parts.partsaved import FILE, PartsSaved
+from mtpo.proofs.parts.partwork import Progress, _Queue, cells
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Int, Sort, Spec, exists, forall, require
@@ -658,15 +658,15 @@ def test_an_interrupt_saves_the_parts_that_are_done(tmp_path: Path) -> None:
 
 def test_what_parts_are_explored_by_is_among_the_sources_of_what_is_explored() -> None:
     """All but what says how large parts are, and what only shows the outcome."""
-    root = Path(parts.__file__).parent
-    todo, seen = ["parts"], set[str]()
+    root = Path(parts.__file__).parents[1]
+    todo, seen = ["parts/parts"], set[str]()
     while todo:
         name = todo.pop()
-        if name in seen or name in ("starts", "verdicts"):
+        if name in seen or name in ("exploration/starts", "verdicts"):
             continue
         seen.add(name)
         nodes = ast.walk(ast.parse((root / f"{name}.py").read_text(encoding="utf-8")))
         modules = [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module]
-        todo += [m.removeprefix("mtpo.proofs.") for m in modules if m.startswith("mtpo.proofs.")]
-    assert {"part", "partition", "partwork", "partsaved", "children"} <= seen
+        todo += [m.removeprefix("mtpo.proofs.").replace(".", "/") for m in modules if m.startswith("mtpo.proofs.")]
+    assert {*(f"parts/{name}" for name in ("part", "partition", "partwork", "partsaved")), "children"} <= seen
     assert {f"proofs/{name}.py" for name in seen} <= set(METHODS["exhaustive"])

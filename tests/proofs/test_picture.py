@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import every_instance, mtpo_instance
-from mtpo.proofs.picture import Case, page_of, pictures_of, reasons_of, timeline_of, write_picture
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import every_instance, mtpo_instance
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.pictures.picture import Case, page_of, pictures_of, reasons_of, timeline_of, write_picture
+from mtpo.proofs.pictures.why import why_false
 from mtpo.proofs.verdicts import Trace
-from mtpo.proofs.why import why_false
 from mtpo.spec.concrete import Instance, evaluate
 from mtpo.spec.language import Bool, Sort, Spec, forall, require
 from mtpo.spec.mtpo import mtpo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtpo.proofs.planted import BREAKS, BUGS, FAULTY, WITHOUT_BUG
+from mtpo.proofs.refinement.planted import BREAKS, BUGS, FAULTY, WITHOUT_BUG
 from mtpo.spec.rules import RULES
 
 OF_THE_PROTOCOL = {rule.id for rule in RULES if rule.id.startswith("mtpo:")}

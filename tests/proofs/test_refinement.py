@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtpo.proofs.ledger import REFINES, read_ledger
-from mtpo.proofs.planted import BUGS, FAULTY, NoGate
-from mtpo.proofs.refined import ADD, CHOSEN, OBJECTS, Size, caught_by, random_plan, total
-from mtpo.proofs.refinement import Divergence, Explored, Pair, Plan, Use, drive, explore, small_plans
+from mtpo.proofs.refinement.planted import BUGS, FAULTY, NoGate
+from mtpo.proofs.refinement.refined import ADD, CHOSEN, OBJECTS, Size, caught_by, random_plan, total
+from mtpo.proofs.refinement.refinement import Divergence, Explored, Pair, Plan, Use, drive, explore, small_plans
 from mtpo_core import machine as m
 from mtpo_core.machine import Effect, Event, Machine, MachineError, Policy
 

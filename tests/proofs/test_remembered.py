@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mtpo.proofs import remembered
-from mtpo.proofs.prover import Prover, obligations
-from mtpo.proofs.relevant import Goal
-from mtpo.proofs.remembered import HintsError, Memory, goal_digest, memory
+from mtpo.proofs.induction import remembered
+from mtpo.proofs.induction.prover import Prover, obligations
+from mtpo.proofs.induction.relevant import Goal
+from mtpo.proofs.induction.remembered import HintsError, Memory, goal_digest, memory
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.language import OrderedSort, Spec, forall, implies, require
 from mtpo.spec.mtpo import mtpo

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtpo.proofs.numbering import Numbering
-from mtpo.proofs.replay import Run, Sparse, replay
+from mtpo.proofs.replay.numbering import Numbering
+from mtpo.proofs.replay.replay import Run, Sparse, replay
 from mtpo.spec.records import value_digest
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.machine import Policy

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtpo.proofs import relay
-from mtpo.proofs.numbering import Numbering
-from mtpo.proofs.replay import Run, Sparse, replay
+from mtpo.proofs.replay import relay
+from mtpo.proofs.replay.numbering import Numbering
+from mtpo.proofs.replay.replay import Run, Sparse, replay
 from mtpo.spec.records import Record, value_digest
 from mtpo_core.machine import Policy
 from mtpo_core.problems import Problem

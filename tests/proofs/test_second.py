@@ -7,10 +7,10 @@ import sys
 import attrs
 import pytest
 
-from mtpo.proofs import second
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.prover import Prover, obligations
-from mtpo.proofs.second import SecondSolver
+from mtpo.proofs.induction import second
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.induction.prover import Prover, obligations
+from mtpo.proofs.induction.second import SecondSolver
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.language import Spec
 from mtpo.spec.paged_kv import kv

@@ -8,11 +8,11 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.judge import judge
-from mtpo.proofs.leaving import objects_of, without_agents, without_calls, without_objects, without_records
-from mtpo.proofs.rechaining import chained, rechained, renumbered
-from mtpo.proofs.runform import fault
-from mtpo.proofs.shrink import NothingToShrink, Trouble, shrink
+from mtpo.proofs.replay.judge import judge
+from mtpo.proofs.replay.leaving import objects_of, without_agents, without_calls, without_objects, without_records
+from mtpo.proofs.replay.rechaining import chained, rechained, renumbered
+from mtpo.proofs.replay.shrink import NothingToShrink, Trouble, shrink
+from mtpo.proofs.runs.runform import fault
 from mtpo_core.log import LoggedRun, check_chain, read_log
 from mtpo_core.loglines import export_jsonl, import_jsonl
 

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.instances import mtpo_instance
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import mtpo_instance
 
 
 def load() -> ModuleType:

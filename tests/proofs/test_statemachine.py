@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from mtpo.proofs.mutate import mutants
-from mtpo.proofs.statemachine import Beside, Violated, state_machine
+from mtpo.proofs.mutants.mutate import mutants
+from mtpo.proofs.refinement.statemachine import Beside, Violated, state_machine
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.paged_kv import kv

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mtpo.proofs.children import Interrupted
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.surviving import basis_of, proven, surviving
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.induction.surviving import basis_of, proven, surviving
 from mtpo.proofs.verdicts import Status, Verdict
 from mtpo.spec.language import Bool, Sort, Spec, Variable, forall, implies, require
 from tests.spec.vacuous import vacuous

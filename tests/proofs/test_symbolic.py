@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import z3
 
-from mtpo.proofs.symbolic import Symbolic
+from mtpo.proofs.induction.symbolic import Symbolic
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.language import Bool, Function, Int, OrderedSort, Sort, Spec, forall, function, ite, require
 

@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.checker import CHECKS, check
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
+from mtpo.proofs.runs.checker import CHECKS, check
 from mtpo.spec.records import GENESIS, Record, canonical, digest
 from mtpo_core.log import LoggedRun, Row, check_chain
 

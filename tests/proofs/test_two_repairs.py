@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.checker import check
-from mtpo.proofs.replay import replay
+from mtpo.proofs.replay.replay import replay
+from mtpo.proofs.runs.checker import check
 from mtpo_core.log import LoggedRun
 
 Written = Callable[[Any], LoggedRun]

@@ -9,13 +9,13 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.disjuncts import name_of
-from mtpo.proofs.numbering import STEPS, Numbering
-from mtpo.proofs.remedies import BACK, DEEP, Remedy
-from mtpo.proofs.replay import Sparse, replay
-from mtpo.proofs.story import NoSuchCall, story
-from mtpo.proofs.unmatched import Unmatched, unmatched
-from mtpo.proofs.witness import Finder
+from mtpo.proofs.incremental.disjuncts import name_of
+from mtpo.proofs.replay.numbering import STEPS, Numbering
+from mtpo.proofs.replay.remedies import BACK, DEEP, Remedy
+from mtpo.proofs.replay.replay import Sparse, replay
+from mtpo.proofs.replay.story import NoSuchCall, story
+from mtpo.proofs.replay.unmatched import Unmatched, unmatched
+from mtpo.proofs.replay.witness import Finder
 from mtpo_core.log import LoggedRun
 
 Written = Callable[[Any], LoggedRun]

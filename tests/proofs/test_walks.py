@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.ablate import without
-from mtpo.proofs.instances import mtpo_instance, sizes_for
-from mtpo.proofs.starts import NoStart, drawing, large_instance
+from mtpo.proofs.exploration.instances import mtpo_instance, sizes_for
+from mtpo.proofs.exploration.starts import NoStart, drawing, large_instance
+from mtpo.proofs.exploration.walks import Sample, shortened, walk
+from mtpo.proofs.mutants.ablate import without
 from mtpo.proofs.verdicts import Status
-from mtpo.proofs.walks import Sample, shortened, walk
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Bool, Sort, Spec, forall
 from mtpo.spec.mtpo import mtpo

@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("z3")
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.induction.inductive import prove
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.concur import Agent, Level, Seat, concur

@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("z3")
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.listed import key_of
-from mtpo.proofs.mutate import mutants, mutate
-from mtpo.proofs.refuting import broken_by
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.induction.refuting import broken_by
+from mtpo.proofs.mutants.listed import key_of
+from mtpo.proofs.mutants.mutate import mutants, mutate
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.fairbatching import EQUIVALENT, Request, fair

@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("z3")
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import every_instance
-from mtpo.proofs.listed import key_of
-from mtpo.proofs.mutate import mutate
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import every_instance
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.mutants.listed import key_of
+from mtpo.proofs.mutants.mutate import mutate
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.footprint import EQUIVALENT, footprint
 

@@ -17,7 +17,7 @@ import z3
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from mtpo.proofs.symbolic import Symbolic
+from mtpo.proofs.induction.symbolic import Symbolic
 from mtpo.spec.concrete import Instance, InstanceError, Step, evaluate
 from mtpo.spec.language import Bool, Int, OrderedSort, Sort, Spec, exists, forall, function, ite, require
 from mtpo.spec.terms import Function, Term

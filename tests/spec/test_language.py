@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import z3
 
-from mtpo.proofs.kernel import compile_kernel
-from mtpo.proofs.symbolic import Symbolic
+from mtpo.proofs.exploration.kernel import compile_kernel
+from mtpo.proofs.induction.symbolic import Symbolic
 from mtpo.spec.concrete import Instance, evaluate
 from mtpo.spec.language import (
     Bool,

@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("z3")
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import sizes_for, small_instance
-from mtpo.proofs.mutate import mutants
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import sizes_for, small_instance
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.mutants.mutate import mutants
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.locks import Call, Object, locks

@@ -9,10 +9,10 @@ pytest.importorskip("z3")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import names_instance, sizes_for
-from mtpo.proofs.mutate import mutants
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import names_instance, sizes_for
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.mutants.mutate import mutants
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.names import names
 from mtpo_core.resources.filesystem import FileSystem

@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("z3")
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.mutate import mutants
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.mutants.mutate import mutants
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.recovery import Call, Object, Value, recovery

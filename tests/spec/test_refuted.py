@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.instances import small_instance
-from mtpo.proofs.refuted import refuting_reasons, with_refuting_runs
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import small_instance
+from mtpo.proofs.exploration.refuted import refuting_reasons, with_refuting_runs
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import evaluate
 from mtpo.spec.language import Bool, Int, Sort, Spec, SpecError, exists, forall, function, implies, require

@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("z3")
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import TooManyChoices, mtpo_instance, sizes_for, small_instance
-from mtpo.proofs.mutate import mutants
-from mtpo.proofs.resting import at_rest, serial_instance
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import TooManyChoices, mtpo_instance, sizes_for, small_instance
+from mtpo.proofs.exploration.resting import at_rest, serial_instance
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.mutants.mutate import mutants
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import show

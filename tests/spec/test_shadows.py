@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("z3")
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.inductive import prove
-from mtpo.proofs.instances import shadows_instance, sizes_for
-from mtpo.proofs.mutate import mutants
-from mtpo.proofs.refuting import broken_by
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import shadows_instance, sizes_for
+from mtpo.proofs.induction.inductive import prove
+from mtpo.proofs.induction.refuting import broken_by
+from mtpo.proofs.mutants.mutate import mutants
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.shadows import Call, Object, shadows

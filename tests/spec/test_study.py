@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import typer
 
-from mtpo.proofs.asking import checked
 from mtpo.proofs.ledger import read_ledger
+from mtpo.proofs.notebook.asking import checked
 from mtpo.spec.language import Bool, Sort, Spec, exists, forall, implies, require
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.paged_kv import kv

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mtpo.proofs.explore import explore
-from mtpo.proofs.instances import mtpo_instance
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import mtpo_instance
 from mtpo.proofs.verdicts import Status
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-import mtpo.proofs.ablate as ablating
+import mtpo.proofs.mutants.ablate as ablating
 from mtpo.spec.mtpo import mtpo as protocol
 from mtpo_core.cli import common
 from mtpo_core.cli.ablated import matrix

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.shrink import rechained
+from mtpo.proofs.replay.shrink import rechained
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.logchain import digests_of
 from mtpo_core.loglines import export_jsonl

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.shrink import rechained
+from mtpo.proofs.replay.shrink import rechained
 from mtpo_core.cli import main
 from mtpo_core.logfile import read_log
 from mtpo_core.loglines import export_jsonl

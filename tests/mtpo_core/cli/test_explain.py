@@ -16,14 +16,14 @@ import attrs
 import pytest
 
 import mtpo.proofs.evidence as evidence
-import mtpo.proofs.refined as refined
+import mtpo.proofs.refinement.refined as refined
 from mtpo.proofs.evidence import Evidence
 from mtpo.proofs.findings import findings
 from mtpo.proofs.findings.beside import RESERVED_BEFORE_FILLED
 from mtpo.proofs.findings.catalogue import TRACES
-from mtpo.proofs.layout import laid_out
 from mtpo.proofs.ledger import read_ledger, stale
-from mtpo.proofs.planted import BUGS, FAULTY, NoGate
+from mtpo.proofs.pictures.layout import laid_out
+from mtpo.proofs.refinement.planted import BUGS, FAULTY, NoGate
 from mtpo.spec.mtpo import mtpo as mtpo_spec
 from mtpo_core.cli.explained import explained
 from mtpo_core.cli.explained_evidence import brief, evidence_lines
@@ -306,7 +306,7 @@ OF_OTHERS = {
     "mtpo.note": "a variable of the spec",
     "mtpo.undoer": "a variable of the spec",
     "mtpo.proofs": "a package",
-    "mtpo.proofs.second": "a module",
+    "mtpo.proofs.induction.second": "a module",
     "mtpo.spec": "a package",
     "mtpo.strictly-upwards": "the first version of a property, which is false (F9)",
     "mtpo.{}": "a package",

@@ -462,7 +462,7 @@ def test_what_columns_can_not_hold_is_left_to_python(
 
 
 def test_jobs_explore_parts_and_find_the_same(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
-    import mtpo.proofs.parts as parts
+    import mtpo.proofs.parts.parts as parts
 
     monkeypatch.setattr(parts, "TARGET", 1_000)
     plain = mtpo("explore", "mtpo", "--objects", 1, "--json").json["explorations"][0]
@@ -485,7 +485,7 @@ def test_a_spec_without_constants_is_one_part_and_that_is_said(mtpo: Mtpo, lock_
 
 
 def test_parts_are_saved_and_gone_on_with(mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import mtpo.proofs.parts as parts
+    import mtpo.proofs.parts.parts as parts
 
     monkeypatch.setattr(parts, "TARGET", 1_000)
     options = ("explore", "mtpo", "--objects", 1, "--checkpoint", tmp_path, "--json")
@@ -503,8 +503,8 @@ def test_parts_are_saved_and_gone_on_with(mtpo: Mtpo, tmp_path: Path, monkeypatc
 def test_an_interrupt_says_how_far_the_parts_are_and_what_is_saved(
     mtpo: Mtpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mtpo.proofs.parts as parts
-    from mtpo.proofs.part import Explorer
+    import mtpo.proofs.parts.parts as parts
+    from mtpo.proofs.parts.part import Explorer
 
     monkeypatch.setattr(parts, "TARGET", 1_000)
     own, begun = Explorer.explore, list[int]()
@@ -527,9 +527,9 @@ def test_an_interrupt_says_how_far_the_parts_are_and_what_is_saved(
 
 
 def test_what_was_begun_in_one_piece_is_gone_on_with_so(mtpo: Mtpo, tmp_path: Path) -> None:
-    from mtpo.proofs.checkpoint import Checkpoint
-    from mtpo.proofs.explore import explore
-    from mtpo.proofs.instances import mtpo_instance
+    from mtpo.proofs.exploration.checkpoint import Checkpoint
+    from mtpo.proofs.exploration.explore import explore
+    from mtpo.proofs.exploration.instances import mtpo_instance
 
     whole = explore(*mtpo_instance(2, 1, 1), engine="numpy", checkpoint=Checkpoint(tmp_path / "mtpo"))
     options = ("explore", "mtpo", "--objects", 1, "--checkpoint", tmp_path, "--resume")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-import mtpo.proofs.parts as parts
-from mtpo.proofs.explore import explore
-from mtpo.proofs.instances import Roots, mtpo_instance, sizes_for, small_instance
-from mtpo.proofs.mutate import mutants
+import mtpo.proofs.parts.parts as parts
+from mtpo.proofs.exploration.explore import explore
+from mtpo.proofs.exploration.instances import Roots, mtpo_instance, sizes_for, small_instance
+from mtpo.proofs.mutants.mutate import mutants
 from mtpo.spec.language import Bool, Int, Sort, Spec, forall, require
 from mtpo.spec.locks import locks
 from mtpo.spec.mtpo import mtpo
@@ -83,7 +83,7 @@ def test_a_saving_that_fails_is_told_beside_the_verdict(
 
 
 def test_an_interrupt_tells_of_a_saving_that_failed_once(tmp_path: Path) -> None:
-    from mtpo.proofs.checkpoint import Checkpoint
+    from mtpo.proofs.exploration.checkpoint import Checkpoint
 
     saved, told = Checkpoint(tmp_path), list[str]()
     tell = exploring._with_what_failed(told.append, saved)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.runform import FORMS
+from mtpo.proofs.runs.runform import FORMS
 from mtpo.spec.records import KINDS
 
 Mtpo = Callable[..., Any]

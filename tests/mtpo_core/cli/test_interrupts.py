@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import typer
 
-import mtpo.proofs.explore as exploring
-import mtpo.proofs.mutate as mutating
+import mtpo.proofs.exploration.explore as exploring
+import mtpo.proofs.mutants.mutate as mutating
 import mtpo_core.cli
-from mtpo.proofs.prover import Prover
+from mtpo.proofs.induction.prover import Prover
 from mtpo_core.cli.common import progress, verb
 from mtpo_core.log import read_log
 

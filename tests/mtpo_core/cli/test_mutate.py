@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import mtpo.proofs.chosen as chosen
+import mtpo.proofs.mutants.chosen as chosen
 from mtpo_core.cli import common
 
 Mtpo = Callable[..., Any]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mtpo.proofs.shrink import rechained
+from mtpo.proofs.replay.shrink import rechained
 from mtpo_core.cli.pages import page_of, verdict_of
 from mtpo_core.log import read_log
 

@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.replay import Run
-from mtpo.proofs.shrink import rechained
+from mtpo.proofs.replay.replay import Run
+from mtpo.proofs.replay.shrink import rechained
 from mtpo.spec.records import GENESIS, Record, canonical, value_digest
 from mtpo_core.log import LoggedRun, read_log, redact
 from mtpo_core.logfile import Row, sha
@@ -295,7 +295,7 @@ def test_a_final_state_is_told_by_its_values(log: Path, tmp_path: Path, mtpo: Mt
 def test_where_nothing_can_be_written_is_said_before_the_log_is_judged(
     log: Path, tmp_path: Path, mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mtpo.proofs.judge.judge", None)  # not even begun
+    monkeypatch.setattr("mtpo.proofs.replay.judge.judge", None)  # not even begun
     one, link, locked = tmp_path / "one.json", tmp_path / "link.json", tmp_path / "nosuch" / "x.json"
     link.symlink_to(one)
     certificate = tmp_path / "certificate.json"
@@ -344,7 +344,7 @@ def test_an_interrupt_before_the_replay(log: Path, mtpo: Mtpo, monkeypatch: pyte
     def check(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mtpo.proofs.judge.check", check)
+    monkeypatch.setattr("mtpo.proofs.replay.judge.check", check)
     found = mtpo("verify", log)
     assert found.code == 3
     assert len(found.err.splitlines()) == 1 and "checking the chain and the rules of" in found.err

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo.spec.records import Record
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.machine import Policy

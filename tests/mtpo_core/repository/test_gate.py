@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.resources.filetools import file_tools
 from mtpo_core.runtime import Session

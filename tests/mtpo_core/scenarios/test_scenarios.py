@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.driver import Outcome, run_scenario, serial_states
 from mtpo_core.log import LoggedRun, read_log
 from mtpo_core.machine import Policy

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from mtpo.proofs.judge import judge
+from mtpo.proofs.replay.judge import judge
 from mtpo_core.driver import Driver
 from mtpo_core.inference import NoInference
 from mtpo_core.log import LoggedRun, read_log

@@ -245,7 +245,7 @@ def test_in_every_state_it_moves_as_the_spec_with_moves_allows():
 @pytest.mark.slow
 def test_all_that_is_proven_but_two_properties_holds_with_moves():
     pytest.importorskip("z3")
-    from mtpo.proofs.inductive import prove
+    from mtpo.proofs.induction.inductive import prove
     from mtpo.proofs.verdicts import Status
 
     verdicts = {v.property: v.status for v in prove(moving)}

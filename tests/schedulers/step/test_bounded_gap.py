@@ -291,7 +291,7 @@ def test_the_bound_holds_whoever_comes_last_and_all_finish(jobs, more, blocks):
 
 def test_all_that_is_proven_but_the_order_needs_no_order_of_admission():
     pytest.importorskip("z3")
-    from mtpo.proofs.inductive import prove
+    from mtpo.proofs.induction.inductive import prove
     from mtpo.proofs.verdicts import Status
 
     admit = gap.actions["admit"]

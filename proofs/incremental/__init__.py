@@ -1,0 +1,1 @@
+"""The interpretation for long runs: what a step costs depends on what it touches."""

@@ -1,0 +1,1 @@
+"""Inductive proofs with z3, confirmed by cvc5."""

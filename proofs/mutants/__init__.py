@@ -1,0 +1,1 @@
+"""What every part of a spec is for: mutants and ablations."""

@@ -1,0 +1,1 @@
+"""What a spec answers in a notebook."""

@@ -1,0 +1,1 @@
+"""Exploration in parts, by several processes."""

@@ -1,0 +1,1 @@
+"""Counterexamples for people and for other tools."""

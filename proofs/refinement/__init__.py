@@ -1,0 +1,1 @@
+"""The core beside the spec, event by event, and state machines for Hypothesis."""

@@ -1,0 +1,1 @@
+"""Logs replayed against the protocol's spec, and why one stops matching."""

@@ -1,0 +1,1 @@
+"""The independent checker of a run's log, which knows no spec, and the certificate."""
