@@ -631,6 +631,8 @@ class Spec(Studied):
             at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
             self._fresh_id(id, at)
             self._of_actions(f"ending {id!r}", at, but=but)
+            if {*self.actions} <= {*but}:
+                raise fail(f"ending {id!r} claims nothing: each action may be taken for ever", at)
             self.endings[id] = Ending(id, inspect.cleandoc(body.__doc__ or ""), but, at)
 
         return declare

@@ -59,7 +59,7 @@ def is_mtpo(spec: Spec) -> bool:
 FAULTS: Final = frozenset({"abort", "retract", "retracted", "external"})
 """The actions of MTPO that a run without trouble does not take."""
 
-_OF_FAULTS: Final = frozenset({"mtpo.reach-aborted", "mtpo.reach-kept", "mtpo.reach-foreign"})
+_OF_FAULTS: Final = frozenset({"mtpo.may-give-up", "mtpo.reach-aborted", "mtpo.reach-kept", "mtpo.reach-foreign"})
 
 
 _OF_PREDICATES: Final = frozenset({"mtpo.reach-waived"})

@@ -4,8 +4,8 @@ A formula that was true can only have become false where a cell changed that one
 evaluated, and no other. For each action there is a function of its own, since which variables an action changes, and
 whether to true or to false, is known when the spec is compiled. What an instance says of the whole state (``~busy``) is
 asked last: where the rest is false the instance is kept, and looked at again when that holds. What can be false only
-where another invariant is (:mod:`mtpo.proofs.incremental.implied`; all that is derived) is asked from the first step on
-in which one was false.
+where another invariant is (:mod:`mtpo.proofs.incremental.implied`) is asked from the first step on in which one was
+false.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Deltas:
         cases = [(n, found) for n, p in enumerate(self.invariants) for found in compiler.cases(p.formula, False)]
         less = _less([found for _, found in cases])
         for number, (place, found) in enumerate(cases):
-            self._later = number in less or self.invariants[place].derived
+            self._later = number in less
             risen = self.catalogue.risen([*found.literals, *comparisons(found)])
             if risen is not None:
                 self._implied = risen[len(found.literals) :]

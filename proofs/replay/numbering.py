@@ -27,6 +27,9 @@ STEPS: Final = OF_AGENTS | {
 }
 """The kinds of records that are steps of the spec."""
 
+REPLAYED: Final = mtpo.without(properties={id: p for id, p in mtpo.properties.items() if not p.derived})
+"""What a log is replayed against: what is derived follows from the rest, in every state."""
+
 SLICED: Final = {"source": "reads", "saw": "reads"}
 """Of what a call saw, and where it comes from, only the objects that it reads matter."""
 
@@ -164,12 +167,14 @@ class Numbering:
         if width * self.sizes[Call] >= _APART:
             width = max(width, _APART + 4)
         constants = {**self._constants(), **_known(self.authors, self.reads, self.writes)}
-        return Incremental(mtpo, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked)
+        return Incremental(
+            REPLAYED, self.sizes, constants, SLICED, NARROW, FIXED, strides={Object: width}, checked=checked
+        )
 
     def compile(self) -> None:
         """Make the programs that any log of the policy needs, for processes that are forked from this one."""
         for checked in (True, False):
-            prepare(mtpo, {**self._fixed(), **_known((), (), ())}, SLICED, NARROW, FIXED, checked=checked)
+            prepare(REPLAYED, {**self._fixed(), **_known((), (), ())}, SLICED, NARROW, FIXED, checked=checked)
         _compiled.add(self.policy)
 
     @property
@@ -186,7 +191,7 @@ class Numbering:
             "writes": [int(o in writes) for _, writes in rows for o in names],
             "accepts": [0] * (len(rows) * len(names) * self.sizes[Value]),
         }
-        return Instance(mtpo, self.sizes, {**self._constants(), **tables})
+        return Instance(REPLAYED, self.sizes, {**self._constants(), **tables})
 
     def _constants(self) -> dict[str, Sequence[int]]:
         return {

@@ -18,9 +18,9 @@ from mtpo.spec.mtpo.model import (
     feeds,
     finished,
     follows,
-    foreign,
     global_quiet,
     holder,
+    idle,
     invertible,
     issued,
     kept,
@@ -275,6 +275,26 @@ def to_be_issued(c: Call) -> Bool:
     return conj(c != origin(), launched(author(c)) & ~finished(author(c)) & ~waits(author(c)), later)
 
 
+def gated(c: Call) -> Bool:
+    """c has no inverse, and somebody below its author has not committed."""
+    return ~invertible(c) & exists(Agent, lambda b: (b < author(c)) & ~committed(b))
+
+
+def touched_from(c: Call, o: Object) -> Bool:
+    """c, or something live that lies above it, touches o: what a repair of c may need at most."""
+    return touches(c, o) | exists(Call, lambda m: live(m) & (c < m) & touches(m, o))
+
+
+def ours_from(c: Call) -> Bool:
+    """Nothing that c or what is live above it touches was changed without a tool."""
+    return ours(c) & forall(Call, lambda m: implies(live(m) & (c < m), ours(m)))
+
+
+def taken_out(c: Call) -> Bool:
+    """c can be taken out, with all that lies above it undone for it."""
+    return mtpo.enabled("retract", c, members=lambda m: live(m) & (c < m), locks=lambda o: touched_from(c, o))
+
+
 @mtpo.invariant("mtpo.no-wait-for-successors", derived=True)
 def no_wait_for_successors() -> Bool:
     "To read what was kept and to be told an agent waits for no repair but a lower-ranked one, or its own: else it can."
@@ -329,11 +349,36 @@ def writes_go_on() -> Bool:
     def acts_now(c: Call) -> Bool:
         unheld = forall(Object, lambda o: implies(touches(c, o), ~locked(o)))
         late = exists(Call, Object, lambda w, o: live(w) & (c < w) & conflict(c, w, o))
-        gated = ~invertible(c) & exists(Agent, lambda b: (b < author(c)) & ~committed(b))
         begins = mtpo.enabled("call", c, members=lambda m: FALSE, locks=lambda o: touches(c, o))
-        return implies(to_be_issued(c) & unheld & ours(c) & ~late & ~gated, begins)
+        return implies(to_be_issued(c) & ~gated(c) & unheld & ours(c) & ~late, begins)
 
     return forall(Call, acts_now)
+
+
+@mtpo.invariant("mtpo.late-writes-go-on", derived=True)
+def late_writes_go_on() -> Bool:
+    "A write may be late: between repairs it begins, whatever has come above it, if that is of tools alone."
+
+    def acts_now(c: Call) -> Bool:
+        begins = mtpo.enabled("call", c, members=lambda m: live(m) & (c < m), locks=lambda o: touched_from(c, o))
+        return implies(to_be_issued(c) & ~gated(c) & ours_from(c), begins)
+
+    return implies(forall(Call, lambda c: ~opened(c)), forall(Call, acts_now))
+
+
+@mtpo.invariant("mtpo.may-give-up", derived=True)
+def may_give_up() -> Bool:
+    "Between its calls an agent may abort, and until it finishes take back a call of its own, if nobody else acts."
+
+    def gives_up(a: Agent) -> Bool:
+        return implies(launched(a) & ~committed(a) & ~aborted(a) & idle(a), mtpo.enabled("abort", a))
+
+    def takes_back(c: Call) -> Bool:
+        own = (c != origin()) & live(c) & ~finished(author(c)) & quiet(author(c)) & ~kept(c)
+        return implies(own & ours_from(c), taken_out(c))
+
+    between = forall(Call, lambda c: ~opened(c))
+    return forall(Agent, gives_up) & implies(between, forall(Call, takes_back))
 
 
 @mtpo.invariant("mtpo.repairs-go-on", derived=True)
@@ -366,14 +411,7 @@ def repairs_go_on() -> Bool:
 
 @mtpo.invariant("mtpo.no-deadlock", derived=True)
 def no_deadlock() -> Bool:
-    "Between repairs the least agent that has not committed has a step to take, if nothing was changed without a tool."
-
-    # All that lies above a call is enough to undo with it.
-    def taken_out(c: Call) -> Bool:
-        def touched(o: Object) -> Bool:
-            return touches(c, o) | exists(Call, lambda m: live(m) & (c < m) & touches(m, o))
-
-        return mtpo.enabled("retract", c, members=lambda m: live(m) & (c < m), locks=touched)
+    "Between repairs the least agent that has not committed has a step to take, unless a change by hand is in the way."
 
     def least(a: Agent) -> Bool:
         return launched(a) & ~committed(a) & forall(Agent, lambda b: implies(b < a, committed(b)))
@@ -387,10 +425,10 @@ def no_deadlock() -> Bool:
             implies(~quiet(a), mtpo.enabled("reopen", a) | mtpo.enabled("deliver", a)),
             implies(~finished(a) & quiet(a), mtpo.enabled("finish", a)),
             implies(last, mtpo.enabled("commit", a)),
-            forall(Call, lambda c: implies(by(c, a) & to_retract(c), taken_out(c))),
+            forall(Call, lambda c: implies(by(c, a) & to_retract(c) & ours_from(c), taken_out(c))),
         )
 
-    between = forall(Call, lambda c: ~opened(c)) & forall(Object, lambda o: ~foreign(o))
+    between = forall(Call, lambda c: ~opened(c))
     return implies(between, forall(Agent, lambda a: implies(least(a), goes_on(a))))
 
 

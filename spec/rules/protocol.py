@@ -101,7 +101,8 @@ MTPO: Final = (
         "SCCP 4, progress; ours, F29 and F32",
         "Nobody waits for a successor; repairs end, notifications are used up, every agent commits.",
         "no-livelock calls-run-out retractions-run-out repair-ends notes-consumed withdrawals-end agents-advance "
-        "no-deadlock undo-enabled no-wait-for-successors agents-go-on writes-go-on repairs-go-on moved-from-below",
+        "no-deadlock undo-enabled no-wait-for-successors agents-go-on writes-go-on late-writes-go-on "
+        "may-give-up repairs-go-on moved-from-below",
         "Reads that are served from what was kept, and notifications, wait for no successor. A write acts in place, "
         "and so waits for open repairs that have its objects, whosever they are; each ends, but that it is not "
         "overtaken for ever is in the spec locks, not here (F32). No run goes on for ever, and as long as somebody has "
