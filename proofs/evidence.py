@@ -272,3 +272,11 @@ def standing(specs: Sequence[Spec], entries: Iterable[Entry] | None = None) -> S
     missing = tuple(id for id, found in rows if not found)
     changed = tuple(f"{id} ({e.method})" for id, found in rows for e in found if not e.fresh)
     return Standing(tuple(rows), missing, changed)
+
+
+def held_before(name: str, entries: Iterable[Entry] | None = None) -> bool:
+    """Whether the ledger, by default that of the installed package, says of a built-in spec that all its mutants were
+    tried with the sources as they are: then it was asked whether the spec itself holds, and it does."""
+    ledger = read_ledger() if entries is None else entries
+    found = [entry for entry in ledger if entry.property == f"{name}.mutants"]
+    return bool(found) and not stale(found)

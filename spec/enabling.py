@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from mtpo.spec.substitution import substituted
-from mtpo.spec.terms import FALSE, Bool, Function, Term, bound, conj, conjuncts, fail, lift, walk
+from mtpo.spec.terms import FALSE, TRUE, Bool, Function, Int, Term, bound, conj, conjuncts, disj, fail, walk
 
 if TYPE_CHECKING:
     from mtpo.spec.language import Action
@@ -54,23 +54,36 @@ def _read(term: Term, function: Function[Term]) -> list[tuple[Term, ...]]:
 
 def _somewhere(action: Action, function: Function[Term], clauses: list[Bool]) -> Bool:
     """At each point the function has a value for which all the clauses hold, each of which is said of every point."""
+    if function.range is Int:
+        raise fail(f"whether `{action.name}` is enabled is no formula: `{function.name}` is any of all integers")
     points = tuple(bound(sort, name) for sort, name in zip(function.domain, "xyzuvw", strict=False))
-    value, found = bound(function.range, function.name), list[Bool]()
-    for clause in clauses:
-        at: tuple[Term, ...] = clause.data if clause.op == "forall" else ()
-        read = _read(clause, function)
-        if len(at) != len(points) or any(x is not y for args in read for x, y in zip(args, at, strict=True)):
-            raise fail(
-                f"whether `{action.name}` is enabled is no formula: a clause reads `{function.name}` at several points"
-            )
-        body = substituted(clause.args[0], dict(zip(at, points, strict=True)))
-        found.append(cast(Bool, _replaced(body, function, lambda *point: value)))
-    return Bool("forall", (Bool("exists", (conj(*found),), (value,)),), points)
+    bodies = [_at(points, clause, function, action.name) for clause in clauses]
+
+    def with_value(value: Term) -> Bool:
+        return conj(*(cast(Bool, _replaced(body, function, lambda *point: value)) for body in bodies))
+
+    if function.range is Bool:
+        some = disj(with_value(FALSE), with_value(TRUE))
+    else:
+        value = bound(function.range, function.name)
+        some = Bool("exists", (with_value(value),), (value,))
+    return Bool("forall", (some,), points) if points else some
+
+
+def _at(points: tuple[Term, ...], clause: Bool, function: Function[Term], action: str) -> Bool:
+    """What a clause says of some points, which must be said of every point and read the function there alone."""
+    if not points:
+        return clause
+    at: tuple[Term, ...] = clause.data if clause.op == "forall" else ()
+    read = _read(clause, function)
+    if len(at) != len(points) or any(x is not y for args in read for x, y in zip(args, at, strict=True)):
+        raise fail(f"whether `{action}` is enabled is no formula: a clause reads `{function.name}` at several points")
+    return cast(Bool, substituted(clause.args[0], dict(zip(at, points, strict=True))))
 
 
 def _replaced(term: Term, function: Function[Term], value: Callable[..., Term]) -> Term:
     """The term with values for what a function is at each point."""
     args = tuple(_replaced(arg, function, value) for arg in term.args)
     if term.op == "apply" and term.data[0] is function:
-        return lift(value(*args))
+        return value(*args)
     return term if term.op == "bound" else term.sort(term.op, args, term.data)

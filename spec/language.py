@@ -554,10 +554,16 @@ class Spec(Studied):
         wanted, known = self.actions[action].elements, [f.name for f in self.actions[action].functions]
         if more := [name for name in functions if name not in known]:
             raise fail(f"enabled: `{action}` has no function `{more[0]}`; it has: {', '.join(known) or 'none'}")
-        if [term.sort for term in map(lift, elements)] != [term.sort for term in wanted]:
+        given = tuple(map(lift, elements))
+        if [term.sort for term in given] != [term.sort for term in wanted]:
             sorts = ", ".join(term.sort.__name__ for term in wanted)
             raise fail(f"enabled: `{action}` is taken with ({sorts})")
-        return Bool("enabled", elements, (action, functions))
+        values = {
+            f.name: _typed(f, functions[f.name], f"enabled: `{f.name}` of `{action}`")
+            for f in self.actions[action].functions
+            if f.name in functions
+        }
+        return Bool("enabled", given, (action, values))
 
     def assume(self, id: str) -> Callable[[P], P]:
         """A formula over the constants on which every proof rests."""
@@ -660,6 +666,21 @@ class Spec(Studied):
             }
         copy._named = dict(self._named)
         return copy
+
+
+def _typed(function: Function[Any], body: Callable[..., Any], what: str) -> Callable[..., Term]:
+    """A body that gives the values of a function, held to its sorts."""
+
+    def value(*point: Term) -> Term:
+        found = lift(_call(body, point, what))
+        if found.sort is not function.range:
+            raise fail(f"sort mismatch: {what} is {found.sort.__name__}, wanted {function.range.__name__}")
+        return found
+
+    if not callable(body):
+        raise fail(f"{what} is a function of {len(function.domain)} argument(s), found {body!r}")
+    value(*(bound(sort, "x") for sort in function.domain))
+    return value
 
 
 def _annotation(body: Callable[..., Any], name: str) -> Any:

@@ -17,7 +17,6 @@ has it that all mutants of a built-in spec were tried with its sources as they a
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +54,7 @@ def mutate_command(
 ) -> None:
     """See the module's docstring."""
     from mtpo.proofs.children import Interrupted
-    from mtpo.proofs.mutants.chosen import held_before, mutate_chosen
+    from mtpo.proofs.evidence import held_before
     from mtpo.proofs.mutants.listed import key_of
     from mtpo.proofs.mutants.mutate import mutate
     from mtpo.proofs.pictures.picture import Case, violations_of, write_picture
@@ -76,7 +75,6 @@ def mutate_command(
     fates: list[Any] = []
     stopped = ""
     held = bool(only) and spec in BUILT_IN and size is None and held_before(spec)
-    tried = functools.partial(mutate_chosen, held=held) if only else mutate
 
     def line(f: Any) -> None:
         how = f" ({_HOW[f.how]})" if f.how in _HOW else ""
@@ -95,13 +93,14 @@ def mutate_command(
     for one in specs:
         with progress(f"trying mutants of {one.name}", json) as tell:
             try:
-                fates += tried(
+                fates += mutate(
                     one,
                     only=only,
                     equivalent=listed,
                     size=size,
                     progress=counted(tell, "mutants"),
                     decided=line if at_once else lambda fate: None,
+                    held=held,
                 )
             except Interrupted as stop:
                 fates += stop.found

@@ -9,7 +9,7 @@ equivalent, or caught by a lemma alone, and listed here with the reason, or a ho
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -257,14 +257,15 @@ def _wider(spec: Spec) -> Iterator[Mapping[type[Sort], int]]:
 
 def check_sound(
     spec: Spec,
+    actions: Iterable[str],
     sizes: Mapping[type[Sort], int],
     tell: Callable[[str], None] = lambda what: None,
     timeout_ms: int = 5_000,
     size: int | None = None,
     jobs: int | None = None,
 ) -> None:
-    """That the spec itself holds where its mutants are tried. Raises :class:`NotSound`."""
-    questions = ["", *spec.actions]
+    """That the spec itself holds where mutants of some actions are tried. Raises :class:`NotSound`."""
+    questions = ["", *dict.fromkeys(actions)]
 
     def begin(number: int) -> None:
         tell(f"first whether the spec itself holds{f': {questions[number]}' if number else ''}")
@@ -305,11 +306,12 @@ def _unsound_run(spec: Spec, size: int | None) -> str:
 
 def _unsound_step(spec: Spec, action: str, sizes: Mapping[type[Sort], int], timeout_ms: int) -> str:
     """What is wrong with a spec that a step of an action shows; nothing, if nothing is."""
-    broken, _ = broken_by(spec, action, sizes, timeout_ms)
-    if not broken:
-        return ""
-    what = f"{spec.name} is not inductive as it stands: {', '.join(broken)} at {action}"
-    return f"{what}; `mtpo prove` shows how; mend it before its mutants"
+    for each in (sizes, *_wider(spec)):
+        broken, _ = broken_by(spec, action, each, timeout_ms)
+        if broken:
+            what = f"{spec.name} is not inductive as it stands: {', '.join(broken)} at {action}"
+            return f"{what}, with {_of_each(each)}; `mtpo prove` shows how; mend it before its mutants"
+    return ""
 
 
 def _of_each(sizes: Mapping[type[Sort], int]) -> str:
@@ -341,18 +343,22 @@ def mutate(
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     jobs: int | None = None,
     decided: Callable[[Fate], None] = lambda fate: None,
+    held: bool = False,
 ) -> list[Fate]:
     """Try every mutant of a spec whose id contains ``only``; ``size`` elements of each sort (by default the least that
     will do) are explored. ``jobs`` mutants at a time, in child processes (default: one a core; 0: in this one).
-    ``decided`` is called with each fate, in order, as soon as it and those before it are known.
+    ``decided`` is called with each fate, in order, as soon as it and those before it are known. Of the spec itself it
+    is asked first whether it holds, in small instances and in single steps of the actions that are weakened, unless it
+    is known to have ``held``.
 
     Raises :class:`NotSound` for a spec that is violated as it stands: any mutant of it would be killed for that;
     :class:`~mtpo.proofs.children.Interrupted` on Ctrl-C, with what is known so far.
     """
     found = [mutant for mutant in mutants(spec) if only in mutant.id]
     sizes = sizes or (SIZES["mtpo"] if is_mtpo(spec) else dict.fromkeys(spec.sorts, max(3, size or 0)))
-    if found:
-        check_sound(spec, sizes, lambda what: progress(0, len(found), what), size=size, jobs=jobs)
+    if found and not held:
+        asked = [mutant.action for mutant in found] if only else spec.actions
+        check_sound(spec, asked, sizes, lambda what: progress(0, len(found), what), size=size, jobs=jobs)
     fates: dict[int, Fate] = {}
     told = 0
 

@@ -122,7 +122,7 @@ def mutated(
     spec: Spec, *, only: str, size: int | None, traces: bool, equivalent: Mapping[str, str], progress: Tell
 ) -> Mutated:
     """See ``Spec.mutate``."""
-    from mtpo.proofs.mutants.chosen import held_before, mutate_chosen
+    from mtpo.proofs.evidence import held_before
     from mtpo.proofs.mutants.fates import altered
     from mtpo.proofs.mutants.listed import check_listed
     from mtpo.proofs.mutants.mutate import EQUIVALENT, mutate
@@ -136,11 +136,8 @@ def mutated(
     ours = built_in(spec)
     listed = {**EQUIVALENT, **(find_source(None).equivalent if ours else {}), **equivalent}
     tell = told(progress, "mutants")
-    if only:
-        held = ours and size is None and held_before(spec.name)
-        fates = mutate_chosen(spec, only, held=held, equivalent=listed, size=size, progress=tell)
-    else:
-        fates = mutate(spec, size=size, equivalent=listed, progress=tell)
+    held = bool(only) and ours and size is None and held_before(spec.name)
+    fates = mutate(spec, only=only, held=held, equivalent=listed, size=size, progress=tell)
     if not fates:
         raise StudyError(f"{spec.name}: no mutant's id contains {only!r}; an id is SPEC.ACTION.CLAUSE")
     whole = not only and size is None

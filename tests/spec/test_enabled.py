@@ -8,7 +8,19 @@ import attrs
 import pytest
 
 from mtpo.spec.concrete import Instance
-from mtpo.spec.language import Bool, Function, OrderedSort, Sort, Spec, SpecError, forall, function, implies, require
+from mtpo.spec.language import (
+    Bool,
+    Function,
+    Int,
+    OrderedSort,
+    Sort,
+    Spec,
+    SpecError,
+    forall,
+    function,
+    implies,
+    require,
+)
 
 
 class Seat(OrderedSort):
@@ -78,6 +90,27 @@ def test_a_function_may_be_given():
     assert _holds(spec, "theatre.first", both, both.freeze(both.initial()))
 
 
+def test_a_function_without_arguments_has_some_value_too():
+    spec = Spec("flags", "An action with a flag, and a seat.")
+    lit = spec.var("lit", Guest, init=lambda g: False)
+
+    @spec.action(flag=function(), seat=function(to=Seat))
+    def go(g: Guest, flag: Function[Bool], seat: Function[Seat]) -> None:
+        "With a flag, and a seat above which there is none."
+        require("off", ~flag())
+        require("or", flag() | lit(g))
+        require("seat", forall(Seat, lambda s: implies(seat() <= s, s == seat())))
+        lit[g] = ~lit(g)
+
+    spec.invariant("flags.can")(lambda: forall(Guest, lambda g: spec.enabled("go", g)))
+    for seats in (1, 2):
+        instance = Instance(spec, {Guest: 2, Seat: seats}, {})
+        for bits in range(4):
+            state = instance.freeze([bits & 1, bits >> 1])
+            steps = [step for step in instance.ground()[0] if instance.enabled(state, step)]
+            assert _holds(spec, "flags.can", instance, state) == ({step.args[0] for step in steps} == {0, 1})
+
+
 def test_it_follows_the_guard_of_whatever_the_action_is_made_to_be():
     """A guard that is made stronger refutes it; an action that is gone is enabled for nobody."""
     spec = theatre()
@@ -104,6 +137,13 @@ def test_it_follows_the_guard_of_whatever_the_action_is_made_to_be():
         (lambda spec, g: spec.enabled("enter"), r"`enter` is taken with \(Guest\)"),
         (lambda spec, g: spec.enabled("take", g), r"`take` is taken with \(Seat\)"),
         (lambda spec, g: spec.enabled("enter", g, seat=lambda x: g), "has no function `seat`; it has: place"),
+        (
+            lambda spec, g: spec.enabled("enter", g, place=3),
+            "`place` of `enter` is a function of 1 arg.*found 3",
+        ),
+        (lambda spec, g: spec.enabled("enter", g, place=lambda x: x), "`place` of `enter` is Guest, wanted Seat"),
+        (lambda spec, g: spec.enabled("enter", g, place=lambda: g), "`place` of `enter`"),
+        (lambda spec, g: spec.enabled("enter", True), r"`enter` is taken with \(Guest\)"),
     ],
 )
 def test_mistakes_are_named(wrong, said):
@@ -129,6 +169,13 @@ def test_only_properties_can_say_it():
         "Two places are compared."
         require("in-order", forall(Guest, lambda x: place(g) <= place(x)))
 
+    @spec.action(number=function(Guest, to=Int))
+    def count(g: Guest, number: Function[Int]) -> None:
+        "There is no end of numbers."
+        require("more", forall(Guest, lambda x: number(x) > 0))
+
+    with pytest.raises(SpecError, match="whether `count` is enabled is no formula: `number` is any of all integers"):
+        spec.invariant("theatre.count")(lambda: forall(Guest, lambda g: spec.enabled("count", g)))
     with pytest.raises(
         SpecError, match="whether `pair` is enabled is no formula: a clause reads `place` at several points"
     ):

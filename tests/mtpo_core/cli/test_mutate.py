@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-import mtpo.proofs.mutants.chosen as chosen
+import mtpo.proofs.evidence as evidence
+import mtpo.proofs.mutants.mutate as mutating
 from mtpo_core.cli import common
 
 Mtpo = Callable[..., Any]
@@ -251,10 +252,10 @@ def test_a_spec_that_needs_more_elements_is_given_them(mtpo: Mtpo, tmp_path: Pat
 def test_of_a_few_mutants_the_ledger_says_that_the_spec_holds(mtpo: Mtpo, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as its sources are the same; else it is asked, as it is of a spec of one's own and of another size."""
     asked: list[str] = []
-    monkeypatch.setattr(chosen, "_check", lambda spec, actions, *rest: asked.extend(actions))
+    monkeypatch.setattr(mutating, "check_sound", lambda spec, actions, *rest, **more: asked.extend(actions))
     said = "that kv itself holds is in the ledger, for the sources as they are, and was not asked again"
     for held, more in ((True, []), (False, []), (True, ["--size", "2"])):
-        monkeypatch.setattr(chosen, "held_before", lambda name, held=held: held and name == "kv")
+        monkeypatch.setattr(evidence, "held_before", lambda name, held=held: held and name == "kv")
         asked.clear()
         told = mtpo("mutate", "kv", "--only", "kv.fill.own", *more)
         assert told.code == 0 and told.out.splitlines()[0].startswith("killed     kv.fill.own ")

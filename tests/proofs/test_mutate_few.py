@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-import mtpo.proofs.mutants.chosen as chosen
+import mtpo.proofs.mutants.mutate as mutating
 from mtpo.proofs.children import Interrupted
+from mtpo.proofs.evidence import held_before
 from mtpo.proofs.ledger import Entry, sources_hash
-from mtpo.proofs.mutants.chosen import held_before, mutate_chosen
 from mtpo.proofs.mutants.mutate import Fate, NotSound, mutate
 from mtpo.spec.language import Sort, Spec, exists, forall, implies, require
 
@@ -74,10 +74,10 @@ def mutants_entry(name: str, module: str, sources: str = "") -> Entry:
 def test_what_becomes_of_a_few_is_what_becomes_of_them_among_all() -> None:
     every = [fate for fate in mutate(lock(), jobs=0) if "enter" in fate.mutant.id]
     told: list[Any] = []
-    few = mutate_chosen(lock(), "enter", jobs=0, decided=told.append)
+    few = mutate(lock(), only="enter", jobs=0, decided=told.append)
     assert len(few) > 2 and told == few and any(fate.trace for fate in few) and any(fate.survived for fate in few)
     assert [replaced(fate) for fate in few] == [replaced(fate) for fate in every]
-    assert mutate_chosen(lock(), "no such mutant", jobs=0) == []
+    assert mutate(lock(), only="no such mutant", jobs=0) == []
 
 
 def replaced(fate: Fate) -> tuple[Any, ...]:
@@ -88,39 +88,39 @@ def replaced(fate: Fate) -> tuple[Any, ...]:
 
 def test_of_the_spec_itself_only_what_they_need_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    real = chosen._unsound_step
+    real = mutating._unsound_step
 
     def step(spec: Spec, action: str, *rest: Any) -> str:
         asked.append(action)
         return real(spec, action, *rest)
 
-    monkeypatch.setattr(chosen, "_unsound_step", step)
-    monkeypatch.setattr(chosen, "_unsound_run", lambda spec, size: asked.append("runs") or "")
+    monkeypatch.setattr(mutating, "_unsound_step", step)
+    monkeypatch.setattr(mutating, "_unsound_run", lambda spec, size: asked.append("runs") or "")
     told: list[str] = []
-    mutate_chosen(lock(), "enter", jobs=0, progress=lambda done, total, what: told.append(what))
+    mutate(lock(), only="enter", jobs=0, progress=lambda done, total, what: told.append(what))
     assert asked == ["runs", "enter"] and told[0] == "first whether the spec itself holds"
     asked.clear()
-    mutate_chosen(lock(), "enter", jobs=0, held=True)
+    mutate(lock(), only="enter", jobs=0, held=True)
     assert asked == []
 
 
 def test_mutants_of_a_spec_that_fails_are_not_tried() -> None:
     wrong = lock(wrong=True)
     with pytest.raises(NotSound, match=r"half fails as it stands: half\.outside-asks"):
-        mutate_chosen(wrong, "leave.inside", jobs=0)
+        mutate(wrong, only="leave.inside", jobs=0)
 
 
 def test_a_step_of_the_weakened_action_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chosen, "_unsound_run", lambda spec, size: "")
+    monkeypatch.setattr(mutating, "_unsound_run", lambda spec, size: "")
     wrong = lock(wrong=True)
     with pytest.raises(NotSound, match=r"half is not inductive as it stands: half\.outside-asks at ask"):
-        mutate_chosen(wrong, "ask.outside", jobs=0)
-    found = [fate.mutant.id for fate in mutate_chosen(wrong, "leave.inside", jobs=0)]
+        mutate(wrong, only="ask.outside", jobs=0)
+    found = [fate.mutant.id for fate in mutate(wrong, only="leave.inside", jobs=0)]
     assert found == ["half.leave.inside", "half.leave.inside:="]
 
 
 def test_an_interrupt_leaves_what_was_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, tried = chosen.try_mutant, []
+    real, tried = mutating.try_mutant, []
 
     def once(mutant: Any, *rest: Any, **more: Any) -> Any:
         if tried:
@@ -128,9 +128,9 @@ def test_an_interrupt_leaves_what_was_decided(monkeypatch: pytest.MonkeyPatch) -
         tried.append(mutant.id)
         return real(mutant, *rest, **more)
 
-    monkeypatch.setattr(chosen, "try_mutant", once)
+    monkeypatch.setattr(mutating, "try_mutant", once)
     with pytest.raises(Interrupted, match="interrupted after 1 of") as stop:
-        mutate_chosen(lock(), "enter", held=True, jobs=0)
+        mutate(lock(), only="enter", held=True, jobs=0)
     first, *others = stop.value.found
     assert first.mutant.id == tried[0] and first.killed_by and all(fate.why for fate in others)
 
