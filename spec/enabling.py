@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from mtpo.spec.language import Action
 
 
-def speaks_of_actions(formula: Term) -> bool:
-    """Whether a formula says that an action is enabled."""
-    return any(t.op == "enabled" for t in walk(formula))
+def actions_in(formula: Term) -> frozenset[str]:
+    """The actions of which a formula says that they are enabled."""
+    return frozenset(t.data[0] for t in walk(formula) if t.op == "enabled")
 
 
 def with_guards(formula: Bool, actions: Mapping[str, Action]) -> Bool:

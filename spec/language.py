@@ -50,7 +50,7 @@ from typing import Any, Final, Generic, TypeVar, cast, overload
 
 import attrs
 
-from mtpo.spec.enabling import speaks_of_actions, with_guards
+from mtpo.spec.enabling import actions_in, with_guards
 from mtpo.spec.study import Studied
 from mtpo.spec.substitution import refutation
 from mtpo.spec.terms import (
@@ -531,7 +531,7 @@ class Spec(Studied):
             written = lift(_call(body, (), f"property {id!r}", at))
             if not isinstance(written, Bool):
                 raise fail(f"property {id!r} is {written.sort.__name__}, wanted Bool", at)
-            formula = with_guards(written, self.actions) if (asks := speaks_of_actions(written)) else written
+            formula = with_guards(written, self.actions) if (asks := actions_in(written)) else written
             if role == "assumption" and any(t.op == "apply" and t.data[0].kind == "var" for t in walk(formula)):
                 raise fail(f"assumption {id!r} speaks of state: only constants may be assumed about", at)
             if role != "step" and not refuted:
@@ -594,10 +594,9 @@ class Spec(Studied):
     def _refuted_by(self, actions: dict[str, Action]) -> dict[str, Property]:
         """What must be refuted, by these actions: what is to be seen of a state before a step depends on them."""
         found = {}
-        for p in self.properties.values():
-            claim = p.refutes if p.enables is None else with_guards(p.enables, actions)
-            if p.refutes is not None and claim is not None:
-                found[p.id] = attrs.evolve(p, refutes=claim, formula=refutation(claim, actions.values(), p.at))
+        for p in (p for p in self.properties.values() if p.refutes is not None):
+            claim = cast(Bool, p.refutes) if p.enables is None else with_guards(p.enables, actions)
+            found[p.id] = attrs.evolve(p, refutes=claim, formula=refutation(claim, actions.values(), p.at))
         return found
 
     def variant(
@@ -659,10 +658,15 @@ class Spec(Studied):
             setattr(copy, field, dict(changes.get(field, getattr(self, field))))
         if "actions" in changes:
             copy.properties |= copy._refuted_by(copy.actions)
+            others = {*self.actions, *copy.actions}
+            changed = {name for name in others if copy.actions.get(name) is not self.actions.get(name)}
             copy.properties |= {
                 id: attrs.evolve(p, formula=with_guards(p.enables, copy.actions))
                 for id, p in copy.properties.items()
-                if p.enables is not None and p.refutes is None and p is self.properties.get(id)
+                if p.enables is not None
+                and p.refutes is None
+                and p is self.properties.get(id)
+                and changed & actions_in(p.enables)
             }
         copy._named = dict(self._named)
         return copy
