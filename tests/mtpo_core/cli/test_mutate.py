@@ -112,8 +112,8 @@ def test_where_there_is_no_terminal_a_line_says_now_and_then_how_far_it_is(
 ) -> None:
     """Also while one mutant takes long."""
     monkeypatch.setattr(common, "EVERY", 0.01)
-    monkeypatch.setattr(chosen, "processes", lambda: 0)
-    said, tried = threading.Event(), chosen.try_mutant
+    monkeypatch.setattr(mutating, "processes", lambda: 0)
+    said, tried = threading.Event(), mutating.try_mutant
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         assert said.wait(60)
@@ -125,7 +125,7 @@ def test_where_there_is_no_terminal_a_line_says_now_and_then_how_far_it_is(
             said.set()
 
     lines: list[str] = []
-    monkeypatch.setattr(chosen, "try_mutant", slow)
+    monkeypatch.setattr(mutating, "try_mutant", slow)
     monkeypatch.setattr(common, "print", tell, raising=False)
     assert mtpo("mutate", lock_path, "--only", "free~0").code == 0
     assert said.is_set()
