@@ -121,9 +121,9 @@ def test_the_folders_it_lists_are_the_folders():
 def test_a_spec_answers_in_a_notebook():
     from mtpo.spec.mtpo import mtpo
 
-    assert "`mtpo.explore(agents=2)`" in README
-    found = mtpo.explore(agents=2, objects=1)
-    assert "11,416" in repr(found) and "11,416" in found._repr_html_()
+    assert "`mtpo.explore(agents=2, faults=True)`" in README
+    found = mtpo.explore(agents=2, objects=1, faults=True)
+    assert "85,160" in repr(found) and "85,160" in found._repr_html_()
 
 
 def test_the_papers_that_it_names_are_measured():
