@@ -24,7 +24,7 @@ are; :mod:`mtpo.proofs.refinement.refinement` says what is compared. This is all
 
 Each is tried in each state where it must not be, also while a repair is open: there the core refuses it. A read, call,
 retraction or end of an agent that has not read its notices is held off. More agents, objects and calls, and three
-values, are in random schedules (``tests/proofs/test_refinement.py``).
+values, are in random schedules (``tests/proofs/refinement/test_refinement.py``).
 
 The core has no event for an author's predicate (so none waives anything here: ``accepts`` is true of nothing), for
 somebody who changes an object without a tool, for an inverse that fails (both are ``external``; the runtime halts the

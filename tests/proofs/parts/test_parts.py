@@ -38,7 +38,7 @@ from mtpo.spec.mtpo import mtpo
 
 
 def load(name: str) -> ModuleType:
-    found = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "spec" / f"{name}.py")
+    found = importlib.util.spec_from_file_location(name, Path(__file__).parents[2] / "spec" / f"{name}.py")
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)

@@ -27,7 +27,7 @@ from mtpo.proofs.exploration.explore import Found, explore
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Int, Sort, Spec, exists, forall, require
 
-COUNTER = Path(__file__).parents[1] / "spec" / "counter.py"
+COUNTER = Path(__file__).parents[2] / "spec" / "counter.py"
 
 
 def load() -> ModuleType:

@@ -20,7 +20,7 @@ from mtpo.spec.language import Bool, Sort, Spec, forall
 from mtpo.spec.mtpo import mtpo
 from mtpo_core.cli.specs import find_specs
 
-TUTORIAL = Path(__file__).parents[2] / "spec" / "README.md"
+TUTORIAL = Path(__file__).parents[3] / "spec" / "README.md"
 
 
 @pytest.fixture(scope="module")

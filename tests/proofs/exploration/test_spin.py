@@ -14,7 +14,7 @@ from mtpo.proofs.exploration.instances import mtpo_instance
 
 
 def load() -> ModuleType:
-    path = Path(__file__).parents[1] / "bench" / "spin.py"
+    path = Path(__file__).parents[2] / "bench" / "spin.py"
     found = importlib.util.spec_from_file_location("spin", path)
     assert found is not None and found.loader is not None
     module = sys.modules["spin"] = importlib.util.module_from_spec(found)

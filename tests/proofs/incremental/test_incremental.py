@@ -24,7 +24,7 @@ from mtpo.spec.language import Bool, Int, OrderedSort, Spec, conj, exists, foral
 from mtpo.spec.mtpo import mtpo
 
 _described = importlib.util.spec_from_file_location(
-    "random_specs", Path(__file__).parents[1] / "spec" / "random_specs.py"
+    "random_specs", Path(__file__).parents[2] / "spec" / "random_specs.py"
 )
 assert _described is not None and _described.loader is not None
 random_specs: Any = importlib.util.module_from_spec(_described)
