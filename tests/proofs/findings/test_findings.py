@@ -21,8 +21,8 @@ from mtpo.spec.rules import clauses_of
 from mtpo_core import machine as m
 from mtpo_core.cli.specs import find_specs
 from mtpo_core.machine import Key, Machine, Policy
-from tests.proofs.findings import test_findings_of_schedulers
 from tests.proofs.fates import fate, mutants_of
+from tests.proofs.findings import test_findings_of_schedulers
 
 TEXT = (Path(__file__).parents[3] / "proofs" / "FINDINGS.md").read_text(encoding="utf-8")
 
