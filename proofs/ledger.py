@@ -27,7 +27,10 @@ def _files(folder: str, names: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}.py" for name in names.split())
 
 
-LANGUAGE = _files("spec", "terms substitution enabling language")
+LANGUAGE = (
+    *_files("spec", "terms substitution enabling"),
+    *_files("spec/language", "__init__ checks bodies declarations spec"),
+)
 _PROVE = (
     *LANGUAGE,
     *_files("proofs/induction", "symbolic inductive prover refuting relevant vacuity second endings"),
@@ -56,7 +59,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "refinement": (
         *LANGUAGE,
         "spec/concrete.py",
-        *_files("proofs/refinement", "refinement refined planted"),
+        *_files("proofs/refinement", "plans sides moves steps comparison pair exploration driving refined planted"),
         ABSTRACTION,
         *_files("mtpo_core", "machine events"),
     ),

@@ -22,7 +22,7 @@ import attrs
 
 _HERE: Final = Path(__file__).parent
 _LANGUAGE_FILES: Final = frozenset(
-    str(_HERE / name) for name in ("terms.py", "substitution.py", "enabling.py", "language.py")
+    map(str, (_HERE / "terms.py", _HERE / "substitution.py", _HERE / "enabling.py", *_HERE.glob("language/*.py")))
 )
 _PARENTHESES: Final = "& | ~ bind tighter than comparisons: write (p == q) & ~(r < s)"
 

@@ -8,7 +8,7 @@ rest (:mod:`mtpo.proofs.exploration.resting`); for other specs every choice of c
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -69,21 +69,23 @@ _OF_TWO_OBJECTS: Final = frozenset({"mtpo.reach-two-repairs"})
 """What is reached only where two repairs need not touch."""
 
 
-def without_faults(spec: Spec) -> Spec:
-    """MTPO where nobody aborts or retracts and nothing changes from outside."""
+def without_actions(spec: Spec, left_out: Collection[str] = FAULTS) -> Spec:
+    """MTPO where some actions are not taken, by default none that is trouble: its variants and endings say nothing of
+    these, and nobody can give up or is seen to have met trouble where some of it is left out."""
+
+    def kept(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if name not in left_out)
+
+    gone = _OF_FAULTS if FAULTS & {*left_out} else frozenset()
     return spec.without(
-        actions={name: action for name, action in spec.actions.items() if name not in FAULTS},
-        properties={id: p for id, p in spec.properties.items() if id not in _OF_FAULTS},
+        actions={name: action for name, action in spec.actions.items() if name not in left_out},
+        properties={id: p for id, p in spec.properties.items() if id not in gone},
         variants={
-            id: attrs.evolve(v, decreases=_without_faults(v.decreases), raised_by=_without_faults(v.raised_by))
+            id: attrs.evolve(v, decreases=kept(v.decreases), raised_by=kept(v.raised_by))
             for id, v in spec.variants.items()
         },
-        endings={id: attrs.evolve(e, but=_without_faults(e.but)) for id, e in spec.endings.items()},
+        endings={id: attrs.evolve(ending, but=kept(ending.but)) for id, ending in spec.endings.items()},
     )
-
-
-def _without_faults(actions: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in actions if name not in FAULTS)
 
 
 def mtpo_instance(
@@ -104,7 +106,7 @@ def mtpo_instance(
     """
     total = 1 + agents * calls
     values = values or (3 if predicates else 2)
-    spec = spec if faults else without_faults(spec)
+    spec = spec if faults else without_actions(spec)
     out = (_OF_TWO_OBJECTS if objects < 2 else frozenset()) | (frozenset() if predicates else _OF_PREDICATES)
     spec = spec.without(properties={id: p for id, p in spec.properties.items() if id not in out})
     sizes: dict[type[Sort], int] = {Agent: agents, Call: total, Object: objects, Value: values}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import attrs
 
-from mtpo.proofs.exploration.instances import FAULTS, Roots
+from mtpo.proofs.exploration.instances import FAULTS, Roots, without_actions
 from mtpo.spec.concrete import Instance, State
 from mtpo.spec.language import Sort, Spec
 from mtpo.spec.mtpo import Agent, Call, Object, Value
@@ -27,8 +27,9 @@ class Planned:
 
 def case_instance(spec: Spec, case: tuple[Planned, ...], left_out: Collection[str] = FAULTS) -> tuple[Instance, Roots]:
     """The instance with these calls, in the order of their authors' ranks, under both policies, in which some actions
-    are not taken: by default aborts, retractions and changes from outside."""
+    are not taken: by default aborts, retractions and changes from outside. Nothing must be reached in it."""
     spec = without_actions(spec, left_out)
+    spec = spec.without(properties={id: p for id, p in spec.properties.items() if p.role != "reachable"})
     total = 1 + len(case)
     sizes: dict[type[Sort], int] = {Agent: 1 + case[-1].rank, Call: total, Object: len(OBJECTS), Value: 2}
     fixed = {
@@ -50,20 +51,3 @@ def case_instance(spec: Spec, case: tuple[Planned, ...], left_out: Collection[st
             yield instance.freeze(instance.initial(chosen))
 
     return instance, Roots(roots)
-
-
-def without_actions(spec: Spec, left_out: Collection[str]) -> Spec:
-    """MTPO where some actions are not taken, and nothing must be reached; its variants say nothing of these actions."""
-
-    def kept(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name for name in names if name not in left_out)
-
-    return spec.without(
-        actions={name: action for name, action in spec.actions.items() if name not in left_out},
-        properties={id: p for id, p in spec.properties.items() if p.role != "reachable"},
-        variants={
-            id: attrs.evolve(v, decreases=kept(v.decreases), raised_by=kept(v.raised_by))
-            for id, v in spec.variants.items()
-        },
-        endings={id: attrs.evolve(ending, but=kept(ending.but)) for id, ending in spec.endings.items()},
-    )

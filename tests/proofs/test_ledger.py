@@ -244,7 +244,7 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
     hints |= {"proofs/cachefolder.py", "proofs/digests.py"}
     # a property's own spec is always among its sources
     own = ("mtpo", "mtpo/model", "fairbatching", "bounded_gap", "recovery", "shadows", "names", "levels", "serial")
-    specs = {f"spec/{name}.py" for name in own}
+    specs = {f"spec/{name}.py" for name in own} | {f"spec/{name}/__init__.py" for name in own}
     for method, module in start.items():
         todo, seen = [f"proofs/{module}.py"], set[str]()
         while todo:
@@ -260,7 +260,8 @@ def test_the_sources_of_a_method_are_what_it_imports() -> None:
             imported = [n.module for n in froms if n.module not in packages]
             imported += [f"{n.module}.{alias.name}" for n in froms if n.module in packages for alias in n.names]
             own_ones = [m for m in imported if m.startswith(("mtpo.", "mtpo_core."))]
-            todo += [m.removeprefix("mtpo.").replace(".", "/") + ".py" for m in own_ones]
+            paths = [m.removeprefix("mtpo.").replace(".", "/") for m in own_ones]
+            todo += [f"{p}.py" if (root / f"{p}.py").exists() else f"{p.rpartition('/')[0]}/__init__.py" for p in paths]
         assert seen - shows - specs - hints - not_asked.get(method, set()) <= set(METHODS[method]), method
 
 
