@@ -5,7 +5,8 @@ hold initially and to be preserved by every action; every step property to hold 
 decrease, and runs to end where the variants that are shown bound every action; else those not bounded are named. A
 property that fails is shown with a state that satisfies all properties and the step that breaks it (--picture draws
 it). The invariants are hypotheses of each other, lemmas among them; when one fails, the others are tried again without
-it. Assumptions that contradict each other, and actions that can never be taken, fail: nothing is proven of nothing.
+it. Assumptions that contradict each other, actions that can never be taken, and properties that ask nothing of any
+action fail: nothing is proven of nothing.
 
 z3 runs in child processes with hard limits, one a core. Ctrl-C ends with what was shown up to there (exit code 3). What
 was hard to find is remembered, and is tried first next time; every proof is made anew all the same.
@@ -33,7 +34,9 @@ def prove_command(
     jobs: Annotated[int | None, typer.Option(min=0, max=256, help="child processes; 0: none, no hard limits")] = None,
     remember: Annotated[Path | None, typer.Option(help="keep in this file which hypotheses sufficed")] = None,
     cvc5: Annotated[bool, typer.Option("--cvc5", help="have cvc5 confirm everything that z3 proves")] = False,
-    smt2: Annotated[Path | None, typer.Option(help="keep every obligation as an SMT-LIB file in this folder")] = None,
+    smt2: Annotated[
+        Path | None, typer.Option(help="keep every obligation as an SMT-LIB file (unsat: proven) in this folder")
+    ] = None,
     itf: Annotated[
         Path | None, typer.Option(help="write each violating run to this folder, in ITF (Apalache, Quint)")
     ] = None,
@@ -128,6 +131,7 @@ def _lines(v: Any, english: str) -> Iterator[str]:
 
     obligations = v.detail.get("obligations")
     count = v.method if obligations is None else f"{obligations:>4} obligation{'' if obligations == 1 else 's'}"
+    count = "nothing shown" if obligations == 0 else count
     yield f"{v.status:<8} {v.property:<36} {count:<16}  {english}".rstrip()
     if v.clause:
         yield f"         {'false' if v.status == 'FAILED' else 'not decided'}: {v.clause}"

@@ -30,13 +30,30 @@ def open_ends(spec: Spec, ending: Ending, variants: Collection[Variant]) -> list
     for name in spec.actions:
         if name in found or name in ending.but:
             continue
-        falls = [v for v in variants if name in v.decreases]
-        raised = ", ".join(sorted({by for v in falls for by in v.raised_by if by not in found}))
-        reason = f"{falls[0].id} is raised by {raised}" if falls else "no variant that is shown decreases with it"
-        out.append(f"{name} ({reason})")
+        out.append(f"{name} ({_why_open(spec, name, found, variants)})")
     return out
 
 
-def rests_on(spec: Spec, ending: Ending) -> tuple[Variant, ...]:
-    """The variants by which a claim that runs end is shown, in the order in which they bound."""
-    return tuple(dict.fromkeys(bounded_by(spec.variants.values()).values()))
+def _why_open(spec: Spec, name: str, found: Collection[str], variants: Collection[Variant]) -> str:
+    falls = [v for v in variants if name in v.decreases]
+    if falls:
+        raised = ", ".join(sorted({by for v in falls for by in v.raised_by if by not in found}))
+        return f"{falls[0].id} is raised by {raised}"
+    declared = [v.id for v in spec.variants.values() if name in v.decreases]
+    if declared:
+        is_not = "is" if len(declared) == 1 else "are"
+        return f"{', '.join(declared)}, by which it would be, {is_not} not shown"
+    return "no variant that is shown decreases with it"
+
+
+def rests_on(spec: Spec, ending: Ending, variants: Collection[Variant] | None = None) -> tuple[Variant, ...]:
+    """The variants by which a claim that runs end is shown, in the order in which they bound: of ``variants``, by
+    default all of the spec."""
+    known = spec.variants.values() if variants is None else variants
+    return tuple(dict.fromkeys(bounded_by(known).values()))
+
+
+def that_bound(variants: Collection[Variant]) -> list[Variant]:
+    """The variants that bound something, be it bounded by another one, too."""
+    found = bounded_by(variants)
+    return [v for v in variants if v.decreases and found.keys() >= {*v.raised_by}]

@@ -13,7 +13,7 @@ import attrs
 import z3
 
 from mtpo.proofs.children import Children, Interrupted, Lost, processes
-from mtpo.proofs.induction.endings import open_ends, rests_on
+from mtpo.proofs.induction.endings import open_ends, rests_on, that_bound
 from mtpo.proofs.induction.prover import TIMEOUT_MS, Obligation, Prover, obligations
 from mtpo.proofs.induction.remembered import Hint, Memory, memory
 from mtpo.proofs.induction.second import Answer, SecondSolver, cvc5_name
@@ -73,7 +73,8 @@ class _Solver:
             outcome = prover.with_fewer(obligation) if question.what == "fewer" else prover.discharge(obligation)
         except z3.Z3Exception as error:
             return Answered(Status.UNKNOWN, 0.0, f"z3: {error}")
-        scripts = [prover.smt2(a) for a in outcome.proof or (prover.whole(obligation),)] if question.scripts else []
+        arguments = outcome.proof or (prover.whole(obligation),)
+        scripts = [prover.smt2(argument, outcome.status) for argument in arguments] if question.scripts else []
         picture = Picture.of(outcome.trace) if outcome.trace else None
         learned, self.memory.fresh = self.memory.fresh, {}
         return Answered(outcome.status, outcome.seconds, "", tuple(scripts), picture, learned)
@@ -97,7 +98,8 @@ def prove(
     proof rests, are proven all the same.
     ``confirm`` is asked about every obligation that z3 has proven: what it refutes has FAILED, for one of the two is
     wrong; what it can't tell is counted in the verdict. What would be proven of nothing fails: assumptions without a
-    model, no initial state, an action never enabled. Assumptions of which no model is found are UNKNOWN.
+    model, no initial state, an action never enabled, a property of which nothing is to be shown. Assumptions of which
+    no model is found are UNKNOWN.
     ``hints`` say what sufficed before (default: what is remembered, to which what is found is added); ``jobs`` is the
     number of child processes (default: one a core; 0: none, and no hard limits).
 
@@ -105,7 +107,7 @@ def prove(
     """
     basis = {p.id for p in spec.role("invariant", "lemma")}  # an inductive proof rests on all of them together
     endings = [ending for id, ending in spec.endings.items() if properties is None or id in properties]
-    needed = basis | {variant.id for ending in endings for variant in rests_on(spec, ending)}
+    needed = basis | {variant.id for variant in that_bound(spec.variants.values()) if endings}
     wanted = list(obligations(spec, lambda p, a: properties is None or p in properties or p in needed))
     known = memory() if hints is None else hints
     answered: dict[int, Answered] = {}
@@ -127,7 +129,8 @@ def prove(
                 answer = Answered(Status.UNKNOWN, 0.0, reply.why) if isinstance(reply, Lost) else reply
                 assert isinstance(answer, Answered)
                 if keep_smt2 is not None:
-                    _keep(keep_smt2, f"{wanted[number].property}-{wanted[number].place}-{number}", answer.scripts)
+                    place = wanted[number].place.replace(" ", "-")
+                    _keep(keep_smt2, f"{wanted[number].property}-{place}-{number}", answer.scripts)
                 if confirm is not None and answer.status is Status.PROVED:
                     answer = _confirmed(answer, [confirm.ask(script) for script in answer.scripts])
                 known.fresh |= answer.learned
@@ -154,8 +157,10 @@ def prove(
         results.setdefault(obligation.property, []).append((obligation, answer))
     broken_ids = sorted(id for id in basis & set(results) if any(a.status is not Status.PROVED for _, a in results[id]))
     shown = {id: found for id, found in results.items() if properties is None or id in properties}
+    asked = _provable(spec) if properties is None else [id for id in _provable(spec) if id in properties]
+    idle = [_of_nothing(spec, id) for id in asked if id not in results]
     ends = [_ends(spec, ending, results, broken_ids) for ending in endings]
-    verdicts = [*(_verdict(spec, id, found, broken_ids) for id, found in shown.items()), *ends, *rest]
+    verdicts = [*(_verdict(spec, id, found, broken_ids) for id, found in shown.items()), *idle, *ends, *rest]
     if stopped:
         raise Interrupted(stopped, verdicts)
     return verdicts
@@ -218,14 +223,29 @@ def _verdict(spec: Spec, id: str, results: list[tuple[Obligation, Answered]], br
     return Verdict(id, Status.PROVED, "inductive", detail, assumptions)
 
 
+def _provable(spec: Spec) -> list[str]:
+    """The properties that obligations are to arise of."""
+    return [*(p.id for p in spec.role("invariant", "lemma", "step")), *spec.variants]
+
+
+def _of_nothing(spec: Spec, id: str) -> Verdict:
+    """Of a property of which there is no obligation: it is not shown by that."""
+    why = "each action may raise it, so nothing is to be shown of any" if spec.actions else "there is no action"
+    return Verdict(id, Status.FAILED, "vacuous", {"why": why})
+
+
 def _ends(
     spec: Spec, ending: Ending, results: dict[str, list[tuple[Obligation, Answered]]], broken: list[str]
 ) -> Verdict:
     """Whether runs end, of what was shown of the variants."""
     shown = {id: found for id, found in results.items() if all(a.status is Status.PROVED for _, a in found)}
     variants = [v for id, v in spec.variants.items() if id in shown]
-    found = _verdict(spec, ending.id, [one for v in rests_on(spec, ending) for one in shown.get(v.id, [])], broken)
-    if found.status is not Status.PROVED or not (left := open_ends(spec, ending, variants)):
+    found = _verdict(spec, ending.id, [one for v in rests_on(spec, ending, variants) for one in shown[v.id]], broken)
+    left = open_ends(spec, ending, variants)
+    if not left and not found.detail["obligations"]:
+        why = "it claims nothing: each action may be taken for ever"
+        return Verdict(ending.id, Status.FAILED, "vacuous", {"why": why})
+    if found.status is not Status.PROVED or not left:
         return found
     why = f"nothing shown bounds how often these are taken: {'; '.join(left)}"
     return attrs.evolve(found, status=Status.UNKNOWN, detail={**found.detail, "why": why})

@@ -69,10 +69,10 @@ def obligations(spec: Spec, only: Callable[[str, str], bool] = lambda property, 
     invariants = spec.role("invariant", "lemma")
     for p in invariants:
         if not p.derived and only(p.id, "init"):
-            for part in conjuncts(p.formula):
+            for part in conjuncts(p.formula) or [p.formula]:
                 yield Obligation(p.id, show(part), None, Goal(part, step=False))
         if p.derived and only(p.id, ANY.name):
-            for part in conjuncts(p.formula):
+            for part in conjuncts(p.formula) or [p.formula]:
                 yield Obligation(p.id, show(part), ANY, Goal(part, step=False))
     for action in spec.actions.values():
         for p in spec.role("step"):
@@ -80,7 +80,7 @@ def obligations(spec: Spec, only: Callable[[str, str], bool] = lambda property, 
                 yield Obligation(p.id, show(p.formula), action, Goal(p.formula, step=True))
         for p in invariants:
             if not p.derived and only(p.id, action.name):
-                for part in conjuncts(p.formula):
+                for part in conjuncts(p.formula) or [p.formula]:
                     yield Obligation(p.id, show(part), action, Goal(part, step=False))
         for variant in spec.variants.values():
             if variant.bounds(action.name) and only(variant.id, action.name):
@@ -180,11 +180,13 @@ class Prover:
         solver.add(*self.axioms, *argument.hypotheses, z3.Not(argument.goal))
         return check(solver, timeout_ms)
 
-    def smt2(self, argument: Argument) -> str:
-        """The argument as an SMT-LIB 2 script: ``unsat`` means proven."""
+    def smt2(self, argument: Argument, status: Status = Status.PROVED) -> str:
+        """The argument as an SMT-LIB 2 script: ``unsat`` means proven. It says so itself if it is."""
         solver = z3.Solver(ctx=self.symbolic.context)
         solver.add(*self.axioms, *argument.hypotheses, z3.Not(argument.goal))
-        return f"(set-info :status unsat)\n(set-logic ALL)\n{solver.to_smt2()}"
+        said = {Status.PROVED: "unsat", Status.FAILED: "sat"}.get(status, "unknown")
+        text = solver.to_smt2().replace("(set-info :status unknown)\n", "", 1)  # z3 says so of every script
+        return f"(set-info :status {said})\n(set-logic ALL)\n{text}"
 
     def _refute(self, obligation: Obligation) -> Trace | None:
         """A counterexample on small domains, if there is one."""

@@ -105,6 +105,21 @@ def test_obligations_are_kept(mtpo: Mtpo, lock_path: Path, tmp_path: Path) -> No
     assert all(f.read_text().startswith("(set-info :status unsat)\n") for f in files)
 
 
+def test_an_end_of_which_nothing_is_shown_is_open_and_says_of_which_actions(
+    mtpo: Mtpo, lock_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "restless.py"
+    path.write_text(
+        lock_path.read_text().split("@lock.invariant", maxsplit=1)[0]
+        + '@lock.ends("lock.rest")\ndef rest() -> None:\n    "Nobody enters for ever."\n'
+    )
+    said = mtpo("prove", path)
+    assert said.code == 3
+    row, why, *_ = said.out.splitlines()
+    assert row.startswith("UNKNOWN  lock.rest ") and row.endswith(" nothing shown     Nobody enters for ever.")
+    assert "are taken: acquire (no variant" in why and "; release (no variant" in why
+
+
 def test_what_holds_is_recorded(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
     assert mtpo("prove", "kv", "-p", "kv.conservation", "--record", path).code == 0

@@ -14,7 +14,20 @@ from mtpo.proofs.induction.endings import bounded_by, rests_on
 from mtpo.proofs.induction.inductive import prove
 from mtpo.proofs.induction.prover import ANY, Outcome, Prover, obligations
 from mtpo.proofs.verdicts import Status
-from mtpo.spec.language import Bool, Clause, Function, OrderedSort, Spec, SpecError, exists, forall, implies, require
+from mtpo.spec.language import (
+    TRUE,
+    Bool,
+    Clause,
+    Function,
+    OrderedSort,
+    Spec,
+    SpecError,
+    conj,
+    exists,
+    forall,
+    implies,
+    require,
+)
 from mtpo.spec.mtpo import mtpo
 from mtpo.spec.mtpo.model import Agent, Call, Object, aborted, opened, writes
 
@@ -71,7 +84,7 @@ def test_what_raises_a_variant_is_to_be_declared():
     assert found["swing.rises-end"].status == "PROVED"
     ends = found["swing.ends"]
     assert ends.status == "UNKNOWN"
-    assert ends.detail["why"].endswith("are taken: fall (no variant that is shown decreases with it)")
+    assert ends.detail["why"].endswith("are taken: fall (swing.falls-end, by which it would be, is not shown)")
 
 
 def test_runs_end_where_each_variant_is_raised_by_what_ends():
@@ -88,6 +101,42 @@ def test_two_variants_that_raise_each_other_end_nothing():
     ends = proven(spec)["swing.ends"]
     assert ends.status == "UNKNOWN"
     assert "rise (swing.rises-end is raised by fall); fall (swing.falls-end is raised by rise)" in ends.detail["why"]
+
+
+def test_without_variants_nothing_is_shown_of_an_end() -> None:
+    declared = swing(falls=("rise",))
+    left = declared.without(variants={})
+    (ends,) = proven(left).values()
+    assert (ends.status, ends.detail["obligations"]) == ("UNKNOWN", 0)
+    reason = "no variant that is shown decreases with it"
+    assert ends.detail["why"].endswith(f"are taken: rise ({reason}); fall ({reason})")
+    still = proven(declared.without(actions={}, variants={}))["swing.ends"]
+    assert (still.status, still.method) == ("FAILED", "vacuous"), "nothing is taken, which is claimed of nothing"
+
+
+def test_an_end_rests_on_a_variant_that_is_shown_in_place_of_one_that_is_not() -> None:
+    spec = swing(falls=("rise",))
+    right = spec.variants["swing.rises-end"]
+    wrong = attrs.evolve(right, id="swing.wrong", sets=tuple(~inside for inside in right.sets))
+    both = spec.without(variants={"swing.wrong": wrong, **spec.variants})
+    found = proven(both)
+    assert found["swing.wrong"].status == "FAILED"
+    assert (found["swing.ends"].status, found["swing.ends"].detail["obligations"]) == ("PROVED", 3)
+    (alone,) = prove(both, properties=frozenset({"swing.ends"}), jobs=0)
+    assert (alone.status, alone.detail["obligations"]) == ("PROVED", 3)
+
+
+def test_what_nothing_is_to_be_shown_of_is_not_proven() -> None:
+    spec = swing(falls=("rise",))
+    spec.variant("swing.idle", Place, decreases=(), raised_by=("rise", "fall"))(lambda p: (TRUE,))
+    idle = proven(spec)["swing.idle"]
+    assert (idle.status, idle.method) == ("FAILED", "vacuous")
+    bare = Spec("bare")
+    bare.step_property("bare.still")(lambda: TRUE)
+    (still,) = prove(bare, jobs=0)
+    assert (still.status, still.detail["why"]) == ("FAILED", "there is no action")
+    spec.invariant("swing.all")(lambda: conj())
+    assert (proven(spec)["swing.all"].status, proven(spec)["swing.all"].detail["obligations"]) == ("PROVED", 3)
 
 
 def test_every_run_of_mtpo_ends_but_for_changes_from_outside():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -222,6 +223,36 @@ def test_obligations_kept_as_smt_lib_are_unsatisfiable(lock: Spec) -> None:
         solver = z3.Solver()
         solver.from_string(text)
         assert solver.check() == z3.unsat
+
+
+def test_what_is_kept_says_how_it_came_out_and_both_solvers_read_it(broken_lock: Spec) -> None:
+    """Files of every kind of obligation: of the start, of an action, of what is derived; proven and refuted."""
+    spec = broken_lock.without()
+    holds = spec.variables["holds"]
+    process = holds.domain[0]
+    spec.lemma("lock.some")(lambda: exists(process, lambda p: holds(p) | ~holds(p)))
+    spec.invariant("lock.pair", derived=True)(
+        lambda: (
+            forall(process, process, lambda p, q: implies(holds(p) & holds(q), p == q))
+            & exists(process, lambda p: p == p)
+        )
+    )
+    kept: list[tuple[str, str]] = []
+    prove(spec, keep_smt2=lambda name, text: kept.append((name, text)), jobs=0)
+    names, said = [name for name, _ in kept], set[str]()
+    assert len({name.lower() for name in names}) == len(names)
+    assert all(re.fullmatch(r"[\w.-]+", name) for name in names)
+    assert [name.rpartition("-")[0] for name in names if "pair" in name] == ["lock.pair-any-state"] * 2
+    with SecondSolver(5) as second:
+        for _, text in kept:
+            solver = z3.Solver()
+            solver.from_string(text)
+            found = str(solver.check())
+            answer, why = second.ask(text)
+            assert answer == found or (found == "sat" and why == "cvc5 can't tell in time")
+            assert re.findall(r"set-info :status (\w+)", text) == [found]
+            said.add(found)
+    assert said == {"sat", "unsat"}
 
 
 @pytest.mark.parametrize("jobs", [0, 2])
