@@ -71,7 +71,7 @@ def _refine(record: Path | None, json: bool) -> int:
     from mtpo.proofs.ledger import REFINES, entry_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.refinement.refined import refine
-    from mtpo.proofs.refinement.refinement import Divergence
+    from mtpo.proofs.refinement.sides import Divergence
 
     check_ledger(record, None)
     try:

@@ -1,7 +1,7 @@
 """That the core refines the spec, shown: every plan of some small sizes to its end, and every planted bug caught.
 
 ``mtpo certificate --refine --record LEDGER`` writes the outcome, for the sources of the machine and of the spec as they
-are; :mod:`mtpo.proofs.refinement.refinement` says what is compared. This is all that the core can be told
+are; :mod:`mtpo.proofs.refinement.pair` says what is compared. This is all that the core can be told
 (:mod:`mtpo_core.events`), and what of it the sizes of ``SIZES`` have, under both policies:
 
 =============  =====================================================================================================
@@ -24,7 +24,7 @@ are; :mod:`mtpo.proofs.refinement.refinement` says what is compared. This is all
 
 Each is tried in each state where it must not be, also while a repair is open: there the core refuses it. A read, call,
 retraction or end of an agent that has not read its notices is held off. More agents, objects and calls, and three
-values, are in random schedules (``tests/proofs/refinement/test_refinement.py``).
+values, are in random schedules (``tests/proofs/refinement/test_driving.py``).
 
 The core has no event for an author's predicate (so none waives anything here: ``accepts`` is true of nothing), for
 somebody who changes an object without a tool, for an inverse that fails (both are ``external``; the runtime halts the
@@ -40,8 +40,12 @@ from typing import Any, Final
 
 import attrs
 
+from mtpo.proofs.refinement.driving import drive
+from mtpo.proofs.refinement.exploration import Explored, explore
+from mtpo.proofs.refinement.pair import Pair
+from mtpo.proofs.refinement.plans import Plan, Use, small_plans
 from mtpo.proofs.refinement.planted import BUGS, FAULTY
-from mtpo.proofs.refinement.refinement import Divergence, Explored, Pair, Plan, Use, drive, explore, small_plans
+from mtpo.proofs.refinement.sides import Divergence
 from mtpo_core.machine import Machine, Policy
 
 OBJECTS: Final = tuple("uvwxyz")

@@ -2,7 +2,7 @@
 
 The core keeps stacks, notes and one open repair; the protocol has functions of calls and objects. :func:`abstraction`
 makes these of those. That the core refines the protocol is: every event is steps of the protocol from the abstraction
-of the state before to that of the state after, which :mod:`mtpo.proofs.refinement.refinement` looks at.
+of the state before to that of the state after, which :mod:`mtpo.proofs.refinement.comparison` looks at.
 
 ====================  ==============================================================================================
 ``launched``          the rank is one of ``agents``
