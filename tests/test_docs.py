@@ -1,12 +1,14 @@
-"""The pages in docs, run as they stand."""
+"""The pages in docs, run as they stand; and whatever prose names is there."""
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import shlex
 import subprocess
 import sys
+import tokenize
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -19,7 +21,9 @@ from mtpo_core.notices import parse_notices
 from mtpo_core.toolcheck import check_tool
 from mtpo_core.tools import WriteClass, write_tool
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+FOLDERS = ("spec", "proofs", "mtpo_core", "schedulers", "engine", "tests", "docs")
 
 
 def blocks(page: str, kind: str = "python") -> list[str]:
@@ -105,3 +109,52 @@ def test_a_mistake_that_is_made_often_is_told_once_with_how_often(writer):
     said = [str(p) for p in found.problems]
     assert said == ["log.body: record 1 (launch): field 'task' is missing (so have 2 more launch records)"]
     assert {row.verdict for row in found.certificate.properties if row.id.startswith("run.")} == {"incomplete"}
+
+
+# -- what is named -------------------------------------------------------------------------------------------------
+
+PATH = re.compile(rf"(?<![\w./<-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w*/]")
+SOURCE = re.compile(r"`([\w/]+\.(?:py|md))`")
+LINK = re.compile(r"\]\(([\w./]+)\)")
+MODULE = re.compile(r":mod:`~?([\w.]+)`")
+YOURS = {"mylock.py"}
+"""What a page has its reader write."""
+
+FILES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".md")]
+NAMES = [f"/{path.relative_to(ROOT).as_posix()}" for path in FILES]
+
+
+def said(source: str) -> str:
+    """The docstrings and comments of a source."""
+    alone = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    strings = [node.value for node in alone if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return "\n".join((*strings, *(token.string for token in tokens if token.type == tokenize.COMMENT)))
+
+
+def missing(text: str, folder: Path) -> list[str]:
+    """What a text in a folder names and there is not: paths, links and modules. Of a source the end of its path will
+    do."""
+    gone = [path for path in PATH.findall(text) if not any(ROOT.glob(path))]
+    gone += [end for end in SOURCE.findall(text) if end not in YOURS and not any(n.endswith(f"/{end}") for n in NAMES)]
+    gone += [link for link in LINK.findall(text) if not (folder / link).exists()]
+    modules = {module: ROOT / module.removeprefix("mtpo.").replace(".", "/") for module in MODULE.findall(text)}
+    gone += [name for name, path in modules.items() if not path.is_dir() and not path.with_suffix(".py").is_file()]
+    return list(dict.fromkeys(gone))
+
+
+def test_files_and_modules_that_prose_names_are_there():
+    found = {}
+    for path in (ROOT / "README.md", *FILES):
+        text = path.read_text(encoding="utf-8")
+        if missing(text, path.parent) and (gone := missing(said(text) if path.suffix == ".py" else text, path.parent)):
+            found[path] = gone
+    assert found == {}
+
+
+def test_what_prose_names_and_is_not_there_is_found():
+    text = "As `proofs/README.md` and (tests/proofs/test_no*.py) say, `no/such.py`, [here](no.md), :mod:`mtpo.no.no`."
+    gone = ["proofs/README.md", "tests/proofs/test_no*.py", "no/such.py", "no.md", "mtpo.no.no"]
+    assert missing(text, DOCS) == gone
+    there = "As `proofs/ledger.json` and (tests/proofs/test_*.py) say, `exploration/explore.py`, [here](records.md)."
+    assert missing(f"{there} :mod:`mtpo.proofs.exploration.explore`, `spec/`, ``schedulers/step``.", DOCS) == []

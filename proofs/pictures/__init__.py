@@ -1,1 +1,5 @@
-"""Counterexamples for people and for other tools."""
+"""Counterexamples for people, as pages, and for other tools.
+
+Begin at :func:`~mtpo.proofs.pictures.picture.write_picture`; ``layout`` and ``why`` set out the formula that is false,
+``lanes`` and ``statetable`` the run. ``itf`` is the format of Apalache and Quint.
+"""
