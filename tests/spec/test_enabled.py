@@ -16,6 +16,7 @@ from mtpo.spec.language import (
     Sort,
     Spec,
     SpecError,
+    exists,
     forall,
     function,
     implies,
@@ -180,3 +181,29 @@ def test_only_properties_can_say_it():
         SpecError, match="whether `pair` is enabled is no formula: a clause reads `place` at several points"
     ):
         spec.invariant("theatre.two")(two)
+
+
+def test_a_function_may_be_read_at_the_elements_too() -> None:
+    """At points that may be the same, beside what holds of each point."""
+    spec = Spec("pairs", "Two guests are shown to seats.")
+    open_ = spec.const("open", Seat, doc="may be taken")
+    inside = spec.var("inside", Guest, init=lambda g: False)
+
+    @spec.action(place=function(Guest, to=Seat), first=function(Guest))
+    def pair(g: Guest, h: Guest, place: Function[Seat], first: Function[Bool]) -> None:
+        "To seats in order, one of them first."
+        require("open", forall(Guest, lambda x: open_(place(x)) | inside(x)))
+        require("in-order", place(g) < place(h))
+        require("one", first(g) & ~first(h))
+        inside[g] = True
+
+    spec.invariant("pairs.can")(lambda: exists(Guest, Guest, lambda g, h: spec.enabled("pair", g, h)))
+    seen = set()
+    for table in ([1, 1], [0, 1], [1, 0]):
+        instance = Instance(spec, {Seat: 2, Guest: 2}, {"open": table})
+        for bits in range(4):
+            state = instance.freeze([bits & 1, bits >> 1])
+            can = any(instance.enabled(state, step) for step in instance.ground()[0])
+            assert _holds(spec, "pairs.can", instance, state) == can
+            seen.add(can)
+    assert seen == {True, False}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,23 @@ from hypothesis import HealthCheck, assume, given, settings
 from mtpo.proofs.exploration.explore import explore
 from mtpo.proofs.exploration.instances import small_instance
 from mtpo.proofs.exploration.refuted import refuting_reasons, with_refuting_runs
+from mtpo.proofs.induction.inductive import prove
 from mtpo.proofs.verdicts import Status
-from mtpo.spec.concrete import evaluate
-from mtpo.spec.language import Bool, Int, Sort, Spec, SpecError, exists, forall, function, implies, require
+from mtpo.spec.concrete import Instance, evaluate
+from mtpo.spec.language import (
+    Action,
+    Bool,
+    Int,
+    Sort,
+    Spec,
+    SpecError,
+    exists,
+    forall,
+    function,
+    implies,
+    require,
+)
 from mtpo.spec.substitution import reads_next, refutation
-from mtpo.spec.terms import Term
 
 _described = importlib.util.spec_from_file_location("random_specs", Path(__file__).with_name("random_specs.py"))
 assert _described is not None and _described.loader is not None
@@ -26,6 +39,10 @@ _described.loader.exec_module(random_specs)
 
 class Process(Sort):
     "a process"
+
+
+class Seat(Sort):
+    "a seat"
 
 
 def doors(*, locked: bool) -> Spec:
@@ -111,7 +128,7 @@ def test_a_changed_action_changes_what_refutes_a_step() -> None:
 
 
 def test_arguments_that_are_no_elements_are_refused_with_the_place_of_the_claim() -> None:
-    for how in ("function", "int"):
+    for how in ("order", "points", "int"):
         spec = Spec("m")
         on = spec.var("on", Process, init=lambda p: False)
 
@@ -122,19 +139,99 @@ def test_arguments_that_are_no_elements_are_refused_with_the_place_of_the_claim(
                 def take(n: Int) -> None:
                     require("some", n > 0)
 
-            else:
+            elif how == "order":
 
                 @spec.action(f=function(Process))
                 def flood(f: Any) -> None:
+                    require("shared", forall(Process, Process, lambda p, q: f(p) == f(q)))
                     on.becomes(lambda p: f(p))
+
+            else:
+
+                @spec.action(f=function(Process, to=Process))
+                def move(p: Process, f: Any) -> None:
+                    on[f(f(p))] = True
 
         @spec.refuted("m.still")
         def still(on: Any = on) -> Bool:
             return forall(Process, lambda p: on(p) | ~on.next(p))
 
-        with pytest.raises(SpecError, match=r"test_refuted\.py:\d+: what must be refuted of a step .*say it of states"):
+        why = "is any of all integers" if how == "int" else "reads `f` at several points, which depend on each other"
+        place = r"test_refuted\.py:\d+: what must be refuted of a step"
+        with pytest.raises(SpecError, match=rf"{place} .*{why}; say it of states"):
             go()
         assert not spec.actions
+
+
+def seats(*, kept: bool) -> Spec:
+    """Everybody is shown to a seat at once; ``kept``: nobody to another one who has a seat that is still whole."""
+    spec = Spec("seats")
+    least = spec.const("least", to=Seat)
+    at = spec.var("at", Process, to=Seat, init=lambda p: least())
+    broken = spec.var("broken", Seat, init=lambda s: False)
+
+    @spec.action(to=function(Process, to=Seat))
+    def usher(p: Process, to: Any) -> None:
+        require("whole", forall(Process, lambda q: ~broken(to(q))))
+        if kept:
+            require("kept", forall(Process, lambda q: broken(at(q)) | (to(q) == at(q))))
+        at.becomes(lambda q: to(q))
+
+    @spec.action
+    def breaks(s: Seat) -> None:
+        broken[s] = True
+
+    @spec.refuted("seats.stays")
+    def stays() -> Bool:
+        "Nobody moves."
+        return forall(Process, lambda p: at.next(p) == at(p))
+
+    @spec.refuted("seats.forced")
+    def forced() -> Bool:
+        "Nobody moves from a seat that is whole."
+        return forall(Process, lambda p: broken(at(p)) | (at.next(p) == at(p)))
+
+    @spec.refuted("seats.together")
+    def together() -> Bool:
+        "Who sat together still does."
+        return forall(Process, Process, lambda p, q: implies(at(p) == at(q), at.next(p) == at.next(q)))
+
+    @spec.refuted("seats.onto-broken")
+    def onto_broken() -> Bool:
+        "Nobody is shown to a seat that is broken."
+        return forall(Process, lambda p: implies(broken(at.next(p)), at.next(p) == at(p)))
+
+    return spec
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_step_with_a_function_for_argument_refutes_what_one_of_all_functions_does(kept: bool) -> None:
+    spec = seats(kept=kept)
+    instance, initial = small_instance(spec, {Process: 2, Seat: 3})
+    found = with_refuting_runs(explore(instance, initial), initial)
+    never = {"seats.onto-broken", *(["seats.forced"] if kept else [])}
+    assert {v.property for v in found.verdicts if v.status is Status.FAILED} == never
+    for verdict in found.verdicts:
+        if (run := verdict.trace) is not None:
+            claim = spec.properties[verdict.property].refutes
+            assert instance.enabled(run.states[-2], run.steps[-1]) and claim is not None
+            assert not evaluate(claim, instance, run.states[-2], {}, run.states[-1])
+    assert sum(v.trace is not None for v in found.verdicts) == 4 - len(never)
+    for id in ("seats.stays", "seats.forced", "seats.together", "seats.onto-broken"):
+        nowhere = spec.without()
+        nowhere.invariant("seats.nowhere")(lambda id=id: ~spec.properties[id].formula)
+        (verdict,) = prove(nowhere, jobs=0)
+        assert (verdict.status is Status.PROVED) == (id in never), "for any number of seats"
+
+
+def _is_asked(claim: Bool, action: Action) -> bool:
+    """Whether a formula says for some arguments of an action that the claim is false."""
+    try:
+        refutation(claim, [action], "here")
+    except SpecError as error:
+        assert "say it of states" in str(error)
+        return False
+    return True
 
 
 @given(random_specs.cases())
@@ -143,7 +240,7 @@ def test_the_states_that_refute_a_step_are_those_that_take_one_of_which_it_is_fa
     instance, spec = case.instance, case.spec
     claim = spec.properties["random.step"].formula
     assume(reads_next(claim))
-    actions = [a for a in spec.actions.values() if all(isinstance(p, Term) for p in a.params)]
+    actions = [a for a in spec.actions.values() if _is_asked(claim, a)]
     some = False
     for step in random_specs.all_steps(instance):
         if spec.actions[step.action] in actions and instance.enabled(case.before, step):
@@ -153,3 +250,61 @@ def test_the_states_that_refute_a_step_are_those_that_take_one_of_which_it_is_fa
     formula = refutation(claim, actions, "here")
     assert bool(evaluate(formula, instance, case.before, {})) == some
     assert bool(instance.formula(formula, "refuted", grounded=True)(case.before)) == some
+
+
+GUARDS: dict[str, Any] = {
+    "none": lambda on, c, f, p: on(p) | ~on(p),
+    "each": lambda on, c, f, p: forall(Process, lambda x: on(x) | ~f(x)),
+    "given": lambda on, c, f, p: f(p) & (on(c()) | ~f(c())),
+    "some": lambda on, c, f, p: exists(Process, lambda x: f(x) & on(x)),
+    "all and one": lambda on, c, f, p: forall(Process, lambda x: f(x) != on(x)) & ~f(p),
+    "not all": lambda on, c, f, p: ~forall(Process, lambda x: implies(on(x), f(x))),
+}
+UPDATES: dict[str, Any] = {
+    "whole": lambda on, c, f, p: on.becomes(lambda x: f(x)),
+    "of one": lambda on, c, f, p: on.becomes(lambda x: f(x) & ~f(p)),
+    "point": lambda on, c, f, p: on.__setitem__(p, f(c())),
+    "points": lambda on, c, f, p: (on.__setitem__(c(), f(p)), on.__setitem__(p, ~f(c()))),
+    "both": lambda on, c, f, p: (on.becomes(lambda x: ~f(x)), on.__setitem__(p, f(p))),
+}
+CLAIMS: dict[str, Any] = {
+    "stays": lambda on: forall(Process, lambda x: implies(on(x), on.next(x))),
+    "one": lambda on: exists(Process, lambda x: on.next(x)),
+    "as one": lambda on: forall(Process, Process, lambda x, y: implies(on.next(x), on.next(y))),
+}
+
+
+def flooding(guard: Any, update: Any, claim: Any) -> Spec:
+    spec = Spec("m")
+    on, c = spec.var("on", Process, init=lambda p: False), spec.const("c", to=Process)
+
+    @spec.action(f=function(Process))
+    def go(p: Process, f: Any) -> None:
+        require("guard", guard(on, c, f, p))
+        update(on, c, f, p)
+
+    spec.step_property("m.claim")(lambda: claim(on))
+    return spec
+
+
+def test_a_formula_for_a_function_is_what_a_step_with_one_of_all_functions_shows() -> None:
+    """Points that coincide, of a parameter and a constant; updates of a point after one of all, and of two points."""
+    asked = refused = 0
+    for guard, update, claim in itertools.product(GUARDS.values(), UPDATES.values(), CLAIMS.values()):
+        spec = flooding(guard, update, claim)
+        said = spec.properties["m.claim"].formula
+        if not _is_asked(said, spec.actions["go"]):
+            refused += 1
+            continue
+        asked += 1
+        formula = refutation(said, spec.actions.values(), "here")
+        instance = Instance(spec, {Process: 2}, {"c": [1]})
+        steps = list(random_specs.all_steps(instance))
+        for cells in itertools.product((0, 1), repeat=2):
+            before, shown = instance.freeze(cells), False
+            for step in (s for s in steps if instance.enabled(before, s)):
+                after = list(cells)
+                instance.perform(after, step)
+                shown = shown or not evaluate(said, instance, before, {}, after)
+            assert bool(evaluate(formula, instance, before, {})) == shown
+    assert (asked, refused) == (78, 12), "refused: nobody is on after what is read at each point and at a given one"
