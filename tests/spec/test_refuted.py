@@ -308,3 +308,49 @@ def test_a_formula_for_a_function_is_what_a_step_with_one_of_all_functions_shows
                 shown = shown or not evaluate(said, instance, before, {}, after)
             assert bool(evaluate(formula, instance, before, {})) == shown
     assert (asked, refused) == (78, 12), "refused: nobody is on after what is read at each point and at a given one"
+
+
+def test_names_of_parameters_and_variables_are_no_symbols_of_the_spec() -> None:
+    """A function that is named as a variable, an element as another, and quantifiers as either."""
+    spec = Spec("names")
+    lit, up = (spec.var(name, Process, init=lambda p: False) for name in ("lit", "up"))
+
+    def go(lit: Any, x0: Any, up: Any) -> None:
+        on, raised = spec.variables["lit"], spec.variables["up"]
+        require("kept", forall(Process, lambda x0: up(x0) | ~on(x0)))
+        require("two", lit != x0)
+        on.becomes(lambda x: up(x))
+        raised[lit] = up(lit)
+        raised[x0] = ~up(lit)
+
+    go.__annotations__ = {"lit": Process, "x0": Process}
+    spec.action(up=function(Process))(go)
+    spec.refuted("names.kept")(lambda: forall(Process, lambda x0: implies(lit(x0), lit.next(x0))))
+    spec.refuted("names.raised")(
+        lambda: forall(Process, Process, lambda lit_, up_: implies(lit.next(lit_), up.next(lit_) | ~up.next(up_)))
+    )
+    spec.step_property("names.stays")(lambda: forall(Process, lambda up_: implies(lit(up_), lit.next(up_))))
+    spec.invariant("names.can")(
+        lambda: forall(Process, Process, lambda x0, up_: implies(x0 != up_, spec.enabled("go", up_, x0)))
+    )
+    instance, initial = small_instance(spec, {Process: 3})
+    told = {v.property: v.status for v in explore(instance, initial).verdicts}
+    assert told.pop("names.kept") is Status.FAILED, "no step refutes it"
+    assert set(told.values()) == {Status.CHECKED} and len(told) == 3
+    assert {v.property: v.status for v in prove(spec, jobs=0)} == dict.fromkeys(
+        ("names.can", "names.stays"), Status.PROVED
+    )
+
+
+def test_a_function_that_is_read_at_many_points_is_refused() -> None:
+    spec = Spec("many")
+    places = [spec.const(f"c{i}", to=Process) for i in range(7)]
+    on = spec.var("on", Process, init=lambda p: False)
+    spec.refuted("many.still")(lambda: forall(Process, lambda p: on.next(p) == on(p)))
+
+    def go(f: Any) -> None:
+        for i, place in enumerate(places):
+            require(f"at-{i}", f(place()))
+
+    with pytest.raises(SpecError, match="`f` is read at 7 points, at most 6; say it of states"):
+        spec.action(f=function(Process))(go)
