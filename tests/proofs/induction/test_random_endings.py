@@ -22,17 +22,16 @@ Edge = tuple[State, str, State]
 
 
 def random_spec(chance: random.Random) -> Spec:
-    """Actions that ask for some bits of a place and set others; variants that mostly say rightly what raises them."""
+    """Actions that turn a bit of a place, and may set the other; variants that mostly say rightly what raises them."""
     spec = Spec("bits")
-    first = [chance.random() < 0.5 for _ in range(3)]
+    first = [chance.random() < 0.5 for _ in range(2)]
     bits = [spec.var(f"b{i}", Place, init=lambda p, on=on: on) for i, on in enumerate(first)]
     effects: dict[str, tuple[dict[int, bool], dict[int, bool]]] = {}
-
-    def half() -> dict[int, bool]:
-        return {i: chance.random() < 0.5 for i in chance.sample(range(3), chance.randrange(1, 3))}
-
-    for number in range(chance.randrange(1, 5)):
-        asks, sets = effects[f"act{number}"] = half(), half()
+    for number in range(chance.randrange(1, 4)):
+        turned, on = chance.randrange(2), chance.random() < 0.5
+        asks, sets = effects[f"act{number}"] = {turned: on}, {turned: not on}
+        if chance.random() < 0.5:
+            sets[1 - turned] = chance.random() < 0.5
 
         def act(p: Any, asks: Any = asks, sets: Any = sets) -> None:
             for i, on in asks.items():
@@ -42,7 +41,7 @@ def random_spec(chance: random.Random) -> Spec:
 
         declare(spec, f"act{number}", act)
     for number in range(chance.randrange(2, 7)):
-        i, on = chance.randrange(3), chance.random() < 0.5
+        i, on = chance.randrange(2), chance.random() < 0.5
         falls = tuple(n for n, (asks, sets) in effects.items() if asks.get(i) == on and sets.get(i) == (not on))
         raises = tuple(n for n, (asks, sets) in effects.items() if sets.get(i) == on and asks.get(i) != on)
         if falls:
