@@ -23,8 +23,8 @@ are; :mod:`mtpo.proofs.refinement.pair` says what is compared. This is all that 
 =============  =====================================================================================================
 
 Each is tried in each state where it must not be, also while a repair is open: there the core refuses it. A read, call,
-retraction or end of an agent that has not read its notices is held off. More agents, objects and calls, and three
-values, are in random schedules (``tests/proofs/refinement/test_driving.py``).
+retraction or end of an agent that has not read its notices is held off. Three agents abort and retract in chosen plans.
+More agents, objects and calls, and three values, are in random schedules (``tests/proofs/refinement/test_driving.py``).
 
 The core has no event for an author's predicate (so none waives anything here: ``accepts`` is true of nothing), for
 somebody who changes an object without a tool, for an inverse that fails (both are ``external``; the runtime halts the
@@ -68,16 +68,23 @@ CHOSEN: Final = (
     ((READ, ASK), (ASK, ADD)),
     ((ASK, DO), (ADD, LOOK)),
     ((LOOK, LOOK), (DO, DO)),
+    ((READ,), (ADD,), (ADD,)),
+    ((ADD,), (READ,), (SET,)),
+    ((SET,), (SEND,), (SET,)),
+    ((ADD,), (ADD,), (POST,)),
+    ((ADD,), (READ,), (ASK,)),
+    ((ADD,), (ASK,), (SEND,)),
 )
 """What two agents with two calls each plan, so that who takes its first call back has a later one: which went by it,
-covers it, is a read, or is final. All such plans are 225 with a footprint in every call; most of their states are those
-of the few that read and write throughout, which are too many to be gone through each time."""
+covers it, is a read, or is final. And three agents with a call each, so that one may give up between two others, of
+which the higher went by its call or covered it. All such plans are 225 and 75 with a footprint in every call; most of
+their states are those of the few that write throughout, which are too many to be gone through each time."""
 
 
 @attrs.frozen
 class Size:
     """All plans of so many agents with so many calls each, or (``chosen``) those of ``CHOSEN``; with ``faults`` agents
-    also abort and retract calls."""
+    also abort and retract calls. The chosen plans have one object."""
 
     agents: int
     calls: int
@@ -88,7 +95,9 @@ class Size:
     def plans(self) -> Iterator[Plan]:
         """Every plan of the size, under both policies."""
         if self.chosen:
-            yield from (Plan(uses, ("x",), 2, policy, self.faults) for uses in CHOSEN for policy in Policy)
+            size = (self.calls,) * self.agents
+            found = (uses for uses in CHOSEN if tuple(map(len, uses)) == size)
+            yield from (Plan(uses, ("x",), 2, policy, self.faults) for uses in found for policy in Policy)
             return
         for plan in small_plans(self.agents, self.calls, self.objects):
             yield attrs.evolve(plan, faults=self.faults)
@@ -101,8 +110,9 @@ SIZES: Final = (
     Size(2, 1, 2, faults=True),
     Size(3, 1, 1),
     Size(2, 2, 1, faults=True, chosen=True),
+    Size(3, 1, 1, faults=True, chosen=True),
 )
-"""What is explored in full, some five minutes on one core."""
+"""What is explored in full, some six minutes on one core."""
 
 
 @attrs.frozen

@@ -56,10 +56,20 @@ def test_every_interleaving_of_three_agents_on_one_object() -> None:
     assert (found.states, found.own) == (27_198, 20_766)
 
 
+def test_every_interleaving_of_three_agents_on_one_object_with_aborts_and_retractions() -> None:
+    """Some of the plans whose first agent reads; those that were chosen are in the ledger."""
+    some = list(with_faults(itertools.islice(small_plans(agents=3, calls=1, objects=1), 61, 100, 9)))
+    plans, found = total(some)
+    assert plans == 5
+    assert (found.states, found.ends) == (8_399, 2_364)
+    assert found.own == sum(map(alone, some)) == 8_075
+
+
 @pytest.mark.slow
 def test_every_interleaving_of_four_calls_on_one_object_in_full() -> None:
     plans, found = total(small_plans(agents=2, calls=2, objects=1))
     assert plans == 450
+    assert (found.states, found.own, found.ends) == (726_450, 660_962, 116_230)
     assert found.own == sum(alone(plan) for plan in small_plans(agents=2, calls=2, objects=1))
 
 
@@ -69,6 +79,20 @@ def test_every_interleaving_of_four_calls_that_read_and_write_with_aborts_and_re
     """The plan of its size that has most states; too long to be recorded with those that are chosen."""
     plan = Plan(((ADD, ADD), (ADD, ADD)), ("x",), 2, policy, faults=True)
     assert explore(plan).own == alone(plan)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("policy", "counts"), [(Policy.REPLAY, (195_328, 120_828, 12_213)), (Policy.CANCEL, (66_060, 50_914, 6_081))]
+)
+def test_every_interleaving_of_three_agents_that_read_and_write_with_aborts_and_retractions(
+    policy: Policy, counts: tuple[int, int, int]
+) -> None:
+    """Too long to be recorded with those that are chosen."""
+    plan = Plan(((ADD,), (ADD,), (ADD,)), ("x",), 2, policy, faults=True)
+    found = explore(plan)
+    assert (found.states, found.own, found.ends) == counts
+    assert found.own == alone(plan)
 
 
 def test_the_count_of_states_does_not_depend_on_the_order_of_exploration() -> None:

@@ -13,7 +13,7 @@ from mtpo.proofs.refinement.exploration import Explored, explore
 from mtpo.proofs.refinement.plans import Plan
 from mtpo.proofs.refinement.refined import CHOSEN, Size, total
 from mtpo_core import machine as m
-from mtpo_core.machine import Effect, Event, Machine, MachineError, Policy
+from mtpo_core.machine import Effect, Event, Key, Machine, MachineError, Policy
 from tests.proofs.refinement.alone import alone
 
 
@@ -45,6 +45,12 @@ def test_every_interleaving_of_three_agents_on_one_object_in_full() -> None:
     assert (found.states, found.own, found.ends) == (224_766, 205_814, 16_626)
 
 
+@pytest.mark.slow
+def test_every_interleaving_of_three_agents_with_aborts_and_retractions_of_the_chosen_plans() -> None:
+    found = look_at(Size(agents=3, calls=1, objects=1, faults=True, chosen=True))
+    assert (found.states, found.own, found.ends) == (118_712, 95_992, 19_230)
+
+
 def test_what_is_listed_of_the_chosen_plans_is_in_them() -> None:
     """Four of them, those with few states, have it all."""
     Watched.told.clear()
@@ -56,6 +62,27 @@ def test_what_is_listed_of_the_chosen_plans_is_in_them() -> None:
         *("is given up untold", "fails", "strands", "redone alike", "redone otherwise", "told nothing", "reopens"),
         *("finishes early", "acts untold", "refused"),
     }
+
+
+def test_of_three_agents_the_one_between_gives_up_a_call_that_the_one_above_went_by_and_covered() -> None:
+    """The other call is undone with it; or nothing is, where there is none."""
+    Between.undone.clear()
+    uses = CHOSEN[9]
+    explore(Plan(uses, ("x",), 2, Policy.CANCEL, faults=True), Between)
+    assert len(uses) == 3
+    assert Between.undone == {(), (Key(2, 0),)}
+
+
+class Between(Machine):
+    """The machine, and what it undoes when the agent between two others gives up its call."""
+
+    undone: ClassVar[set[tuple[Key, ...]]] = set()
+
+    def step(self, event: Event) -> list[Effect]:
+        effects = super().step(event)
+        if event == m.Abort(1) and len(self.agents) == 3:
+            self.undone.update(effect.members for effect in effects if isinstance(effect, m.Retracting))
+        return effects
 
 
 class Watched(Machine):
