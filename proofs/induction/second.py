@@ -78,10 +78,11 @@ def _solve(smt2: str, limit: float) -> tuple[str, str]:
     solver.setOption("tlimit-per", str(int(limit * 1000)))
     solver.setOption("enum-inst", "true")  # without it an instance that no term suggests is not tried
     parser = cvc5.InputParser(solver)
-    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, smt2, "obligation")
+    asked = "\n".join(line for line in smt2.splitlines() if not line.startswith("(set-info :status "))
+    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, asked, "obligation")  # not what it is to come out as
     symbols, said = parser.getSymbolManager(), []
     while not (command := parser.nextCommand()).isNull():
-        said += command.invoke(solver, symbols).split()
+        said.append(command.invoke(solver, symbols).strip())
     answers = [word for word in said if word in ("unsat", "sat", "unknown")]
     if len(answers) != 1:
         return "unknown", f"cvc5 said: {' '.join(said)[:200]}"
