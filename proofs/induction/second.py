@@ -83,7 +83,7 @@ def _solve(smt2: str, limit: float) -> tuple[str, str]:
     symbols, said = parser.getSymbolManager(), []
     while not (command := parser.nextCommand()).isNull():
         said.append(command.invoke(solver, symbols).strip())
-    answers = [word for word in said if word in ("unsat", "sat", "unknown")]
+    answers = [line.split()[0] for line in said if line.startswith(("unsat", "sat", "unknown"))]
     if len(answers) != 1:
         return "unknown", f"cvc5 said: {' '.join(said)[:200]}"
     return answers[0], "" if answers[0] != "unknown" else "cvc5 can't tell in time"
