@@ -116,7 +116,7 @@ def test_a_mistake_that_is_made_often_is_told_once_with_how_often(writer):
 PATH = re.compile(rf"(?<![\w./<-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w*/]")
 SOURCE = re.compile(r"`([\w/]+\.(?:py|md))`")
 LINK = re.compile(r"\]\(([\w./]+)\)")
-MODULE = re.compile(r":mod:`~?([\w.]+)`")
+REFERENCE = re.compile(r":\w+:`~?(mtpo(?:_core)?\.[\w.]+)`")
 YOURS = {"mylock.py"}
 """What a page has its reader write."""
 
@@ -138,9 +138,19 @@ def missing(text: str, folder: Path) -> list[str]:
     gone = [path for path in PATH.findall(text) if not any(ROOT.glob(path))]
     gone += [end for end in SOURCE.findall(text) if end not in YOURS and not any(n.endswith(f"/{end}") for n in NAMES)]
     gone += [link for link in LINK.findall(text) if not (folder / link).exists()]
-    modules = {module: ROOT / module.removeprefix("mtpo.").replace(".", "/") for module in MODULE.findall(text)}
-    gone += [name for name, path in modules.items() if not path.is_dir() and not path.with_suffix(".py").is_file()]
+    gone += [name for name in REFERENCE.findall(text) if not defined(name)]
     return list(dict.fromkeys(gone))
+
+
+def defined(name: str) -> bool:
+    """Whether there is such a module, or one that speaks of the rest of the name."""
+    path = ROOT / name.removeprefix("mtpo.").replace(".", "/")
+    if path.is_dir() or path.with_suffix(".py").is_file():
+        return True
+    owner, _, last = name.rpartition(".")
+    path = ROOT / owner.removeprefix("mtpo.").replace(".", "/")
+    sources = [path.with_suffix(".py"), path / "__init__.py", path.parent.with_suffix(".py")]
+    return any(re.search(rf"\b{last}\b", file.read_text(encoding="utf-8")) for file in sources if file.is_file())
 
 
 def test_files_and_modules_that_prose_names_are_there():
@@ -153,8 +163,9 @@ def test_files_and_modules_that_prose_names_are_there():
 
 
 def test_what_prose_names_and_is_not_there_is_found():
-    text = "As `proofs/README.md` and (tests/proofs/test_no*.py) say, `no/such.py`, [here](no.md), :mod:`mtpo.no.no`."
-    gone = ["proofs/README.md", "tests/proofs/test_no*.py", "no/such.py", "no.md", "mtpo.no.no"]
+    text = "As `proofs/README.md` and (tests/proofs/test_no*.py) say, `no/such.py`, [here](no.md), :mod:`mtpo.no.no`; "
+    text += ":func:`~mtpo.proofs.ledger.no_such`."
+    gone = ["proofs/README.md", "tests/proofs/test_no*.py", "no/such.py", "no.md", "mtpo.no.no", "mtpo.proofs.ledger.no_such"]
     assert missing(text, DOCS) == gone
     there = "As `proofs/ledger.json` and (tests/proofs/test_*.py) say, `exploration/explore.py`, [here](records.md)."
     assert missing(f"{there} :mod:`mtpo.proofs.exploration.explore`, `spec/`, ``schedulers/step``.", DOCS) == []

@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from mtpo.proofs.runs import runcalls
-
-from mtpo.proofs.runs import runnews
-
-from mtpo.proofs.runs import runtold
+from mtpo.proofs.runs import runcalls, runnews, runtold
 from mtpo.proofs.runs.runform import FORMS, Key, fault, key_of, name_of
 from mtpo.proofs.runs.runwalk import Walk
 from mtpo.spec.records import Record

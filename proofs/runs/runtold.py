@@ -1,5 +1,5 @@
-"""The rules for what agents make of what they are told (:mod:`mtpo.proofs.runs.runnews`), and for how they and the run end.
-See :mod:`mtpo.proofs.runs.runcalls`.
+"""The rules for what agents make of what they are told (:mod:`mtpo.proofs.runs.runnews`), and for how they and the run
+end. See :mod:`mtpo.proofs.runs.runcalls`.
 """
 
 from __future__ import annotations

@@ -106,8 +106,8 @@ MTPO: Final = (
         "Reads that are served from what was kept, and notifications, wait for no successor. A write acts in place, "
         "and so waits for open repairs that have its objects, whosever they are; each ends, but that it is not "
         "overtaken for ever is in the spec locks, not here (F32). No run goes on for ever, and as long as somebody has "
-        "not committed there is a step to take: so every run ends, with all committed, if agents finish and objects "
-        "are changed by tools alone. The bounds (a repair graph of depth n - 1, a makespan no worse than serial) are "
+        "not committed there is a step to take: so every run ends, with all committed, if agents finish and no "
+        "change by hand is in the way. The bounds (a repair graph of depth n - 1, a makespan no worse than serial) are "
         "no formulas here. The core serves one call at a time, in the order in which they come: "
         "whoever reads, consumes, finishes or aborts waits for the call that is served, a later agent's too.",
     ),
