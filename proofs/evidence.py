@@ -16,7 +16,7 @@ from mtpo.proofs.mutants.alterations import alterations
 from mtpo.proofs.mutants.fates import Fate, altered, caught_by, fates
 from mtpo.proofs.mutants.listed import key_of
 from mtpo.spec.language import Action, Clause, Ending, Property, Spec, Variant, formals_of, show
-from mtpo.spec.terms import names_for
+from mtpo.spec.language.terms import names_for
 
 
 class NoSuchClause(ValueError):

@@ -27,10 +27,7 @@ def _files(folder: str, names: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}.py" for name in names.split())
 
 
-LANGUAGE = (
-    *_files("spec", "terms substitution enabling"),
-    *_files("spec/language", "__init__ checks bodies declarations spec"),
-)
+LANGUAGE = _files("spec/language", "__init__ terms substitution enabling checks bodies declarations spec")
 _PROVE = (
     *LANGUAGE,
     *_files("proofs/induction", "symbolic inductive prover refuting relevant vacuity second endings"),

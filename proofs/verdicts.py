@@ -13,7 +13,7 @@ import attrs
 
 from mtpo.spec.concrete import Instance, State, Step
 from mtpo.spec.language import Function, Int, Sort, Spec, formals_of
-from mtpo.spec.terms import Bool
+from mtpo.spec.language.terms import Bool
 
 
 class Status(enum.StrEnum):

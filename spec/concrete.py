@@ -20,7 +20,7 @@ from typing import Any, Final
 import attrs
 
 from mtpo.spec.language import Action, Clause, Function, Int, Property, Sort, Spec, Term, formals_of, show
-from mtpo.spec.terms import Bool, walk
+from mtpo.spec.language.terms import Bool, walk
 
 State = Sequence[int]
 Table = Sequence[int]

@@ -165,7 +165,14 @@ def test_files_and_modules_that_prose_names_are_there():
 def test_what_prose_names_and_is_not_there_is_found():
     text = "As `proofs/README.md` and (tests/proofs/test_no*.py) say, `no/such.py`, [here](no.md), :mod:`mtpo.no.no`; "
     text += ":func:`~mtpo.proofs.ledger.no_such`."
-    gone = ["proofs/README.md", "tests/proofs/test_no*.py", "no/such.py", "no.md", "mtpo.no.no", "mtpo.proofs.ledger.no_such"]
+    gone = [
+        "proofs/README.md",
+        "tests/proofs/test_no*.py",
+        "no/such.py",
+        "no.md",
+        "mtpo.no.no",
+        "mtpo.proofs.ledger.no_such",
+    ]
     assert missing(text, DOCS) == gone
     there = "As `proofs/ledger.json` and (tests/proofs/test_*.py) say, `exploration/explore.py`, [here](records.md)."
     assert missing(f"{there} :mod:`mtpo.proofs.exploration.explore`, `spec/`, ``schedulers/step``.", DOCS) == []

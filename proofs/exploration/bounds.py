@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from mtpo.spec.concrete import Instance, InstanceError
 from mtpo.spec.language import Int, Spec, Term, show
-from mtpo.spec.terms import walk
+from mtpo.spec.language.terms import walk
 
 LEAST, MOST = -(1 << 63), (1 << 63) - 1
 

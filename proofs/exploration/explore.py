@@ -16,7 +16,7 @@ import attrs
 from mtpo.proofs.exploration.instances import Roots
 from mtpo.proofs.verdicts import Status, Trace, Verdict
 from mtpo.spec.concrete import Instance, State, Step
-from mtpo.spec.terms import conj
+from mtpo.spec.language.terms import conj
 
 if TYPE_CHECKING:
     from mtpo.proofs.exploration.checkpoint import Checkpoint

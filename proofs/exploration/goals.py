@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from mtpo.spec.language import Bool, Spec, exists, forall, implies
+from mtpo.spec.language.terms import walk
 from mtpo.spec.mtpo.model import (
     Agent,
     Call,
@@ -22,7 +23,6 @@ from mtpo.spec.mtpo.model import (
     orphan,
     touches,
 )
-from mtpo.spec.terms import walk
 
 
 @attrs.frozen(eq=False)

@@ -23,7 +23,7 @@ from mtpo.proofs.exploration.packing import Packing
 from mtpo.proofs.exploration.symmetry import Symmetry
 from mtpo.spec.concrete import Code, Emitter, Instance, InstanceError, text
 from mtpo.spec.language import Action, Bool, Function, Term, conjuncts, formals_of
-from mtpo.spec.terms import conj, walk
+from mtpo.spec.language.terms import conj, walk
 
 BLOCKS: Final = 20
 """Loops in one another that CPython allows in a function."""

@@ -11,7 +11,7 @@ from mtpo.proofs.exploration.explore import Exploration, witness
 from mtpo.proofs.pictures.why import Reason, why_false
 from mtpo.proofs.verdicts import Status, Trace
 from mtpo.spec.concrete import Instance, InstanceError, State
-from mtpo.spec.substitution import reads_next
+from mtpo.spec.language.substitution import reads_next
 
 LIMIT: Final = 1_000_000
 """States up to which a run is looked for, one by one; that there is one is known by then."""

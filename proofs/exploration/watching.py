@@ -14,7 +14,7 @@ import attrs
 
 from mtpo.spec.concrete import Emitter, Instance, State, text
 from mtpo.spec.language import Action, Bool, Function, Update, conjuncts, formals_of, show
-from mtpo.spec.terms import walk
+from mtpo.spec.language.terms import walk
 
 Test = Callable[..., bool]
 

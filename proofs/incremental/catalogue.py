@@ -17,7 +17,7 @@ from mtpo.proofs.incremental.blocks import rename, without_idle
 from mtpo.proofs.incremental.disjuncts import Atom, Compare, Disjunct, Literal, Never, Operand, consistent, name_of
 from mtpo.proofs.incremental.relations import Rising, Rows
 from mtpo.spec.language import Action, Spec, Term
-from mtpo.spec.terms import Bool, Function, Int
+from mtpo.spec.language.terms import Bool, Function, Int
 
 OPERATORS: Final = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "add": "+", "sub": "-", "mul": "*"}
 _LOCAL: Final = re.compile(r"\b(?:[^\W\d]\w*_\d+|v\d+)\b")

@@ -41,7 +41,7 @@ from mtpo.proofs.incremental.implied import simplified
 from mtpo.proofs.incremental.joins import Search, whether
 from mtpo.proofs.incremental.writing import Writing
 from mtpo.spec.language import Action, Property, Spec, Term, Variable
-from mtpo.spec.terms import Bool, Int, walk
+from mtpo.spec.language.terms import Bool, Int, walk
 
 
 @attrs.frozen

@@ -34,7 +34,7 @@ from mtpo.proofs.incremental.disjuncts import (
 from mtpo.proofs.incremental.implied import comparisons, follows
 from mtpo.proofs.incremental.joins import Search
 from mtpo.spec.language import Action, Property
-from mtpo.spec.terms import Bool
+from mtpo.spec.language.terms import Bool
 
 if TYPE_CHECKING:
     from mtpo.proofs.incremental.compiling import Compiler

@@ -16,7 +16,7 @@ from typing import Any, Final
 import attrs
 
 from mtpo.spec.language import Sort, Term
-from mtpo.spec.terms import Bool
+from mtpo.spec.language.terms import Bool
 
 Operand = str | int | tuple[str, Any, Any]
 """A variable by its name, a number, or an arithmetic expression of two operands."""

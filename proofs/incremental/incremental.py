@@ -21,7 +21,7 @@ from mtpo.proofs.incremental.disjuncts import Atom, Disjunct, Never, disjuncts
 from mtpo.proofs.incremental.relations import Rising, Rows, pairs
 from mtpo.spec.concrete import InstanceError, Step
 from mtpo.spec.language import Clause, Property, Sort, Spec
-from mtpo.spec.terms import Bool, Function, Int
+from mtpo.spec.language.terms import Bool, Function, Int
 
 Constant = Sequence[int] | Rising | Mapping[int, int] | Set[int] | Rows
 """A table; of several arguments, the places where a relation holds, or a function is not 0; of two, rows."""

@@ -29,7 +29,7 @@ from mtpo.proofs.incremental.disjuncts import (
     free,
     names_in,
 )
-from mtpo.spec.terms import Int
+from mtpo.spec.language.terms import Int
 
 _SIMPLE: Final = re.compile(r"    if ((?:[^:\n]|:=)*):\n        return True")
 """A search that is one test."""

@@ -13,7 +13,7 @@ from mtpo.proofs.incremental.blocks import TAB, indented, propagated, shared, sy
 from mtpo.proofs.incremental.catalogue import code
 from mtpo.proofs.incremental.disjuncts import Atom, Compare, Disjunct, free, name_of, names_in
 from mtpo.spec.language import TRUE, Action, Term, Update, show
-from mtpo.spec.terms import Bool, walk
+from mtpo.spec.language.terms import Bool, walk
 
 if TYPE_CHECKING:
     from mtpo.proofs.incremental.compiling import Compiler

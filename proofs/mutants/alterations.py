@@ -20,7 +20,7 @@ import attrs
 
 from mtpo.proofs.digests import formula_digest
 from mtpo.spec.language import Action, Bool, Clause, Spec, Term, Update, conj, conjuncts, formals_of, show
-from mtpo.spec.terms import bound, names_for
+from mtpo.spec.language.terms import bound, names_for
 
 Names: TypeAlias = Mapping[Term, str]
 

@@ -14,7 +14,7 @@ from mtpo.proofs.mutants.listed import reason_for
 from mtpo.proofs.mutants.mutate import NotSound
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Action, Clause, Sort, Spec, show
-from mtpo.spec.terms import names_for
+from mtpo.spec.language.terms import names_for
 
 Sizes = Mapping[type[Sort], int]
 

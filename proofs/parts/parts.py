@@ -55,7 +55,8 @@ def explore_in_parts(
     checkpoint: PartsSaved | None = None,
     progress: Callable[[Progress], None] = lambda told: None,
 ) -> Exploration:
-    """What :func:`mtpo.proofs.exploration.explore.explore` finds, in parts, by ``jobs`` processes, by default one for each core.
+    """What :func:`mtpo.proofs.exploration.explore.explore` finds, in parts, by ``jobs`` processes, by default
+    one for each core.
 
     With one job everything is done in this process. ``size`` is how many choices of constants a part has, by default
     what comes to some :data:`TARGET` states. The limit counts over all parts; what it left out is looked at once more,

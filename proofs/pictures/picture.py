@@ -22,7 +22,7 @@ from mtpo.proofs.pictures.why import Reason, why_false
 from mtpo.proofs.verdicts import Status, Trace, Verdict, element
 from mtpo.spec.concrete import Step
 from mtpo.spec.language import Function, Property, Spec, Variant, show
-from mtpo.spec.terms import Bool
+from mtpo.spec.language.terms import Bool
 from mtpo_core.view.page import render
 from mtpo_core.view.shapes import (
     Arrow,

@@ -10,7 +10,7 @@ from mtpo.proofs.pictures.why import Reason
 from mtpo.proofs.verdicts import Trace, element
 from mtpo.spec.concrete import Step
 from mtpo.spec.language import Action, Function
-from mtpo.spec.terms import Bool
+from mtpo.spec.language.terms import Bool
 from mtpo_core.view.shapes import StateRow, StateTable
 from mtpo_core.view.texts import clip
 

@@ -17,7 +17,7 @@ import attrs
 from mtpo.proofs.verdicts import element
 from mtpo.spec.concrete import Instance, State, evaluate
 from mtpo.spec.language import Property, Term, conjuncts, show
-from mtpo.spec.terms import Bool, Int, Sort, names_for
+from mtpo.spec.language.terms import Bool, Int, Sort, names_for
 
 Env = dict[Any, Any]
 Cell = tuple[int, int]

@@ -11,9 +11,9 @@ from mtpo.proofs.replay.numbering import OF_AGENTS, Numbering, Taken
 from mtpo.proofs.replay.replay import Sparse
 from mtpo.proofs.replay.witness import Finder, Instance
 from mtpo.spec.language import Clause
+from mtpo.spec.language.terms import Bool
 from mtpo.spec.mtpo import Agent, Call
 from mtpo.spec.records import Record
-from mtpo.spec.terms import Bool
 
 MOST_CALLS: Final = 64
 """Calls whose steps are looked at in one state."""

@@ -14,8 +14,8 @@ from mtpo.proofs.incremental.disjuncts import Atom, Compare, Disjunct, Literal, 
 from mtpo.proofs.incremental.incremental import Incremental
 from mtpo.proofs.replay.numbering import OF_AGENTS, SLICED, Numbering, Taken
 from mtpo.spec.language import Action, Clause, Term, show
+from mtpo.spec.language.terms import Function, names_for
 from mtpo.spec.mtpo import Agent, Call
-from mtpo.spec.terms import Function, names_for
 
 _SIGNS: Final = {"eq": "=", "ne": "!=", "lt": "<", "le": "<="}
 _OPENING: Final = frozenset({"call", "retract"})

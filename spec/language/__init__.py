@@ -40,7 +40,7 @@ Parameters may be functions: ``@spec.action(out=function(Object, to=Value))``.
 from mtpo.spec.language.bodies import Clause, Update, Variable, require
 from mtpo.spec.language.declarations import Action, Ending, Property, Variant, formals_of
 from mtpo.spec.language.spec import Spec, function
-from mtpo.spec.terms import (
+from mtpo.spec.language.terms import (
     FALSE,
     TRUE,
     Bool,

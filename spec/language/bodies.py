@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import attrs
 
 from mtpo.spec.language.checks import NAME, NAME_IS, call, in_scope, only_now
-from mtpo.spec.terms import TRUE, Bool, Function, Term, fail, lift, show, where
+from mtpo.spec.language.terms import TRUE, Bool, Function, Term, fail, lift, show, where
 
 if TYPE_CHECKING:
     from mtpo.spec.language.spec import Spec

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from mtpo.spec.terms import MAX_DEPTH, Bool, Function, Int, Sort, Term, bound, fail, lift, show, too_deep, walk
+from mtpo.spec.language.terms import MAX_DEPTH, Bool, Function, Int, Sort, Term, bound, fail, lift, show, too_deep, walk
 
 if TYPE_CHECKING:
     from mtpo.spec.language.spec import Spec

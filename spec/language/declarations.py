@@ -7,7 +7,7 @@ from typing import Any, cast
 import attrs
 
 from mtpo.spec.language.bodies import Clause, Update
-from mtpo.spec.terms import Bool, Function, Term
+from mtpo.spec.language.terms import Bool, Function, Term
 
 
 @attrs.frozen(eq=False)

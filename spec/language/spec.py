@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast, overload
 
 import attrs
 
-from mtpo.spec.enabling import actions_in, with_guards
 from mtpo.spec.language.bodies import Variable, record
 from mtpo.spec.language.checks import (
     NAME,
@@ -24,9 +23,10 @@ from mtpo.spec.language.checks import (
     typed,
 )
 from mtpo.spec.language.declarations import Action, Ending, Property, Variant
+from mtpo.spec.language.enabling import actions_in, with_guards
+from mtpo.spec.language.substitution import refutation
+from mtpo.spec.language.terms import Bool, Function, Int, Sort, Term, bound, fail, lift, walk
 from mtpo.spec.study import Studied
-from mtpo.spec.substitution import refutation
-from mtpo.spec.terms import Bool, Function, Int, Sort, Term, bound, fail, lift, walk
 
 R = TypeVar("R", bound=Term)
 F = TypeVar("F", bound=Callable[..., None])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.language import Bool, Int, OrderedSort, Sort, Spec, exists, forall, function, iff, implies, ite, require
-from mtpo.spec.terms import FALSE, TRUE, Term, lift, show
+from mtpo.spec.language.terms import FALSE, TRUE, Term, lift, show
 
 Draw = Callable[[Any], Any]
 

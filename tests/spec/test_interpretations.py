@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mtpo.proofs.induction.symbolic import Symbolic
 from mtpo.spec.concrete import Instance, InstanceError, Step, evaluate
 from mtpo.spec.language import Bool, Int, OrderedSort, Sort, Spec, exists, forall, function, ite, require
-from mtpo.spec.terms import Function, Term
+from mtpo.spec.language.terms import Function, Term
 
 _described = importlib.util.spec_from_file_location("random_specs", Path(__file__).with_name("random_specs.py"))
 assert _described is not None and _described.loader is not None

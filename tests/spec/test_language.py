@@ -36,7 +36,7 @@ from mtpo.spec.language import (
     require,
     show,
 )
-from mtpo.spec.terms import bound, names_for
+from mtpo.spec.language.terms import bound, names_for
 
 HERE = Path(__file__)
 

@@ -29,7 +29,7 @@ from mtpo.spec.language import (
     implies,
     require,
 )
-from mtpo.spec.substitution import reads_next, refutation
+from mtpo.spec.language.substitution import reads_next, refutation
 
 _described = importlib.util.spec_from_file_location("random_specs", Path(__file__).with_name("random_specs.py"))
 assert _described is not None and _described.loader is not None

@@ -299,7 +299,7 @@ def test_a_timeout_without_end_is_refused(mtpo: Mtpo, timeout: str) -> None:
 def test_assumptions_without_a_model_are_named(mtpo: Mtpo, tmp_path: Path) -> None:
     path = tmp_path / "void.py"
     path.write_text(
-        f"{SET_ONCE}\n@s.assume('s.no')\ndef no():\n    from mtpo.spec.terms import FALSE\n    return FALSE\n"
+        f"{SET_ONCE}\n@s.assume('s.no')\ndef no():\n    from mtpo.spec.language.terms import FALSE\n    return FALSE\n"
     )
     said = mtpo("prove", path)
     assert said.code == 1

@@ -27,8 +27,8 @@ from mtpo.spec.language import (
     implies,
     require,
 )
+from mtpo.spec.language.terms import bound
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
-from mtpo.spec.terms import bound
 
 
 def without_clause(spec: Spec, id: str) -> Spec:

@@ -20,10 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, cast, 
 
 import attrs
 
-_HERE: Final = Path(__file__).parent
-_LANGUAGE_FILES: Final = frozenset(
-    map(str, (_HERE / "terms.py", _HERE / "substitution.py", _HERE / "enabling.py", *_HERE.glob("language/*.py")))
-)
+_LANGUAGE_FILES: Final = frozenset(map(str, Path(__file__).parent.glob("*.py")))
 _PARENTHESES: Final = "& | ~ bind tighter than comparisons: write (p == q) & ~(r < s)"
 
 

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from mtpo.spec.terms import (
+from mtpo.spec.language.terms import (
     FALSE,
     TRUE,
     Bool,

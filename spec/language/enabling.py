@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
-from mtpo.spec.substitution import chosen, replaced, substituted
-from mtpo.spec.terms import FALSE, Bool, SpecError, Term, conj, conjuncts, fail, walk
+from mtpo.spec.language.substitution import chosen, replaced, substituted
+from mtpo.spec.language.terms import FALSE, Bool, SpecError, Term, conj, conjuncts, fail, walk
 
 if TYPE_CHECKING:
     from mtpo.spec.language import Action
