@@ -171,10 +171,10 @@ COUNTS = {
 """Agents, calls, objects, and whether with faults: initial states, states, transitions, depth."""
 
 
-def out_of_reach(sizes: tuple[int, int, int, bool]) -> set[str]:
-    """What only a run with trouble, with two objects, or with predicates reaches."""
+def not_asked(sizes: tuple[int, int, int, bool]) -> set[str]:
+    """Who may give up, and what only a run with trouble, with two objects, or with predicates reaches."""
     _, _, objects, faults = sizes
-    of_faults = {"mtpo.reach-aborted", "mtpo.reach-kept", "mtpo.reach-foreign"}
+    of_faults = {"mtpo.may-give-up", "mtpo.reach-aborted", "mtpo.reach-kept", "mtpo.reach-foreign"}
     of_two_objects = {"mtpo.reach-two-repairs"} if objects < 2 else set()
     return (set() if faults else of_faults) | of_two_objects | {"mtpo.reach-waived"}
 
@@ -194,13 +194,13 @@ def test_mtpo_is_explored_to_the_end(explored: tuple[Any, Exploration]) -> None:
     assert (found.initial, found.states, found.transitions, found.depth) == COUNTS[sizes]
     assert {v.property for v in found.verdicts if v.status is not Status.CHECKED} == set()
     told = {p.id for p in mtpo.role("invariant", "lemma", "step", "reachable")}
-    assert {v.property for v in found.verdicts} == told - out_of_reach(sizes)
+    assert {v.property for v in found.verdicts} == told - not_asked(sizes)
 
 
 def test_everything_is_reached_and_every_action_taken(explored: tuple[Any, Exploration]) -> None:
     sizes, found = explored
     reached = {v.property for v in found.verdicts if v.method == "reached"}
-    assert reached == {p.id for p in mtpo.role("reachable")} - out_of_reach(sizes)
+    assert reached == {p.id for p in mtpo.role("reachable")} - not_asked(sizes)
     assert set(found.taken) == set(mtpo.actions) - (set() if sizes[3] else FAULTS)
     assert min(found.taken.values()) > 0
     assert sum(found.taken.values()) == found.transitions
