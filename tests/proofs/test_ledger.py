@@ -110,7 +110,8 @@ def test_the_protocol_is_explored_where_agents_have_a_second_call(entries: list[
             second = {faults for size, faults in sizes if size["Call"] > 2 * size["Agent"]}
             once = "footprints up to renamings"
             with_faults = f"{once}; with aborts, retractions and changes from outside"
-            assert second == {once, with_faults}, entry.property
+            nobody_gives_up = set() if entry.property == "mtpo.may-give-up" else {once}
+            assert second == {*nobody_gives_up, with_faults}, entry.property
 
 
 def test_what_is_shown_of_the_core(entries: list[Entry]) -> None:
