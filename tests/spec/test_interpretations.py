@@ -6,10 +6,8 @@ and z3 over finite and over unbounded sorts.
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +19,7 @@ from mtpo.proofs.induction.symbolic import Symbolic
 from mtpo.spec.concrete import Instance, InstanceError, Step, evaluate
 from mtpo.spec.language import Bool, Int, OrderedSort, Sort, Spec, exists, forall, function, ite, require
 from mtpo.spec.language.terms import Function, Term
-
-_described = importlib.util.spec_from_file_location("random_specs", Path(__file__).with_name("random_specs.py"))
-assert _described is not None and _described.loader is not None
-random_specs: Any = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(random_specs)
+from tests.spec import random_specs
 
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 

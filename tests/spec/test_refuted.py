@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,11 +28,7 @@ from mtpo.spec.language import (
     require,
 )
 from mtpo.spec.language.substitution import reads_next, refutation
-
-_described = importlib.util.spec_from_file_location("random_specs", Path(__file__).with_name("random_specs.py"))
-assert _described is not None and _described.loader is not None
-random_specs: Any = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(random_specs)
+from tests.spec import random_specs
 
 
 class Process(Sort):

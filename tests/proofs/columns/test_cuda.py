@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import attrs
@@ -22,17 +20,7 @@ from mtpo.proofs.exploration.explore import Found
 from mtpo.proofs.exploration.instances import every_instance, mtpo_instance
 from mtpo.spec.concrete import Instance
 from mtpo.spec.paged_kv import kv
-
-
-def load(name: str) -> ModuleType:
-    found = importlib.util.spec_from_file_location(name, Path(__file__).parents[2] / "spec" / f"{name}.py")
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-counter: Any = load("counter")
+from tests.spec import counter
 
 SHIM = """
 static struct { unsigned x; } blockIdx, blockDim, threadIdx;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import os
 import signal
@@ -12,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import attrs
@@ -26,19 +24,10 @@ from mtpo.proofs.exploration.compiled import search_compiled
 from mtpo.proofs.exploration.explore import Found, explore
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Int, Sort, Spec, exists, forall, require
+from tests.spec import counter
 
 COUNTER = Path(__file__).parents[2] / "spec" / "counter.py"
 
-
-def load() -> ModuleType:
-    found = importlib.util.spec_from_file_location("counter", COUNTER)
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-counter: Any = load()
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # hashes wrap around
 

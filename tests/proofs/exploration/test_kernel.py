@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 from collections import Counter
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,22 +22,10 @@ from mtpo.spec.concrete import Instance, InstanceError, evaluate
 from mtpo.spec.language import Int, Sort, Spec, exists, forall, function, require
 from mtpo.spec.mtpo import Agent, Call, Object, Value, mtpo
 from mtpo.spec.paged_kv import kv
-
-
-def load(name: str) -> ModuleType:
-    found = importlib.util.spec_from_file_location(name, Path(__file__).parents[2] / "spec" / f"{name}.py")
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
+from tests.spec import counter, random_specs
+from tests.spec.shaky import Process, shaky
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # hashes wrap around
-
-random_specs: Any = load("random_specs")
-counter: Any = load("counter")
-_shaky = load("shaky")
-shaky, Process = _shaky.shaky, _shaky.Process
 
 
 def counters(processes: int) -> Instance:

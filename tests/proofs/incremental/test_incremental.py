@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import random
 import weakref
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -22,13 +20,7 @@ from mtpo.proofs.replay.numbering import FIXED, NARROW, SLICED
 from mtpo.spec.concrete import Instance, InstanceError, Step
 from mtpo.spec.language import Bool, Int, OrderedSort, Spec, conj, exists, forall, implies, ite
 from mtpo.spec.mtpo import mtpo
-
-_described = importlib.util.spec_from_file_location(
-    "random_specs", Path(__file__).parents[2] / "spec" / "random_specs.py"
-)
-assert _described is not None and _described.loader is not None
-random_specs: Any = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(random_specs)
+from tests.spec import random_specs
 
 
 class Both:

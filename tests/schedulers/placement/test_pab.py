@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from pathlib import Path
 
 import attrs
 import pytest
@@ -15,11 +13,7 @@ from mtpo.schedulers.placement.pab import PrefillBudgetRouting, due_within, pref
 from mtpo.schedulers.step.deadlines import Objectives
 from mtpo.schedulers.step.fairbatching import FairBatching
 from mtpo.schedulers.types import PlacementObservation, RequestView, StepModel, WorkerView
-
-_path = Path(__file__).parent.parent / "step" / "scenes.py"
-_described = importlib.util.spec_from_file_location("scenes", _path)
-scenes = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(scenes)
+from tests.schedulers.step import scenes
 
 MODEL = scenes.MODEL
 OBJECTIVES = Objectives(ttft=1.0, tpot=0.05)

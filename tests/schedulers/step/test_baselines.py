@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,10 +10,7 @@ from mtpo.schedulers.load import load_policy
 from mtpo.schedulers.step.prefill_first import PrefillFirst
 from mtpo.schedulers.step.vllm_v1 import VllmV1
 from mtpo.schedulers.types import RequestView, StepObservation, Work
-
-_described = importlib.util.spec_from_file_location("scenes", Path(__file__).with_name("scenes.py"))
-scenes = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(scenes)
+from tests.schedulers.step import scenes
 
 POLICIES = ("sarathi:64", "prefill_first", "vllm_v1:64", "fairbatching", "fairbatching:reanchor=yes,cap=0.1")
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import re
-from pathlib import Path
 
 import attrs
 import pytest
@@ -19,10 +17,7 @@ from mtpo.schedulers.step.vllm_v1 import VllmV1
 from mtpo.schedulers.types import StepDecision, StepModel, Work
 from mtpo.spec.batching import Position, Request, Slot, batching
 from mtpo.spec.concrete import Instance, Step
-
-_described = importlib.util.spec_from_file_location("scenes", Path(__file__).with_name("scenes.py"))
-scenes = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(scenes)
+from tests.schedulers.step import scenes
 
 POLICIES = {"sarathi": Sarathi, "prefill_first": PrefillFirst, "vllm_v1": VllmV1}
 

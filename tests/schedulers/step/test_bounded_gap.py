@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-from pathlib import Path
 
 import attrs
 import pytest
@@ -20,10 +18,7 @@ from mtpo.schedulers.step.sarathi import Sarathi
 from mtpo.schedulers.types import RequestView, StepModel, StepObservation
 from mtpo.spec.bounded_gap import Request, gap
 from mtpo.spec.concrete import Instance, Step
-
-_described = importlib.util.spec_from_file_location("scenes", Path(__file__).with_name("scenes.py"))
-scenes = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(scenes)
+from tests.schedulers.step import scenes
 
 EPS = 1e-9
 MODEL = scenes.MODEL

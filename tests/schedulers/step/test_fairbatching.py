@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import attrs
 import pytest
 from hypothesis import assume, given, settings
@@ -14,10 +11,7 @@ from mtpo.schedulers.step.batch import Batch
 from mtpo.schedulers.step.deadlines import Objectives
 from mtpo.schedulers.step.fairbatching import FairBatching
 from mtpo.schedulers.types import RequestView, StepObservation, Work
-
-_described = importlib.util.spec_from_file_location("scenes", Path(__file__).with_name("scenes.py"))
-scenes = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(scenes)
+from tests.schedulers.step import scenes
 
 MODEL = scenes.MODEL
 EPS = 1e-9

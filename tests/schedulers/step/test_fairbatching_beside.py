@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -16,10 +14,7 @@ from mtpo.schedulers.step.fairbatching import FairBatching
 from mtpo.schedulers.types import StepDecision, StepModel
 from mtpo.spec.concrete import Instance, Step
 from mtpo.spec.fairbatching import Request, fair
-
-_described = importlib.util.spec_from_file_location("scenes", Path(__file__).with_name("scenes.py"))
-scenes = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(scenes)
+from tests.schedulers.step import scenes
 
 UNIT = StepModel(2.0, 1.0, 1.0)
 WITHOUT_CONTEXT = StepModel(1.0, 2.0, 0.0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from pathlib import Path
 
 import attrs
 import pytest
@@ -14,10 +12,7 @@ from hypothesis import strategies as st
 from mtpo.schedulers.load import load_policy
 from mtpo.schedulers.step.promise import FOREVER, Promise, PromisingPolicy, digest_of, kept, promised
 from mtpo.schedulers.types import RequestView, StepDecision, StepObservation, Work
-
-_described = importlib.util.spec_from_file_location("scenes", Path(__file__).with_name("scenes.py"))
-scenes = importlib.util.module_from_spec(_described)
-_described.loader.exec_module(scenes)
+from tests.schedulers.step import scenes
 
 SIZE = scenes.SIZE
 POLICIES = (
