@@ -193,6 +193,11 @@ def drawn(cases: Sequence[object], path: Path) -> str:
     return f"picture: {path}" if cases else f"no picture: there is no run to draw, so {path} is not written"
 
 
+def written(files: Sequence[object], folder: Path) -> str:
+    """What to say of runs that are written for viewers into a folder, which is made when there are any."""
+    return f"itf: {', '.join(map(str, files))}" if files else f"no itf: there is no run to write into {folder}"
+
+
 def worst(*codes: int) -> int:
     """The exit code of several findings: violated before incomplete before all is well."""
     return next((code for code in (1, 3) if code in codes), 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from mtpo_core.cli.common import drawn, out, print_json, worst, writable
+from mtpo_core.cli.common import drawn, out, print_json, worst, writable, written
 
 
 @attrs.frozen
@@ -25,31 +25,31 @@ class Ending:
         """Write and print it all: ``data`` for JSON, else what ``show`` prints; and return the exit code, the worst of
         that of the verdicts and ``codes``."""
         from mtpo.proofs.pictures.itf import write_itf
-        from mtpo.proofs.pictures.picture import pictures_of, write_picture
+        from mtpo.proofs.pictures.picture import write_picture
+        from mtpo.proofs.pictures.shown import pictures_of
         from mtpo.proofs.verdicts import exit_code
 
-        if self.itf is not None:
-            write_itf(verdicts, self.itf)
         cases = pictures_of(verdicts)
-        if self.picture is not None:
-            write_picture(cases, writable(self.picture), title)
+        page = writable(self.picture) if self.picture is not None else None
+        files = write_itf(verdicts, self.itf) if self.itf is not None else []
+        if page is not None:
+            write_picture(cases, page, title)
         if self.json:
             print_json(data())
         else:
             show()
-            if self.picture is not None:
-                out.print(drawn(cases, self.picture))
+            if self.itf is not None:
+                out.print(written(files, self.itf))
+            if page is not None:
+                out.print(drawn(cases, page))
         return worst(exit_code(verdicts), *codes)
 
 
 def show_verdict(verdict: Any, what: str) -> None:
     """A line for a verdict; where it has a run, the run, and why the property is false there."""
-    from mtpo.proofs.exploration.refuted import refuting_reasons
-    from mtpo.proofs.pictures.picture import reasons_of
+    from mtpo.proofs.pictures.shown import why_lines
 
     out.print(f"{verdict.status:<8} {verdict.property:<36} {verdict.method}{': ' if what else ''}{what}")
     if verdict.trace:
-        property = verdict.trace.instance.spec.properties.get(verdict.property)
-        why = reasons_of if property is None or property.refutes is None else refuting_reasons
-        reasons = [line for reason in why(verdict.trace, verdict.property) for line in reason.lines()]
-        out.print("\n".join(f"         {line}" for line in (*verdict.trace.lines(), *reasons)))
+        lines = (*verdict.trace.lines(), *why_lines(verdict, verdict.trace))
+        out.print("\n".join(f"         {line}" for line in lines))

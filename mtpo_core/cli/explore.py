@@ -27,10 +27,11 @@ saves what those that are done came to; the others are begun anew. A saving that
 nothing: it is tried again later, and if the last one failed a line on standard error says so, beside the verdict and
 its exit code.
 
---picture draws a shortest run to each violation: who took which step, what each state holds, and for which elements the
-property is false. --coverage tells what was exercised: each action taken, each conjunct of a guard true and false, each
-update a change; what never was is a failure, unless the spec's file lists it: UNREACHABLE = {"SPEC.ACTION.CLAUSE
-false": "because ..."}.
+--picture draws a shortest run to each violation, and one that refutes each claim that must be refuted: who took which
+step, what each state holds, and for which elements the property is false. --itf writes the same runs for viewers. Where
+there is none, neither makes anything. --coverage tells what was exercised: each action taken, each conjunct of a guard
+true and false, each update a change; what never was is a failure, unless the spec's file lists it: UNREACHABLE =
+{"SPEC.ACTION.CLAUSE false": "because ..."}.
 
 --live looks at whole runs instead: every one comes to its goal and keeps it, as long as steps are taken that can be. A
 run that may end without, or goes on for ever, though no action is passed over that stays enabled, is shown. The goal of
@@ -108,9 +109,16 @@ def explore_command(
     ] = 10.0,
     resume: Annotated[bool, typer.Option("--resume", help="go on from what --checkpoint holds")] = False,
     itf: Annotated[
-        Path | None, typer.Option(help="write each violating run to this folder, in ITF (Apalache, Quint)")
+        Path | None,
+        typer.Option(
+            help="write each run that violates, or refutes what must be refuted, in ITF (Apalache, Quint)",
+            metavar="DIR",
+        ),
     ] = None,
-    picture: Annotated[Path | None, typer.Option(help="draw each violating run, as a page in one file")] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="draw each run that violates, or refutes what must be refuted, as a page in one file"),
+    ] = None,
     coverage: Annotated[
         bool, typer.Option("--coverage", help="which actions, guard conjuncts and updates were exercised")
     ] = False,

@@ -59,6 +59,7 @@ def note_what_holds(ledger: Path, spec: Any, verdicts: list[Any]) -> None:
 
 def tell_explored(found: list[Any], covered: list[Any], limit: int, spec: str, ending: Ending) -> int:
     """Tell of explorations, and of what they exercised; return the exit code."""
+    from mtpo.proofs.pictures.shown import kinds_of
     from mtpo.proofs.verdicts import EXIT_CODES
 
     def data() -> dict[str, Any]:
@@ -75,7 +76,7 @@ def tell_explored(found: list[Any], covered: list[Any], limit: int, spec: str, e
 
     verdicts = [v for result in found for v in result.verdicts]
     return ending.tell(
-        verdicts, f"{spec}: what is violated", data, show, *(EXIT_CODES.get(c.status, 0) for c in covered)
+        verdicts, f"{spec}: {kinds_of(verdicts)}", data, show, *(EXIT_CODES.get(c.status, 0) for c in covered)
     )
 
 

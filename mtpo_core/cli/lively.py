@@ -70,7 +70,7 @@ def _goal(spec: Any, id: str | None, may: Sequence[str]) -> Any:
 
 
 def _show(goal: Any, result: Any) -> None:
-    from mtpo.proofs.exploration.deadends import dead_end, goal_reasons
+    from mtpo.proofs.pictures.shown import why_lines
 
     v, spec = result.verdict, result.instance.spec
     out.print(extent_line(result.instance, result.initial))
@@ -86,6 +86,5 @@ def _show(goal: Any, result: Any) -> None:
     out.print(f"{v.status:<8} {v.property:<36} live: {v.detail.get('why') or goal.doc}")
     if v.trace is None:
         return
-    reasons = [line for reason in goal_reasons(v.trace, goal.id) for line in reason.lines()]
-    for line in (*v.trace.lines(), *reasons, *dead_end(v.trace)):
+    for line in (*v.trace.lines(), *why_lines(v, v.trace)):
         out.print(f"         {line}")

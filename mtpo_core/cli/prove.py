@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mtpo_core.cli.common import counted, drawn, out, plural, print_json, progress, usage, verb, writable
+from mtpo_core.cli.common import counted, drawn, out, plural, print_json, progress, usage, verb, writable, written
 from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_specs
 
 
@@ -53,7 +53,8 @@ def prove_command(
     from mtpo.proofs.ledger import entries_of
     from mtpo.proofs.ledger import record as write
     from mtpo.proofs.pictures.itf import write_itf
-    from mtpo.proofs.pictures.picture import pictures_of, write_picture
+    from mtpo.proofs.pictures.picture import write_picture
+    from mtpo.proofs.pictures.shown import pictures_of
     from mtpo.proofs.verdicts import exit_code
 
     specs = find_specs(spec)
@@ -97,11 +98,11 @@ def prove_command(
         hints.keep(remember)
     if not found:
         raise usage(f"{', '.join(s.name for s in specs)}: no invariant, step property or variant to prove")
-    if itf is not None:
-        write_itf(found, itf)
     cases = pictures_of(found, english)
-    if picture is not None:
-        write_picture(cases, writable(picture), f"{spec or 'all specs'}: what is not inductive")
+    page = writable(picture) if picture is not None else None
+    files = write_itf(found, itf) if itf is not None else []
+    if page is not None:
+        write_picture(cases, page, f"{spec or 'all specs'}: what is not inductive")
     if record is not None:
         write(record, entries_of([v for v in found if v.status == "PROVED"], english))
     if json:
@@ -109,8 +110,10 @@ def prove_command(
     else:
         for line in (line for v in found for line in _lines(v, english.get(v.property, ""))):
             out.print(line)
-        if picture is not None:
-            out.print(drawn(cases, picture))
+        if itf is not None:
+            out.print(written(files, itf))
+        if page is not None:
+            out.print(drawn(cases, page))
         told = {v.property for v in found}
         lemmas = sum(p.role == "lemma" and p.id in told for s in specs for p in s.properties.values())
         out.print(f"\n{_count(found, lemmas)}")

@@ -12,11 +12,10 @@ from typing import Any
 import attrs
 
 from mtpo.proofs.exploration.deadends import data_of
-from mtpo.proofs.exploration.refuted import refuting_reasons
-from mtpo.proofs.pictures.picture import Case, pictures_of, reasons_of, timeline_of, write_picture
+from mtpo.proofs.pictures.picture import Case, reasons_of, timeline_of, write_picture
+from mtpo.proofs.pictures.shown import pictures_of, why_lines
 from mtpo.proofs.verdicts import EXIT_CODES, Status, Verdict
 from mtpo.spec.language import Spec
-from mtpo_core.view.shapes import Verdict as Sentence
 from mtpo_core.view.tables import state_table
 from mtpo_core.view.texts import clip, counted, visible
 
@@ -70,12 +69,16 @@ class Answer(abc.ABC):
         """The runs that :meth:`picture` draws."""
         return self.cases()
 
+    def why(self, case: Case) -> Sequence[str]:
+        """What is false at the end of a run that is shown, and for which elements."""
+        return [line for reason in reasons_of(case.trace, case.property) for line in reason.lines()]
+
     def picture(self, path: str) -> str:
         """Write the runs as a page in one file; returns its path. Raises StudyError if there are none."""
         with places(self.spec.name):
             drawn = write_picture(self.drawn(), Path(path), self.title)
         if not drawn:
-            raise StudyError(f"{self.spec.name}: nothing is violated, so there is nothing to draw")
+            raise StudyError(f"{self.spec.name}: no picture: there is no run to draw, so {path} is not written")
         return path
 
     def __repr__(self) -> str:
@@ -83,7 +86,7 @@ class Answer(abc.ABC):
         lines += self.notes()
         for case in self.cases():
             lines += ["", f"{case.property}:", *(f"  {line}" for line in case.trace.lines())]
-            lines += [f"  {line}" for line in _reasons(case)]
+            lines += [f"  {line}" for line in self.why(case)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -95,12 +98,6 @@ class Answer(abc.ABC):
         )
         notes = "".join(f"<p>{text(note)}</p>" for note in self.notes())
         return f"<div><p>{text(self.title)}</p><table>{rows}</table>{notes}{''.join(map(_drawn, self.cases()))}</div>"
-
-
-def _reasons(case: Case) -> list[str]:
-    if case.shows is not None:
-        return list(case.shows.reasons)
-    return [line for reason in reasons_of(case.trace, case.property) for line in reason.lines()]
 
 
 def _drawn(case: Case) -> str:
@@ -151,20 +148,26 @@ class OfVerdicts(Answer):
     def rows(self) -> Iterable[tuple[str, str, str]]:
         for v in self.verdicts:
             why, says = v.detail.get("why", ""), english(self.spec, v.property)
-            yield str(v.status), v.property, f"{v.method}: {why}" if why else f"{v.method}   {says}".strip()
+            said = f"{says} ({why})" if says and why else says or why
+            yield str(v.status), v.property, f"{v.method}   {said}".rstrip()
 
     def notes(self) -> Sequence[str]:
         return self.more
 
     def cases(self) -> Sequence[Case]:
-        return [*pictures_of(self.verdicts), *_expected(self.spec, self.verdicts)]
+        return pictures_of(self.verdicts)
+
+    def why(self, case: Case) -> Sequence[str]:
+        of = next(v for v in self.verdicts if v.trace is case.trace and v.property == case.property)
+        return why_lines(of, case.trace)
 
     def itf(self, folder: str) -> list[Path]:
-        """Write each violating run into a folder, in ITF (Apalache, Quint); returns the files."""
+        """Write each run that violates, or refutes what must be refuted, into a folder, in ITF (Apalache, Quint);
+        returns the files. Where there is none, no folder is made."""
         from mtpo.proofs.pictures.itf import write_itf
 
         with places(self.spec.name):
-            return write_itf([v for v in self.verdicts if v.status is Status.FAILED], Path(folder))
+            return write_itf(self.verdicts, Path(folder))
 
     def record(self, ledger: str) -> None:
         """Write what holds into a ledger, as ``--record`` does: of a built-in spec, what is shown of all states."""
@@ -182,15 +185,6 @@ class OfVerdicts(Answer):
             live = any(v.method == "live" for v in self.verdicts)
             return data_of(self.found) if live else dict(self.found.as_json())
         return {"spec": self.spec.name, "verdicts": [v.as_json() for v in self.verdicts]}
-
-
-def _expected(spec: Spec, verdicts: Iterable[Verdict]) -> Iterable[Case]:
-    """What was refuted, as it must be."""
-    for v in verdicts:
-        if v.status is Status.CHECKED and v.trace is not None:
-            said = f"{v.property} is refuted, as it must be. {english(spec, v.property)}".strip()
-            why = [line for reason in refuting_reasons(v.trace, v.property) for line in reason.lines()]
-            yield Case(v.trace, v.property, tab=v.property, shows=Sentence("good", said, tuple(why)))
 
 
 def check_record(spec: Spec, ledger: str) -> None:

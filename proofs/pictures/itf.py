@@ -7,10 +7,14 @@ arguments.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mtpo.proofs.pictures.shown import run_of, sentence_of
 from mtpo.proofs.verdicts import Trace, Verdict, element
 from mtpo.spec.concrete import Instance
 from mtpo.spec.language import Bool, Function, Int, Term, formals_of
@@ -50,14 +54,17 @@ def itf_of(trace: Trace, description: str = "") -> dict[str, Any]:
     return {"#meta": meta, "params": list(spec.constants), "vars": [*spec.variables, ACTION, PICKS], "states": states}
 
 
-def write_itf(verdicts: list[Verdict], folder: Path) -> list[Path]:
-    """One file ``PROPERTY.itf.json`` for each verdict with a trace, in a folder that is made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_itf(verdicts: Iterable[Verdict], folder: Path) -> list[Path]:
+    """One file ``PROPERTY.itf.json`` for each verdict with a run to show, in a folder that is made if there is one.
+    Raises OSError where it can't be, and for what is no folder."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     written = []
     for verdict in verdicts:
-        if verdict.trace is not None:
+        if (run := run_of(verdict)) is not None:
+            folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{verdict.property}.itf.json"
-            data = itf_of(verdict.trace, f"{verdict.property} is violated")
+            data = itf_of(run, sentence_of(verdict, run))
             path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             written.append(path)
     return written

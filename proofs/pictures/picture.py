@@ -14,12 +14,12 @@ from typing import Any
 
 import attrs
 
-from mtpo.proofs.exploration.deadends import dead_end, goal_reasons, missed
+from mtpo.proofs.exploration.deadends import goal_reasons
 from mtpo.proofs.pictures.lanes import Lanes
 from mtpo.proofs.pictures.layout import laid_out
 from mtpo.proofs.pictures.statetable import cell_name, states_of, step_label
 from mtpo.proofs.pictures.why import Reason, why_false
-from mtpo.proofs.verdicts import Status, Trace, Verdict, element
+from mtpo.proofs.verdicts import Trace, element
 from mtpo.spec.concrete import Step
 from mtpo.spec.language import Function, Property, Spec, Variant, show
 from mtpo.spec.language.terms import Bool
@@ -71,24 +71,6 @@ class Case:
     method: str = ""
     shows: Sentence | None = None
     stays: int = 0
-
-
-def pictures_of(verdicts: Iterable[Verdict], english: dict[str, str] | None = None) -> list[Case]:
-    """What can be drawn of verdicts: the counterexamples, one a tab."""
-    return [
-        Case(v.trace, v.property, (english or {}).get(v.property, ""), v.property, v.method, _of_runs(v, v.trace))
-        for v in verdicts
-        if v.trace is not None and v.status is Status.FAILED
-    ]
-
-
-def _of_runs(verdict: Verdict, trace: Trace) -> Sentence | None:
-    """Of a whole run what it misses, and why it may end there; no state of it need break anything."""
-    if verdict.method != "live":
-        return None
-    said = missed(trace.instance.spec, verdict.property, trace, verdict.detail.get("why", ""))
-    lines = (*reason_lines(goal_reasons(trace, verdict.property)), *dead_end(trace))
-    return Sentence("bad", said, lines)
 
 
 def write_picture(cases: Sequence[Case], path: Path, title: str) -> bool:

@@ -158,6 +158,25 @@ def test_an_expected_counterexample_is_shown_with_its_run() -> None:
     assert "door.alone is refuted, as it must be. At most one guest is inside." in found._repr_html_()
 
 
+def test_a_run_that_refutes_is_drawn_and_written_as_the_command_does(tmp_path: Path) -> None:
+    found, page, folder = door().explore(Guest=2), tmp_path / "page.html", tmp_path / "runs"
+    assert found.picture(str(page)) == str(page)
+    assert "door.alone is refuted, as it must be. At most one guest is inside." in page.read_text(encoding="utf-8")
+    (file,) = found.itf(str(folder))
+    assert file == folder / "door.alone.itf.json" and list(folder.iterdir()) == [file]
+    assert len(json.loads(file.read_text(encoding="utf-8"))["states"]) == 3
+    shut = door(shut=True).explore(Guest=2)
+    assert shut.exit_code == 1 and shut.itf(str(tmp_path / "none")) == [] and not (tmp_path / "none").exists()
+    with pytest.raises(ValueError, match=r"^door: no picture: there is no run to draw"):
+        shut.picture(str(tmp_path / "none.html"))
+    assert not (tmp_path / "none.html").exists()
+
+
+def test_what_is_unknown_says_what_it_is_of_and_why(lock: Spec) -> None:
+    said = repr(lock.explore(Process=2, limit=1))
+    assert "UNKNOWN    lock.exclusion                       exhaustive   At most one process is inside. (not" in said
+
+
 def test_what_is_shown_is_recorded_and_drawn(tmp_path: Path) -> None:
     ledger, folder = tmp_path / "ledger.json", tmp_path / "itf"
     kv.explore(size=2).record(str(ledger))
@@ -165,7 +184,7 @@ def test_what_is_shown_is_recorded_and_drawn(tmp_path: Path) -> None:
     methods = {(e.property, e.method, e.status) for e in read_ledger(ledger)}
     assert {("kv.conservation", "exhaustive", "CHECKED"), ("kv.conservation", "inductive", "PROVED")} <= methods
     assert (tmp_path / "hints.json").exists() and list((tmp_path / "smt2").glob("kv.conservation-*.smt2"))
-    assert kv.explore(size=2).itf(str(folder)) == []
+    assert kv.explore(size=2).itf(str(folder)) == [] and not folder.exists()
 
 
 def test_a_violating_run_is_written_for_other_viewers(broken_lock: Spec, tmp_path: Path) -> None:
@@ -249,7 +268,7 @@ def test_an_exploration_that_holds() -> None:
     assert text.startswith("kv: 2 Request, 2 Block; ") and "all states\n" in text
     assert "CHECKED    kv.conservation" in text
     assert "No block is lost" in found._repr_html_()
-    with pytest.raises(ValueError, match="kv: nothing is violated, so there is nothing to draw"):
+    with pytest.raises(ValueError, match=r"kv: no picture: there is no run to draw, so nowhere\.html is not"):
         found.picture("nowhere.html")
 
 
@@ -421,6 +440,7 @@ def test_a_file_in_the_place_of_a_folder_is_refused_in_one_line(lock: Spec, brok
         lambda: lock.prove("lock.exclusion", smt2=file),
         lambda: broken.picture(str(file / "page.html")),
         lambda: broken.itf(str(file)),
+        lambda: kv.explore(size=2).itf(str(file)),
         lambda: explain("F29").picture(str(file / "page.html")),
     ):
         with pytest.raises(ValueError) as caught:

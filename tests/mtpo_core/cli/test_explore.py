@@ -224,6 +224,52 @@ def test_a_violation_is_drawn(mtpo: Mtpo, broken: Path, lock_path: Path, tmp_pat
     assert not page.exists()
 
 
+_DOOR = """
+from mtpo.spec.language import Bool, Sort, Spec, forall, implies, require
+
+door = Spec("door")
+
+class Guest(Sort):
+    "a guest"
+
+inside = door.var("inside", Guest, init=lambda g: False)
+
+@door.action
+def enter(g: Guest) -> None:
+    require("out", ~inside(g))
+    inside[g] = True
+
+@door.refuted("door.alone")
+def alone() -> Bool:
+    "At most one guest is inside."
+    return forall(Guest, Guest, lambda g, h: implies(inside(g) & inside(h), g == h))
+"""
+
+
+def test_a_run_that_refutes_what_must_be_refuted_is_drawn_and_written(mtpo: Mtpo, tmp_path: Path) -> None:
+    (tmp_path / "door.py").write_text(_DOOR, encoding="utf-8")
+    page, folder = tmp_path / "page.html", tmp_path / "runs"
+    said = mtpo("explore", tmp_path / "door.py", "--picture", page, "--itf", folder)
+    assert (said.code, said.err) == (0, "")
+    file = folder / "door.alone.itf.json"
+    assert said.out.endswith(f"itf: {file}\npicture: {page}\n") and list(folder.iterdir()) == [file]
+    text = page.read_text(encoding="utf-8")
+    assert "what is refuted, as it must be</title>" in text and "is violated" not in text
+    assert "door.alone is refuted, as it must be. At most one guest is inside." in text
+    data = json.loads(file.read_text(encoding="utf-8"))
+    assert len(data["states"]) == 3 and data["#meta"]["description"].startswith("door.alone is refuted, as it must be.")
+
+
+def test_where_there_is_no_run_no_folder_is_left(mtpo: Mtpo, lock_path: Path, broken: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    for verb in ("explore", "prove"):
+        said = mtpo(verb, lock_path, "--itf", folder)
+        assert (said.code, said.err) == (0, "") and f"no itf: there is no run to write into {folder}\n" in said.out
+        said = mtpo(verb, broken, "--itf", folder, "--picture", tmp_path / "nowhere" / "page.html")
+        assert said.code == 2 and "its folder does not exist" in said.err
+        assert not folder.exists(), "nothing is written where not all can be"
+
+
 def test_what_was_exercised_is_told(mtpo: Mtpo, lock_path: Path, tmp_path: Path) -> None:
     said = mtpo("explore", lock_path, "--coverage")
     assert (said.code, said.err) == (0, "")

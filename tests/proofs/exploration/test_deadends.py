@@ -11,7 +11,8 @@ from mtpo.proofs.exploration.goals import GOALS, Goal
 from mtpo.proofs.exploration.instances import mtpo_instance, small_instance
 from mtpo.proofs.exploration.liveness import Liveness, check_goal
 from mtpo.proofs.mutants.ablate import without
-from mtpo.proofs.pictures.picture import pictures_of, timeline_of
+from mtpo.proofs.pictures.picture import timeline_of
+from mtpo.proofs.pictures.shown import pictures_of
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.language import Bool, Sort, Spec, forall, require
 from mtpo.spec.mtpo import mtpo
@@ -119,6 +120,9 @@ def test_a_picture_says_that_the_run_may_end_and_that_no_state_breaks_anything(s
 
 def test_a_notebook_tells_it_as_the_command_does() -> None:
     found = SPEC.explore(live=True, goal="supper.all-seated", may="greet", Guest=2)
+    (trace,) = (v.trace for v in found.verdicts)
+    told = [f"  {line}" for line in (*goal_reasons(trace, "supper.all-seated")[0].lines(), *dead_end(trace))]
+    assert repr(found).splitlines()[-len(told) :] == told
     assert not found.holds and "  rise: refused by supper.rise.seated: rise(g=guest1); changes" in repr(found)
     assert [one["action"] for one in found.as_json()["no_step"]] == ["sit", "rise", "greet"]
     assert "#bf3527" in found._repr_html_() and "A run may end here, short of" in found._repr_html_()

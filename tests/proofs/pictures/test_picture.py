@@ -12,7 +12,8 @@ import pytest
 from mtpo.proofs.exploration.explore import explore
 from mtpo.proofs.exploration.instances import every_instance, mtpo_instance
 from mtpo.proofs.induction.inductive import prove
-from mtpo.proofs.pictures.picture import Case, page_of, pictures_of, reasons_of, timeline_of, write_picture
+from mtpo.proofs.pictures.picture import Case, page_of, reasons_of, timeline_of, write_picture
+from mtpo.proofs.pictures.shown import pictures_of
 from mtpo.proofs.pictures.why import why_false
 from mtpo.proofs.verdicts import Trace
 from mtpo.spec.concrete import Instance, evaluate
