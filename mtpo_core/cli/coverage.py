@@ -4,8 +4,9 @@ change, each property of something rather than vacuously, each situation that mu
 A conjunct is looked at in every state between the steps of a run, with all calls, agents and objects that the log
 names, and with the sets and tables that its records of that action have. It is decisive where it alone refuses a step.
 A property is vacuous where the premise of an implication in it was never true. Of each thing --all tells in how many of
-the logs it was; without it what no log exercises is listed. Actions are counted in whole logs, the rest is looked at in
-the first records of each (--records), since that takes the longer the more a log names.
+the logs it was; without it what no log exercises is listed, and a long formula ends with ...; --all and --json have the
+whole. The sums come first, and are the last line again. Actions are counted in whole logs, the rest is looked at in the
+first records of each (--records), since that takes the longer the more a log names.
 
 Logs are judged first: one that violates something counts up to the first record that is wrong, and the exit code is 1.
 That something is not exercised is no failure: the exit code is 0. LOG may be lines of JSON, too.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from mtpo.proofs.replay.exercised import Exercised, Suite, SuiteLine
 
 NEEDS_ARGUMENTS = True
+
+_LONG: Final = 160
+"""Characters of a line after which a formula ends, unless all is wanted."""
 
 
 @verb
@@ -56,7 +60,8 @@ def coverage_command(
             log["violated"] = broken
         print_json(data)
         raise typer.Exit(code)
-    for line in (*notes, "", *_lines(suite, every)):
+    sums = _sums(suite)
+    for line in (*notes, sums, "", *_lines(suite, every), "", sums):
         out.print(one_line(line))
     raise typer.Exit(code)
 
@@ -107,8 +112,14 @@ def _note(one: Exercised, total: int, wrong: str) -> str:
 # -- the report --------------------------------------------------------------------------------------------------------
 
 
+def _sums(suite: Suite) -> str:
+    wanted, lacking = sum(len(line.wanted) for line in suite.lines), len(suite.missing)
+    return f"{wanted - lacking} of {wanted} exercised, {lacking} in no log"
+
+
 def _lines(suite: Suite, every: bool) -> list[str]:
-    """A line for each action, with what it lacks below, then the properties that were vacuous, and the sums."""
+    """A line for each action, with what it lacks below, then the properties that were vacuous; with ``every`` also the
+    conjuncts that were never decisive."""
     count, lines = len(suite.logs), []
     for action in (line for line in suite.lines if line.kind == "action"):
         own = [line for line in suite.lines if line.id.startswith(f"{action.id}.")]
@@ -116,9 +127,6 @@ def _lines(suite: Suite, every: bool) -> list[str]:
         lines += _details(own, count, every, told=not action.missing)
     rest = [line for line in suite.lines if line.kind in ("premise", "reachable")]
     lines += ["", *_details(rest, count, every, told=True)]
-    wanted = sum(len(line.wanted) for line in suite.lines)
-    lacking = len(suite.missing)
-    lines.append(f"{wanted - lacking} of {wanted} exercised, {lacking} in no log")
     idle = [line.id for line in suite.lines if line.logs.get("decisive") == 0]
     if idle and every:
         lines.append(f"never alone in refusing a step in these logs: {', '.join(idle)}")
@@ -145,7 +153,13 @@ def _details(lines: list[SuiteLine], logs: int, every: bool, told: bool) -> list
             found.append(f"{line.id}: {values} of {plural(logs, 'log')}: {line.what}")
         elif told:
             found += [_never(line, value) for value in line.missing]
-    return [f"  {line}" if lines[0].kind in ("guard", "update") else line for line in found]
+    found = [f"  {line}" if lines[0].kind in ("guard", "update") else line for line in found]
+    return found if every else [_shortened(line) for line in found]
+
+
+def _shortened(line: str) -> str:
+    """A line that is no longer than :data:`_LONG`, ended between two words."""
+    return line if len(line) <= _LONG else f"{line[: _LONG - 3].rpartition(' ')[0]} ..."
 
 
 def _never(line: SuiteLine, value: str) -> str:

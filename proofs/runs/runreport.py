@@ -43,7 +43,7 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
     {
         check.id: check
         for check in (
-            Check("log.chain", "No record was altered, and each carries the digest of the one before it."),
+            Check("log.chain", "Every record has the digest stored with it, and carries that of the one before it."),
             Check("log.gap", "No record is missing or out of place."),
             Check("log.value", "Every value matches its digest and is kept or redacted."),
             Check("log.time", "Time does not run backwards: not from record to record, nor in an agent's inferences."),

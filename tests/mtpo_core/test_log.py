@@ -253,8 +253,35 @@ def later(record: Record) -> Record:
 
 def test_a_record_that_was_altered(path: Path) -> None:
     altered(path, 2, later, with_digest=False)
-    found = problems(path)
-    assert [line.split(": ")[:2] for line in found] == [["log.chain", "record 2"], ["log.chain", "record 3"]]
+    assert problems(path) == [
+        "log.chain: record 2: its text was altered: the digest stored with it is the one that record 3 has in prev",
+        "log.chain: record 3: prev is the digest stored with record 2, whose text was altered",
+    ]
+
+
+def test_a_stored_digest_that_was_altered(path: Path) -> None:
+    edit(path, "UPDATE records SET digest = 'abc' WHERE seq = 2")
+    assert problems(path) == [
+        "log.chain: record 2: the digest stored with it was altered: its text has the one that record 3 has in prev",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seq", "besides"),
+    [
+        (4, ()),
+        (2, ("UPDATE records SET record = 'lost' WHERE seq = 3",)),
+        (2, ('UPDATE records SET record = replace(record, \'"prev":"\', \'"prev":"0\') WHERE seq = 3',)),
+    ],
+    ids=["the last", "before what is no record", "before one that has neither"],
+)
+def test_where_no_record_after_it_knows_it_is_not_said_which_was_altered(
+    path: Path, seq: int, besides: tuple[str, ...]
+) -> None:
+    for statement in (f"UPDATE records SET digest = 'abc' WHERE seq = {seq}", *besides):
+        edit(path, statement)
+    neither = f"log.chain: record {seq}: altered: its text does not match the digest stored with it"
+    assert problems(path)[0] == neither
 
 
 def test_a_record_that_was_altered_with_its_digest(path: Path) -> None:
@@ -325,11 +352,46 @@ def test_a_tail_that_was_cut(path: Path) -> None:
 def test_a_value_that_was_altered_or_removed(path: Path) -> None:
     name = read_log(path).records[2].body["args"]
     edit(path, f"UPDATE \"values\" SET value = x'00' WHERE digest = '{name}'")
-    assert problems(path) == [f"log.value: value {name[:12]}: does not match its digest: it was altered"]
+    assert problems(path) == [
+        f"log.value: value {name[:12]}: does not match its digest: it was altered; record 2 names it (args)",
+    ]
     edit(path, f"DELETE FROM \"values\" WHERE digest = '{name}'")
     assert problems(path) == [
-        f"log.value: value {name[:12]}: record 2 names it, and it is neither kept nor redacted",
+        f"log.value: value {name[:12]}: is neither kept nor redacted: record 2 names it (args)",
     ]
+
+
+def test_a_value_in_a_state_that_there_is_not(path: Path) -> None:
+    name = read_log(path).records[3].body["out"]["a"]
+    edit(path, f"UPDATE \"values\" SET state = 'lost' WHERE digest = '{name}'")
+    assert problems(path) == [
+        f"log.value: value {name[:12]}: its state is 'lost', not kept, absent or redacted: "
+        "record 3 names it (out of a)",
+    ]
+
+
+NAMED = (
+    ("run-open", {"initial": {"a": "@"}}, "record 0 names it (initial of a)"),
+    ("read", {"saw": {"b": {"write": None, "digest": "@"}}}, "record 0 names it (saw of b)"),
+    ("external", {"object": "c", "found": "@"}, "record 0 names it (found of c)"),
+    ("notify", {"premises": [{"object": "d", "now": "@"}]}, "record 0 names it (premises of d)"),
+    ("exec", {"result": "@"}, "record 0 names it (result)"),
+    ("exec", {"x": {"y": {"z": {"text": "@"}}}}, "record 0 names it"),
+    ("exec", {"note": "@"}, "no record names it"),
+)
+
+
+@pytest.mark.parametrize(("kind", "body", "said"), NAMED)
+def test_of_a_value_that_was_altered_the_record_and_the_object_are_said(
+    tmp_path: Path, kind: str, body: dict[str, object], said: str
+) -> None:
+    with RunLog.create(tmp_path / "r", "r") as log:
+        name, other = log.put(b"v"), log.put(b"w")
+        log.append(kind, body=json.loads(json.dumps(body).replace("@", name)))
+        log.append("close", body={"result": other})
+    edit(tmp_path / "r", f"UPDATE \"values\" SET value = x'00' WHERE digest = '{name}'")
+    (problem,) = check_chain(read_log(tmp_path / "r"))
+    assert problem.what == f"does not match its digest: it was altered; {said}"
 
 
 def test_a_value_that_was_made_absent(path: Path) -> None:

@@ -60,13 +60,29 @@ def test_people_are_told_what_no_log_exercises_and_with_all_of_each_clause_in_ho
     assert "\n  NEVER      mtpo.call.gate false: invertible(c) | " in said.out
     assert "\nvacuous    mtpo.gate, never true: ((live(c) & ~invertible(c)) & " in said.out
     assert "\nNEVER      mtpo.reach-gated reached: A call without an inverse takes effect.\n" in said.out
-    *_, last = said.out.splitlines()
+    *_, blank, last = lines = said.out.splitlines()
+    assert lines[2:4] == [last, ""] and blank == "" and lines.count(last) == 2, "the sums are found at either end"
     count, wanted, none = map(int, re.fullmatch(r"(\d+) of (\d+) exercised, (\d+) in no log", last).groups())
     assert count + none == wanted and count > 250 and none > 50
     every = mtpo("coverage", suite / "canary.log", suite / "release.log", "--all").out
     assert "\n  mtpo.launch.new: true in 2, false in 2, decisive in 2 of 2 logs: ~launched(a)\n" in every
     assert "\nmtpo.gate: met in 0 of 2 logs: " in every
+    assert every.splitlines()[2] == every.splitlines()[-1] == last
     assert "never alone in refusing a step in these logs: mtpo.abort.not-over/2, " in every
+
+
+def test_a_long_formula_is_ended_and_all_of_it_is_with_all_and_for_machines(suite: Path, mtpo: Mtpo) -> None:
+    log = suite / "canary.log"
+    lines = mtpo("coverage", log).out.splitlines()
+    whole = {line["id"]: line["what"] for line in mtpo("coverage", log, "--json").json["lines"]}
+    ended = [line for line in lines if line.endswith(" ...")]
+    assert max(map(len, lines)) <= 160 and len(ended) > 20
+    every = mtpo("coverage", log, "--all").out.splitlines()
+    for line in ended:
+        id, _, shown = re.sub(", never true:| false:| change:", ":", line.split(maxsplit=1)[1]).partition(": ")
+        shown = shown.removesuffix(" ...")
+        assert whole[id].startswith(shown) and len(whole[id]) > len(shown) > 40
+        assert any(one.strip().startswith(f"{id}: ") and one.endswith(whole[id]) for one in every)
 
 
 def test_lines_of_json_are_the_same_log(suite: Path, tmp_path: Path, mtpo: Mtpo) -> None:

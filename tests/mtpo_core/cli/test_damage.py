@@ -81,10 +81,13 @@ NAME = """replace(record, '"name":"A"', '"name":"Z"')"""
 @pytest.mark.parametrize(
     ("statements", "said"),
     [
-        ((f"UPDATE records SET record = {NAME}",), "record 1: damaged: altered: {text} (and 1 more: record 2); {do}"),
-        (("UPDATE records SET digest = 'x' WHERE seq > 3",), "record 4: damaged: altered: {text} (and 21 more: "),
+        (
+            (f"UPDATE records SET record = {NAME}",),
+            "record 1: damaged: {text} (and 1 more: record 2); {do}",
+        ),
+        (("UPDATE records SET digest = 'x' WHERE seq > 3",), "record 4: damaged: {digest} (and 21 more: "),
         (("DELETE FROM records WHERE seq IN (4, 5)",), "record 6: damaged: records 4 to 5 missing before it; {do}"),
-        (("UPDATE \"values\" SET value = x'00' WHERE value = CAST('x0\n' AS BLOB)",), "does not match its digest"),
+        (("UPDATE \"values\" SET value = x'00' WHERE value = CAST('x0\n' AS BLOB)",), "it was altered; record "),
     ],
 )
 def test_what_was_altered_is_named_and_all_that_is_there_is_shown(
@@ -92,7 +95,11 @@ def test_what_was_altered_is_named_and_all_that_is_there_is_shown(
 ) -> None:
     copy = edited(logs, tmp_path, *statements)
     assert mtpo("verify", copy).code == 1
-    said = said.format(text="its text does not match the digest stored with it", do="`mtpo verify` judges it")
+    said = said.format(
+        text="its text was altered: the digest stored with it is the one that record 2 has in prev",
+        digest="the digest stored with it was altered: its text has the one that record 5 has in prev",
+        do="`mtpo verify` judges it",
+    )
     count = len(read_log(copy).rows)
     for arguments in (("log", copy), ("view", copy, "-o", tmp_path / "page.html"), ("explain", "1.0", "--log", copy)):
         found = mtpo(*arguments)
@@ -116,7 +123,9 @@ def test_names_out_of_an_altered_log_are_said_to_be_so(logs: Path, tmp_path: Pat
     assert mtpo("verify", logs / "run.mtpo", "--save", certificate).code == 0
     copy = edited(logs, tmp_path, f"UPDATE records SET record = {NAME}")
     last = mtpo("verify", copy).out.splitlines()[-1]
-    assert last.startswith("notified-serializable in the order Z < B: no (log.chain: record 1: altered: ")
+    assert last.startswith(
+        "notified-serializable in the order Z < B: no (log.chain: record 1, told above; and 1 more; "
+    )
     assert last.endswith("; the names are as the altered log has them)")
     lines = [line.replace('"name":"A"', '"name":"Z"') for line in export_jsonl(read_log(logs / "run.mtpo"))]
     before = ""
