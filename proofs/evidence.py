@@ -37,7 +37,8 @@ class Evidence:
 
 @attrs.frozen
 class Explanation:
-    """What an id stands for. ``mutants`` are (id, what was dropped, who catches it or why nothing changes)."""
+    """What an id stands for. ``mutants`` are (id, what was dropped or altered, who catches it or why nothing
+    changes)."""
 
     id: str
     kind: str
@@ -96,7 +97,7 @@ def explain(
             return Explanation(id, "goal of whole runs", item.doc, formula, item.at, shown, ())
         case Clause():
             action = spec.actions[id.split(".")[1]]
-            own = [m for m in alterations(spec, action) if m.id == id or m.id.startswith(f"{id}/")]
+            own = [m for m in alterations(spec, action) if _rule_of(m.id) == id]
             text = show(item.formula, names_for(action.elements))
             return Explanation(id, "guard clause", "", text, item.at, shown, fates(own, spec, ledger))
         case Action():
@@ -118,7 +119,7 @@ def _mutant(id: str, specs: Sequence[Spec], ledger: Sequence[Entry]) -> Explanat
             mutant = next((m for m in alterations(spec, action) if id in (m.id, key_of(m))), None)
             if mutant is None:
                 continue
-            rule = re.sub(r"[~/]\d+$", "", mutant.id)
+            rule = _rule_of(mutant.id)
             at = next((clause.at for clause in action.guard if clause.id == rule), action.at)
             how = {"~": "altered from within", "/": "a conjunct of it dropped"}.get(
                 mutant.id[len(rule) :][:1], "dropped"
@@ -128,9 +129,15 @@ def _mutant(id: str, specs: Sequence[Spec], ledger: Sequence[Entry]) -> Explanat
     return None
 
 
+def _rule_of(mutant: str) -> str:
+    """The id of the clause or update that a mutant weakens."""
+    return re.sub(r"[~/]\d+$", "", mutant)
+
+
 def _rests(spec: Spec, ending: Ending) -> str:
     """What a claim that runs end says, and by which variants; where these do not bound all actions, which not."""
-    said = f"every action but {', '.join(ending.but) or 'none'} is taken finitely often"
+    but = f" but {', '.join(ending.but)}" if ending.but else ""
+    said = f"every action{but} is taken finitely often"
     order = ", ".join(v.id for v in rests_on(spec, ending))
     if unbounded := open_ends(spec, ending, spec.variants.values()):
         others = f"the others by: {order}" if order else "nor any other"

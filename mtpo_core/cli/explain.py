@@ -177,7 +177,9 @@ def _tell(found: Any, json: bool, unrecorded: str = "") -> None:
         return
     if found.mutants:
         catches = "  mutants that it catches (`mtpo explain ID` shows one in full):"
-        out.print("  without it:" if found.kind in ("guard clause", "action") else catches)
+        altered = any("~" in mutant for mutant, _, _ in found.mutants)
+        without = f"  without it{', or with a part of it altered (`mtpo explain ID~N` says which)' if altered else ''}:"
+        out.print(without if found.kind in ("guard clause", "action") else catches)
     for mutant, what, fate in found.mutants:
         out.print(f"    {mutant:<38} {brief(what) if fate == 'caught by this' else fate}")
 

@@ -48,7 +48,8 @@ def _row(id: str, specs: Sequence[Spec], ledger: Sequence[Entry]) -> Row | None:
         return _mutant(id, spec, ledger)
     if found.kind == "assumption":
         return Row(id, found.english, ("taken, not shown: it is an assumption",))
-    fates = [f"{what}: {fate}" for _, what, fate in found.mutants] if found.kind in ("guard clause", "action") else []
+    dropped = [row for row in found.mutants if "~" not in row[0] or found.kind == "action"]
+    fates = [f"{what}: {fate}" for _, what, fate in dropped] if found.kind in ("guard clause", "action") else []
     return Row(id, found.english or found.formula, (*map(_sentence, found.evidence), *fates))
 
 

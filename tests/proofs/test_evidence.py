@@ -52,10 +52,13 @@ def test_the_goal_of_whole_runs_comes_with_its_evidence(ledger: list[Entry]) -> 
 
 def test_a_clause_comes_with_what_happens_without_it(ledger: list[Entry]) -> None:
     found = explain("mtpo.call.closed", SPECS, ledger)
-    ((id, dropped, fate),) = found.mutants
-    assert id == "mtpo.call.closed"
-    assert dropped.startswith("guard: ")
-    assert fate.startswith("caught by mtpo.")
+    assert [id for id, _, _ in found.mutants] == ["mtpo.call.closed", *(f"mtpo.call.closed~{n}" for n in range(7))]
+    assert {m.id for m in mutants(mtpo) if "call.closed" in m.id} == {id for id, _, _ in found.mutants}
+    assert all(dropped.startswith("guard: ") for _, dropped, _ in found.mutants)
+    assert all(fate.startswith("caught by mtpo.") for _, _, fate in found.mutants)
+    assert found.mutants[1][2] == "caught by mtpo.effects-exact, mtpo.lemma-closed"
+    parts = explain("mtpo.commit.finished", SPECS, ledger)
+    assert [id for id, _, _ in parts.mutants] == ["mtpo.commit.finished/0", "mtpo.commit.finished/1"]
     equal = explain("mtpo.read.not-the-origin", SPECS, ledger)
     assert equal.mutants[0][2].startswith("equivalent: the origin writes every object")
     whole = explain("mtpo.call", SPECS, ledger)
@@ -145,5 +148,10 @@ def test_of_a_claim_that_runs_end_it_is_told_what_the_variants_do_not_bound():
     open = [name for name in mtpo.actions if name in mtpo.variants["mtpo.agents-advance"].decreases]
     assert lines[1:-1] == [f"  {name} (no variant that is shown decreases with it)" for name in open]
     assert lines[-1].startswith("the others by: mtpo.") and "mtpo.agents-advance" not in lines[-1]
+    ending = mtpo.endings["mtpo.no-livelock"]
+    whole = mtpo.without(endings={ending.id: attrs.evolve(ending, but=())})
+    assert explain(ending.id, [whole]).formula.startswith(
+        "every action is taken finitely often; not bounded:\n  external "
+    )
     none = explain("mtpo.no-livelock", [mtpo.without(variants={})]).formula
     assert none.endswith("\nnor any other") and "by:" not in none

@@ -46,6 +46,16 @@ def test_an_id_is_explained(mtpo: Mtpo) -> None:
     assert said.err.startswith("mtpo: unknown id 'mtpo.zzz'; close ones: mtpo.")
 
 
+def test_a_clause_is_told_with_all_of_its_mutants(mtpo: Mtpo) -> None:
+    said = mtpo("explain", "mtpo.call.closed").out
+    altered = "  without it, or with a part of it altered (`mtpo explain ID~N` says which):\n"
+    assert re.findall(r"^    (\S+) +caught by mtpo\.", said.partition(altered)[2], re.MULTILINE) == [
+        "mtpo.call.closed",
+        *(f"mtpo.call.closed~{n}" for n in range(7)),
+    ]
+    assert "  without it:\n    mtpo.read.not-the-origin  " in mtpo("explain", "mtpo.read.not-the-origin").out
+
+
 def test_the_rules_of_the_papers_and_their_clauses(mtpo: Mtpo) -> None:
     said = mtpo("explain", "--rules", "concur")
     assert (said.code, said.err) == (0, "")
@@ -116,6 +126,17 @@ def test_what_a_file_of_ones_own_declares_is_explained(mtpo: Mtpo, lock_path: Pa
     assert mtpo("explain", "lock.entered", "--spec", lock_path).out.endswith(f"`mtpo explore {lock_path}` shows it\n")
     assert mtpo("explain", "lock.exclusion", "--spec", lock_path, "--json").json["evidence"] == []
     assert mtpo("explain", "mtpo.one-way", "--spec", "mtpo").out == mtpo("explain", "mtpo.one-way").out
+
+
+def test_an_end_that_leaves_out_no_action_says_so(mtpo: Mtpo, lock_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ends.py"
+    ends = '\n\n@lock.ends("lock.ends")\ndef ends() -> None:\n    "No run goes on for ever."\n'
+    path.write_text(lock_path.read_text().replace(', raised_by=("acquire",)', "") + ends)
+    said = mtpo("explain", "lock.ends", "--spec", path).out.splitlines()
+    assert said[2:4] == [
+        "    every action is taken finitely often; not bounded:",
+        "      acquire (no variant that is shown decreases with it)",
+    ]
 
 
 def test_a_spec_of_ones_own_named_as_a_built_in_one_gets_none_of_its_evidence(
@@ -378,7 +399,9 @@ def test_the_id_of_a_problem_comes_with_what_to_do(mtpo: Mtpo) -> None:
     assert (said["id"], said["kind"]) == ("core.refines.note", "check of the core against the spec")
     assert said["english"].startswith("Every event of the core is steps of the spec") and said["do"]
     said = mtpo("explain", "core.refines")
-    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 6 instances; " in said.out
+    (driven,) = (entry.detail["explored"] for entry in read_ledger() if entry.property == "core.refines")
+    instances = f"every interleaving, event by event beside the spec, of {len(driven)} instances; "
+    assert f"\n  CHECKED  {instances}" in said.out
     said = mtpo("explain", "core.inverse-restored")
     assert said.code == 2 and "close ones: core.inverse-restores" in said.err
 
