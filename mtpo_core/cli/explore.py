@@ -140,7 +140,7 @@ def explore_command(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="of --walks and --footprints  [default: 0]")] = None,
     depth: Annotated[int | None, typer.Option(min=1, help="steps of a walk, at most  [default: 100]")] = None,
-    record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
+    record: Annotated[Path | None, typer.Option(help="write what holds into this ledger (built-in specs only)")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""

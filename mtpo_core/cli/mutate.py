@@ -49,7 +49,7 @@ def mutate_command(
     picture: Annotated[
         Path | None, typer.Option(help="draw the run that killed each mutant, as a page in one file")
     ] = None,
-    record: Annotated[Path | None, typer.Option(help="write the count into this ledger")] = None,
+    record: Annotated[Path | None, typer.Option(help="write the count into this ledger (built-in specs only)")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,8 @@ import typer
 
 from mtpo_core.cli.common import counted, drawn, out, plural, print_json, progress, usage, verb, writable, written
 from mtpo_core.cli.specs import SPEC_HELP, check_ledger, find_specs
+
+NOTHING = "no invariant, step property or variant to prove"
 
 
 @verb
@@ -41,7 +43,7 @@ def prove_command(
         Path | None, typer.Option(help="write each violating run to this folder, in ITF (Apalache, Quint)")
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="draw each violating step, as a page in one file")] = None,
-    record: Annotated[Path | None, typer.Option(help="write what holds into this ledger")] = None,
+    record: Annotated[Path | None, typer.Option(help="write what holds into this ledger (built-in specs only)")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
 ) -> None:
     """See the module's docstring."""
@@ -61,12 +63,7 @@ def prove_command(
     check_ledger(record, spec)
     if remember is not None:
         check_place(remember)
-    known = {id for s in specs for id in s.claims}
-    for id in property or ():
-        if id not in known:
-            raise usage(f"unknown property {id!r}; known: {', '.join(sorted(known))}")
-        if any(p.id == id and p.role in ("reachable", "assumption") for s in specs for p in s.properties.values()):
-            raise usage(f"{id} is not for proof: an assumption is taken, and `mtpo explore` shows what is reachable")
+    _check_provable(property or (), specs, spec)
     found: list[Any] = []
     beside: list[Any] = []
     interrupted = False
@@ -97,7 +94,7 @@ def prove_command(
     if remember is not None:
         hints.keep(remember)
     if not found:
-        raise usage(f"{', '.join(s.name for s in specs)}: no invariant, step property or variant to prove")
+        raise usage(f"{', '.join(s.name for s in specs)}: {NOTHING}")
     cases = pictures_of(found, english)
     page = writable(picture) if picture is not None else None
     files = write_itf(found, itf) if itf is not None else []
@@ -126,6 +123,21 @@ def prove_command(
             solvers += f"; {cvc5_name()} confirms {confirmed} of {total} obligations"
         out.print(f"{solvers}; assumptions: {', '.join(assumed) or 'none'}")
     raise typer.Exit(exit_code(found))
+
+
+def _check_provable(ids: Sequence[str], specs: Sequence[Any], name: str | None) -> None:
+    """That each id is of something that is proven; what is taken as given, or shown by runs, is not."""
+    roles = {id: getattr(p, "role", "") for one in specs for id, p in one.claims.items()}
+    provable = sorted(id for id, role in roles.items() if role not in ("assumption", "reachable"))
+    for id in ids:
+        if id not in roles:
+            known = f"known: {', '.join(provable)}" if provable else NOTHING
+            raise usage(f"unknown property {id!r}; {known}")
+        if roles[id] == "assumption":
+            raise usage(f"{id} is not for proof: it is an assumption, taken as given")
+        if roles[id] == "reachable":
+            of = name or id.partition(".")[0]
+            raise usage(f"{id} is not for proof: it is of some run, and `mtpo explore {of}` shows it")
 
 
 def _lines(v: Any, english: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mtpo.spec.mtpo import mtpo as mtpo_spec
 from mtpo_core.cli.specs import BUILT_IN
 
 Mtpo = Callable[..., Any]
@@ -199,17 +201,35 @@ def test_arguments_that_name_nothing(
 def test_an_unknown_property(mtpo: Mtpo, lock_path: Path) -> None:
     said = mtpo("prove", lock_path, "-p", "lock.fair")
     assert (said.code, said.out) == (2, "")
-    assert said.err == (
-        "mtpo: unknown property 'lock.fair'; known: lock.emptied, lock.entered, lock.exclusion, lock.no-barging\n"
-    )
+    known = "lock.emptied, lock.exclusion, lock.no-barging"
+    assert said.err == f"mtpo: unknown property 'lock.fair'; known: {known}\n"
+    every = mtpo("prove", "mtpo", "-p", "mtpo.fair").err.rstrip("\n").partition("known: ")[2].split(", ")
+    others = {p.id for p in mtpo_spec.role("assumption", "reachable")}
+    assert others and {*every} == {*mtpo_spec.claims} - others
 
 
-def test_a_property_that_is_not_proved_but_reached(mtpo: Mtpo, lock_path: Path) -> None:
-    said = mtpo("prove", lock_path, "-p", "lock.entered")
-    assert (said.code, said.out) == (2, "")
-    assert said.err == (
-        "mtpo: lock.entered is not for proof: an assumption is taken, and `mtpo explore` shows what is reachable\n"
-    )
+def test_what_is_not_for_proof_is_refused_by_what_it_is(mtpo: Mtpo, lock_path: Path) -> None:
+    for spec, id, why in (
+        ([lock_path], "lock.entered", f"it is of some run, and `mtpo explore {lock_path}` shows it"),
+        ([], "mtpo.reach-read-by-undo", "it is of some run, and `mtpo explore mtpo` shows it"),
+        (["mtpo"], "mtpo.pre-order", "it is an assumption, taken as given"),
+    ):
+        said = mtpo("prove", *spec, "-p", id)
+        assert (said.code, said.out, said.err) == (2, "", f"mtpo: {id} is not for proof: {why}\n")
+
+
+def test_where_nothing_can_be_proven_nothing_is_listed(mtpo: Mtpo, tmp_path: Path) -> None:
+    path = tmp_path / "bare.py"
+    path.write_text(SET_ONCE.split("@s.step")[0])
+    said = mtpo("prove", path, "-p", "s.no")
+    nothing = "no invariant, step property or variant to prove"
+    assert (said.code, said.out, said.err) == (2, "", f"mtpo: unknown property 's.no'; {nothing}\n")
+
+
+@pytest.mark.parametrize("verb", ["prove", "explore", "mutate"])
+def test_what_can_be_recorded_is_said_in_the_help(mtpo: Mtpo, verb: str) -> None:
+    told = " ".join(mtpo(verb, "--help").out.split())
+    assert re.search(r"--record <path> write \w+ \w+ into this ledger \(built-in specs only\)", told), told
 
 
 def test_a_spec_without_anything_to_prove(mtpo: Mtpo, tmp_path: Path) -> None:
