@@ -5,10 +5,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtpo.proofs.induction.inductive import prove
+from mtpo.spec.language import Bool, Sort, Spec, forall, implies, require
 
 TEXT = (Path(__file__).parents[2] / "spec" / "README.md").read_text(encoding="utf-8")
 MTPO = Path(sys.executable).parent / "mtpo"
+
+
+class Point(Sort):
+    "where a value lies"
 
 
 def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
@@ -53,6 +64,51 @@ def test_the_files_that_it_names_exist() -> None:
     folder = Path(__file__).parents[2] / "spec"
     for name in re.findall(r"\]\((\w+\.py)\)", TEXT):
         assert (folder / name).is_file()
+
+
+LANGUAGE = TEXT[TEXT.index("## The rest of the language") :]
+
+
+def _fates(spec: Spec) -> dict[str, str]:
+    return {v.property: v.status for v in prove(spec, jobs=0)}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_where_two_updates_meet_the_last_counts_as_it_says(order: int) -> None:
+    updates = re.findall(r"`v\[([pq])\] = (True|False)`", LANGUAGE)
+    assert updates == [("p", "True"), ("q", "False")] and "the last counts" in LANGUAGE
+    spec = Spec("meet", "")
+    v = spec.var("v", Point, init=lambda p: False)
+
+    @spec.action
+    def write(p: Point, q: Point) -> None:
+        for place, value in updates[::order]:
+            v[{"p": p, "q": q}[place]] = value == "True"
+
+    def where_alone(now: Callable[[Any], Bool]) -> Bool:
+        return forall(Point, lambda q: implies(forall(Point, lambda p: p == q), now(q)))
+
+    spec.step_property("meet.first")(lambda: where_alone(lambda q: v.next(q)))
+    spec.step_property("meet.last")(lambda: where_alone(lambda q: ~v.next(q)))
+    last, other = ("meet.last", "meet.first")[::order]
+    assert _fates(spec) == {last: "PROVED", other: "FAILED"}
+
+
+@pytest.mark.parametrize("over", [Bool, Point])
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_measure_of_scalars_ignores_its_element_as_it_says(over: type[Sort], guarded: bool) -> None:
+    assert "a measure of scalars alone may take any sort, or `Bool`, and ignore the element" in LANGUAGE
+    spec = Spec("flag", "")
+    busy = spec.var("busy", init=lambda: True)
+
+    @spec.action
+    def rest() -> None:
+        if guarded:
+            require("busy", busy())
+        busy[()] = False
+
+    spec.variant("flag.rests", over, decreases=("rest",))(lambda _: (busy(),))
+    assert _fates(spec) == {"flag.rests": "PROVED" if guarded else "FAILED"}
 
 
 COUNTER = """from mtpo.spec.language import Bool, Int, Spec, require

@@ -13,7 +13,7 @@ from mtpo.proofs.exploration.instances import mtpo_instance
 from mtpo.proofs.findings import beside, core, predicates, protocol, repairs
 from mtpo.proofs.findings.traces import narrowed
 from mtpo.proofs.induction.inductive import prove
-from mtpo.proofs.mutants.ablate import all_broken
+from mtpo.proofs.mutants.ablate import ablate, all_broken
 from mtpo.proofs.mutants.cases import Planned, case_instance
 from mtpo.proofs.runs.checker import CHECKS
 from mtpo.spec.delivery import delivery
@@ -76,6 +76,15 @@ def test_f1_undoing_only_what_lies_on_the_object_loses_a_write():
     trace, _ = shown(protocol.WRITES_OVER_WRITES)
     assert trace.steps[-1].args[1] == (0, 0, 1, 0), "a1's second write is not undone with its first"
     assert fate("mtpo.call.closed").told_by == ("mtpo.repairs-go-on", "mtpo.undo-enabled")
+
+
+def test_f1_a_shortest_run_that_breaks_is_of_three_agents_with_a_call_each():
+    (row,) = ablate("closure")
+    trace = row.broken["mtpo.undo-enabled"]
+    launched = [step for step in trace.steps if step.action == "launch"]
+    assert not trace.inductive and len(launched) == 3
+    authors = trace.instance.constants["author"][1:]
+    assert tuple(authors) == (0, 1, 2), "a call each"
 
 
 def test_f1_a_redo_that_reads_needs_read_write_edges_and_a_cancel_does_not():
