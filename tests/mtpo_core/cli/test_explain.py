@@ -378,7 +378,7 @@ def test_the_id_of_a_problem_comes_with_what_to_do(mtpo: Mtpo) -> None:
     assert (said["id"], said["kind"]) == ("core.refines.note", "check of the core against the spec")
     assert said["english"].startswith("Every event of the core is steps of the spec") and said["do"]
     said = mtpo("explain", "core.refines")
-    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 7 instances; " in said.out
+    assert "\n  CHECKED  every interleaving, event by event beside the spec, of 6 instances; " in said.out
     said = mtpo("explain", "core.inverse-restored")
     assert said.code == 2 and "close ones: core.inverse-restores" in said.err
 
