@@ -71,6 +71,8 @@ class Recorder:
     updates: list[Update] = attrs.Factory(list)
 
     def clause(self, name: str, formula: Any) -> None:
+        if not isinstance(name, str) or formula is None:
+            raise fail('`require("NAME", formula)`: a clause of a guard has a name, and what it says')
         term = lift(formula)
         if not isinstance(term, Bool):
             raise fail(f"require({name!r}) wants a Bool, found {term.sort.__name__}")
@@ -138,6 +140,6 @@ def record(spec: Spec, prefix: str, params: tuple[Term | Function[Any], ...]) ->
         _current.reset(token)
 
 
-def require(name: str, formula: Bool) -> None:
+def require(name: str, formula: Bool | None = None) -> None:
     """A named conjunct of the guard of the action being declared."""
     recording("require").clause(name, formula)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mtpo.spec.language.terms import MAX_DEPTH, Bool, Function, Int, Sort, Term, bound, fail, lift, show, too_deep, walk
@@ -32,7 +32,9 @@ class SortNames:
         return other
 
     def distinct(self, sort: type[Term], at: str | None = None) -> None:
-        """No two sorts of one name, which no report could tell apart."""
+        """No two sorts of one name, which no report could tell apart; and a name that can be read in one."""
+        if not sort.__name__.isidentifier():
+            raise fail(f"a sort is named by an identifier, found {sort.__name__!r}", at)
         if self._named.setdefault(sort.__name__, sort) is not sort:
             raise fail(f"two sorts are named {sort.__name__}: give one of them another name", at)
 
@@ -57,6 +59,20 @@ def fresh_name(spec: Spec, name: str, *sorts: Any) -> None:
         raise fail(f"`{name}` is already declared")
 
 
+def with_id(spec: Spec, how: str, id: object) -> None:
+    """A claim is declared with an id: without one the declaration would be a function that nobody calls."""
+    if not isinstance(id, str):
+        found = f"`{id.__name__}` itself" if inspect.isfunction(id) else repr(id)
+        raise fail(f'`@{spec.name}.{how}("{spec.name}.NAME")` declares a claim by its id, found {found}')
+
+
+def place_of(body: Any, what: str) -> str:
+    """File and line of the function that declares something."""
+    if not inspect.isfunction(body):
+        raise fail(f"{what} is declared by a function (`def`), found {body!r}")
+    return f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
+
+
 def fresh_id(spec: Spec, id: str, at: str) -> None:
     """An id for a claim."""
     if not id.startswith(f"{spec.name}."):
@@ -65,6 +81,8 @@ def fresh_id(spec: Spec, id: str, at: str) -> None:
         raise fail(f"property id {id!r}: an id is of names joined by dots, a name of {NAME_IS}", at)
     if id in spec.claims:
         raise fail(f"property {id!r} is already declared", at)
+    if id in {f"{spec.name}.{action}" for action in spec.actions}:
+        raise fail(f"property {id!r} has the id of an action: give it another name", at)
 
 
 def of_actions(spec: Spec, what: str, at: str, **given: tuple[str, ...]) -> None:
@@ -72,6 +90,8 @@ def of_actions(spec: Spec, what: str, at: str, **given: tuple[str, ...]) -> None
     for option, names in given.items():
         if isinstance(names, str):
             raise fail(f"{what}: {option} wants a tuple of actions: write ({names!r},)", at)
+        if not isinstance(names, Iterable):
+            raise fail(f"{what}: {option} wants a tuple of names of actions, found {names!r}", at)
         for name in names:
             if name not in spec.actions:
                 raise fail(f"{what} names an unknown action `{name}`", at)

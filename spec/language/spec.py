@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Final, TypeVar, cast, overload
 
 import attrs
 
@@ -20,17 +20,23 @@ from mtpo.spec.language.checks import (
     in_scope,
     of_actions,
     only_now,
+    place_of,
     typed,
+    with_id,
 )
 from mtpo.spec.language.declarations import Action, Ending, Property, Variant
 from mtpo.spec.language.enabling import actions_in, with_guards
 from mtpo.spec.language.substitution import refutation
-from mtpo.spec.language.terms import Bool, Function, Int, Sort, Term, bound, fail, lift, walk
+from mtpo.spec.language.terms import Bool, Function, Int, Sort, SpecError, Term, bound, fail, lift, walk
 from mtpo.spec.study import Studied
 
 R = TypeVar("R", bound=Term)
 F = TypeVar("F", bound=Callable[..., None])
 P = TypeVar("P", bound=Callable[..., Bool])
+
+
+_METHODS: Final = {"assumption": "assume", "step": "step_property"}
+"""What declares a property, where it is not named like its role."""
 
 
 def function(*domain: type[Term], to: type[R] | None = None) -> tuple[tuple[type[Term], ...], type[Term]]:
@@ -135,13 +141,26 @@ class Spec(Studied):
         return lambda inner: self._declare(inner, functions)
 
     def _declare(self, body: F, functions: dict[str, Any]) -> F:
+        at = place_of(body, "an action")
         name = body.__name__.rstrip("_")
-        at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
         if name in self.actions:
             raise fail(f"action `{name}` is already declared", at)
+        if f"{self.name}.{name}" in self.claims:
+            raise fail(f"action `{name}` has the id of a property: give it another name", at)
+        parameters = inspect.signature(body).parameters
+        if more := [each for each in functions if each not in parameters]:
+            raise fail(f"action `{name}` has no parameter `{more[0]}` that could be a function", at)
         params: list[Term | Function[Any]] = []
-        for parameter in inspect.signature(body).parameters.values():
+        for parameter in parameters.values():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                raise fail(
+                    f"action `{name}` has as many parameters as are written: `{parameter}` may be any number", at
+                )
             if parameter.name in functions:
+                if not isinstance(functions[parameter.name], tuple):
+                    raise fail(
+                        f"parameter `{parameter.name}` of action `{name}`: write `function(...)` for its type", at
+                    )
                 domain, to = functions[parameter.name]
                 self.sort_names.finite(f"parameter `{parameter.name}` of action `{name}`", *domain, to, at=at)
                 params.append(Function(parameter.name, domain, to, "param"))
@@ -161,13 +180,16 @@ class Spec(Studied):
             tuple(recorder.updates),
             at,
         )
-        self.properties |= self._refuted_by({**self.actions, name: action})
+        actions = {**self.actions, name: action}
+        self.properties |= {p.id: _refuted(p, actions) for p in self.properties.values() if p.refutes is not None}
         self.actions[name] = action
         return body
 
     def _property(self, role: str, id: str, *, refuted: bool = False, derived: bool = False) -> Callable[[P], P]:
+        with_id(self, "refuted" if refuted else _METHODS.get(role, role), id)
+
         def declare(body: P) -> P:
-            at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
+            at = place_of(body, f"property {id!r}")
             fresh_id(self, id, at)
             written = lift(call(body, (), f"property {id!r}", at))
             if not isinstance(written, Bool):
@@ -190,6 +212,8 @@ class Spec(Studied):
     def enabled(self, action: str, *elements: Term, **functions: Callable[..., Any]) -> Bool:
         """That an action can be taken with these elements and ``functions``, and some for those that are left out: in a
         property, which says so of whatever guard the action has, so that one that is too strong refutes it."""
+        if not isinstance(action, str):
+            raise fail(f"enabled wants the name of an action, found {action!r}")
         if action not in self.actions:
             raise fail(f"enabled: `{action}` is no action declared before; known: {', '.join(self.actions)}")
         wanted, known = self.actions[action].elements, [f.name for f in self.actions[action].functions]
@@ -232,14 +256,6 @@ class Spec(Studied):
         state (``f.next(x)``), of some step. It is a ``reachable`` formula: that of the states that refute it."""
         return self._property("reachable", id, refuted=True)
 
-    def _refuted_by(self, actions: dict[str, Action]) -> dict[str, Property]:
-        """What must be refuted, by these actions: what is to be seen of a state before a step depends on them."""
-        found = {}
-        for p in (p for p in self.properties.values() if p.refutes is not None):
-            claim = cast(Bool, p.refutes) if p.enables is None else with_guards(p.enables, actions)
-            found[p.id] = attrs.evolve(p, refutes=claim, formula=refutation(claim, actions.values(), p.at))
-        return found
-
     def variant(
         self, id: str, over: type[Sort], *, decreases: tuple[str, ...], raised_by: tuple[str, ...] = ()
     ) -> Callable[[Callable[[Any], tuple[Bool, ...]]], None]:
@@ -247,8 +263,10 @@ class Spec(Studied):
 
         The actions of ``decreases`` make it smaller, no other but those of ``raised_by`` greater."""
 
+        with_id(self, "variant", id)
+
         def declare(body: Callable[[Any], tuple[Bool, ...]]) -> None:
-            at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
+            at = place_of(body, f"variant {id!r}")
             fresh_id(self, id, at)
             of_actions(self, f"variant {id!r}", at, decreases=decreases, raised_by=raised_by)
             if both := [name for name in decreases if name in raised_by]:
@@ -273,8 +291,10 @@ class Spec(Studied):
         """That no run goes on for ever, as the variants together show: each action but those of ``but`` is taken
         finitely often. The body is its English."""
 
+        with_id(self, "ends", id)
+
         def declare(body: Callable[[], None]) -> None:
-            at = f"{body.__code__.co_filename}:{body.__code__.co_firstlineno}"
+            at = place_of(body, f"ending {id!r}")
             fresh_id(self, id, at)
             of_actions(self, f"ending {id!r}", at, but=but)
             if {*self.actions} <= {*but}:
@@ -284,21 +304,28 @@ class Spec(Studied):
         return declare
 
     def without(self, **changes: Any) -> Spec:
-        """A copy in which some attribute dictionaries are replaced (used to make mutants)."""
+        """A copy in which some attribute dictionaries are replaced (used to make mutants). What is said of an action's
+        guard is said of the one that it has there; a property goes where no formula says it of that."""
         copy = Spec(self.name, self.doc)
         for field in ("constants", "variables", "actions", "properties", "variants", "endings"):
             setattr(copy, field, dict(changes.get(field, getattr(self, field))))
         if "actions" in changes:
-            copy.properties |= copy._refuted_by(copy.actions)
             others = {*self.actions, *copy.actions}
             changed = {name for name in others if copy.actions.get(name) is not self.actions.get(name)}
-            copy.properties |= {
-                id: attrs.evolve(p, formula=with_guards(p.enables, copy.actions))
-                for id, p in copy.properties.items()
-                if p.enables is not None
-                and p.refutes is None
-                and p is self.properties.get(id)
-                and changed & actions_in(p.enables)
-            }
+            for id, p in list(copy.properties.items()):
+                asks = p.enables is not None and p is self.properties.get(id) and changed & actions_in(p.enables)
+                try:
+                    if p.refutes is not None:
+                        copy.properties[id] = _refuted(p, copy.actions)
+                    elif asks and p.enables is not None:
+                        copy.properties[id] = attrs.evolve(p, formula=with_guards(p.enables, copy.actions))
+                except SpecError:
+                    del copy.properties[id]
         copy.sort_names = self.sort_names.copy()
         return copy
+
+
+def _refuted(p: Property, actions: dict[str, Action]) -> Property:
+    """What must be refuted, by these actions: what is to be seen of a state before a step depends on them."""
+    claim = cast(Bool, p.refutes) if p.enables is None else with_guards(p.enables, actions)
+    return attrs.evolve(p, refutes=claim, formula=refutation(claim, actions.values(), p.at))

@@ -64,13 +64,13 @@ def test_it_is_what_the_guard_says_of_the_elements_with_some_function():
     """Against all the functions that there are, in every state of an instance: each clause reads it at one point."""
     spec = theatre()
     spec.invariant("theatre.in")(lambda: forall(Guest, lambda g: spec.enabled("enter", g)))
-    spec.invariant("theatre.take")(lambda: forall(Seat, lambda s: spec.enabled("take", s)))
+    spec.invariant("theatre.takes")(lambda: forall(Seat, lambda s: spec.enabled("take", s)))
     seen = set()
     for table in ([0, 0], [0, 1], [1, 1]):
         instance = Instance(spec, {Seat: 2, Guest: 2}, {"open": table})
         for bits in range(16):
             state = instance.freeze([bits >> i & 1 for i in range(4)])
-            for id, name, elements in (("theatre.in", "enter", 2), ("theatre.take", "take", 2)):
+            for id, name, elements in (("theatre.in", "enter", 2), ("theatre.takes", "take", 2)):
                 taken = [step for step in instance.ground()[0] if step.action == name]
                 can = {step.args[0] for step in taken if instance.enabled(state, step)}
                 assert _holds(spec, id, instance, state) == (len(can) == elements)
@@ -115,7 +115,7 @@ def test_a_function_without_arguments_has_some_value_too():
 def test_it_follows_the_guard_of_whatever_the_action_is_made_to_be():
     """A guard that is made stronger refutes it; an action that is gone is enabled for nobody."""
     spec = theatre()
-    spec.invariant("theatre.take")(
+    spec.invariant("theatre.takes")(
         lambda: forall(Seat, lambda s: implies(~spec.variables["taken"](s), spec.enabled("take", s)))
     )
     take = spec.actions["take"]
@@ -127,8 +127,8 @@ def test_it_follows_the_guard_of_whatever_the_action_is_made_to_be():
     ):
         other = spec.without(actions=dict(actions))
         instance = Instance(other, {Seat: 2, Guest: 1}, {"open": [1, 0]})
-        assert _holds(other, "theatre.take", instance, instance.freeze(instance.initial())) == holds
-    assert spec.properties["theatre.take"].formula is not other.properties["theatre.take"].formula
+        assert _holds(other, "theatre.takes", instance, instance.freeze(instance.initial())) == holds
+    assert spec.properties["theatre.takes"].formula is not other.properties["theatre.takes"].formula
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_only_properties_can_say_it():
         require("more", forall(Guest, lambda x: number(x) > 0))
 
     with pytest.raises(SpecError, match="whether `count` is enabled is no formula: `number` is any of all integers"):
-        spec.invariant("theatre.count")(lambda: forall(Guest, lambda g: spec.enabled("count", g)))
+        spec.invariant("theatre.counts")(lambda: forall(Guest, lambda g: spec.enabled("count", g)))
     with pytest.raises(
         SpecError, match="whether `pair` is enabled is no formula: a clause reads `place` at several points"
     ):

@@ -256,6 +256,22 @@ MISTAKES: dict[str, tuple[Callable[[Any], Any], str]] = {
         "a formula of 1,572,862 parts, at most 1,000,000",
     ),
     "variant without prefix": (lambda m: m.variant("v", Item, decreases=())(lambda x: ()), "must begin with `m.`"),
+    "invariant without an id": (
+        lambda m: m.invariant(lambda: m.flag()),
+        '`@m.invariant("m.NAME")` declares',
+    ),
+    "step property without an id": (lambda m: m.step_property(lambda: m.flag()), '`@m.step_property("m.NAME")`'),
+    "assumption without an id": (lambda m: m.assume(lambda: m.flag()), '`@m.assume("m.NAME")`'),
+    "refuted without an id": (lambda m: m.refuted(lambda: m.flag()), '`@m.refuted("m.NAME")`'),
+    "ending without an id": (lambda m: m.ends(lambda: None), '`@m.ends("m.NAME")`'),
+    "variant whose id is a number": (lambda m: m.variant(7, Item, decreases=()), "by its id, found 7"),
+    "property by no function": (
+        lambda m: m.invariant("m.p")(functools.partial(m.flag)),
+        "property 'm.p' is declared by a function (`def`), found functools.partial",
+    ),
+    "ending but nothing": (lambda m: m.ends("m.e", but=None)(lambda: None), "but wants a tuple of names of actions"),
+    "enabled of what is no name": (lambda m: m.invariant("m.p")(lambda: m.enabled(["go"])), "found ['go']"),
+    "sort without a name": (lambda m: m.var("q", type("", (Sort,), {}), init=lambda s: False), "identifier, found ''"),
     "variant that is no tuple": (lambda m: m.variant("m.v", Item, decreases=())(lambda x: m.on(x)), "a tuple of Bool"),
 }
 
@@ -281,6 +297,50 @@ def if_on_a_term(m: Any) -> None:
         if m.flag():  # <-
             return m.flag()
         return ~m.flag()
+
+
+def clause_without_a_name(m: Any) -> None:
+    @m.action
+    def step(x: Item) -> None:
+        require(m.on(x))  # <-
+
+
+def function_of_an_action_that_has_none(m: Any) -> None:
+    @m.action(g=function(Item))  # <-
+    def step(x: Item) -> None:
+        m.on[x] = True
+
+
+def function_without_its_type(m: Any) -> None:
+    @m.action(g=Item)  # <-
+    def step(x: Item, g: Any) -> None:
+        m.on[x] = g(x)
+
+
+def any_number_of_parameters(m: Any) -> None:
+    @m.action  # <-
+    def step(*x: Item) -> None:
+        m.on[x] = True
+
+
+def property_with_the_id_of_an_action(m: Any) -> None:
+    @m.action
+    def step(x: Item) -> None:
+        m.on[x] = True
+
+    @m.invariant("m.step")  # <-
+    def p() -> Bool:
+        return m.flag()
+
+
+def action_with_the_id_of_a_property(m: Any) -> None:
+    @m.invariant("m.step")
+    def p() -> Bool:
+        return m.flag()
+
+    @m.action  # <-
+    def step(x: Item) -> None:
+        m.on[x] = True
 
 
 def two_clauses_of_one_name(m: Any) -> None:
@@ -377,6 +437,12 @@ SEVERAL = {
     escaped_parameter: "guard clause 'same' uses `x` outside the quantifier or action that binds it",
     variant_of_the_next_state: "variant 'm.v' reads the next state, `on'(x)`",
     variant_twice: "property 'm.v' is already declared",
+    clause_without_a_name: '`require("NAME", formula)`',
+    function_of_an_action_that_has_none: "action `step` has no parameter `g` that could be a function",
+    function_without_its_type: "parameter `g` of action `step`: write `function(...)` for its type",
+    any_number_of_parameters: "has as many parameters as are written: `*x: 'Item'` may be any number",
+    property_with_the_id_of_an_action: "property 'm.step' has the id of an action",
+    action_with_the_id_of_a_property: "action `step` has the id of a property",
 }
 
 
