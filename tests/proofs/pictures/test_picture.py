@@ -127,7 +127,7 @@ def test_facts_are_what_the_formula_says(broken_lock: Spec) -> None:
 
 def hostile() -> Case:
     spec = Spec("hostile", HOSTILE)
-    thing = type(HOSTILE, (Sort,), {"__doc__": HOSTILE})
+    thing = type("Thing", (Sort,), {"__doc__": HOSTILE})
     on = spec.var("on", thing, init=lambda x: False, doc=HOSTILE)
 
     def go(x):
@@ -143,6 +143,7 @@ def hostile() -> Case:
 
     none.__doc__ = HOSTILE
     spec.invariant("hostile.none")(none)
+    thing.__name__ = HOSTILE  # with which it could not be declared
     instance, initial = every_instance(spec, {thing: 2})
     return Case(run_to(spec, instance, initial), "hostile.none")
 
